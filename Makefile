@@ -1,0 +1,57 @@
+# Every command of the project, once; CI calls these. `make help` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+SLUICE := $(BIN)/sluice
+STAMP := .venv/.installed-$(shell cksum < requirements.lock | cut -d' ' -f1)
+OPA_VERSION := v1.20.2
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+.PHONY: help setup demo test check test-all bench services docs lock clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+setup: $(STAMP) ## own .venv with the locked, hashed packages
+
+$(STAMP): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sluice needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@rm -f .venv/.installed-*; touch $@
+
+demo: setup ## the main job, played by a real client; leaves the server running (ONCE=1: exits)
+	$(SLUICE) demo $(if $(ONCE),--once)
+
+test: setup ## unit, property, spec, security, integration tests
+	$(BIN)/python -m pytest -m "not slow"
+
+check: setup ## lint, types, contracts, policies, docs freshness
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(SLUICE) catalogue check
+	$(SLUICE) policy check
+	$(SLUICE) policy test
+	$(SLUICE) catalogue docs --check
+
+test-all: setup ## everything, also the slow suites
+	$(BIN)/python -m pytest
+
+bench: setup ## ratios measured side by side
+	$(BIN)/python -m tests.benchmarks
+
+services: ## real servers for the tests: OPA (needs Go), into .tools
+	command -v opa >/dev/null || GOBIN=$(CURDIR)/.tools/bin go install github.com/open-policy-agent/opa@$(OPA_VERSION)
+	opa version | head -n 1
+
+docs: setup ## write the generated documents
+	$(SLUICE) catalogue docs
+
+lock: ## renew requirements.lock from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --extra dev -o requirements.lock pyproject.toml
+
+clean: ## remove what was generated, not the .venv
+	rm -rf var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
