@@ -1,0 +1,120 @@
+"""The synthetic DRG grouper: group, weight, standard, outlier type; and the planted spread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cache
+
+import numpy as np
+
+from synthetic.bureau.arrays import Array, Flags, Ints, Reals, stream
+from synthetic.bureau.diagnoses import read
+from synthetic.bureau.enrolment import Units
+from synthetic.bureau.settings import RESIDENT, Run
+from synthetic.bureau.stays import Stays
+from synthetic.warehouse.codes import rows
+
+UNGROUPED = 0
+UNGROUPED_SHARE = 0.055
+WIDE_GROUP, NARROWING_GROUP = "IU2", "GW1"  # PT9
+WIDE_CV, NARROW_CV = 1.32, 0.98
+_RATE = np.array([1_150_000, 850_000, 550_000])  # fen per point by level
+CASE_TYPES = ("normal", "high", "low", "ungrouped")
+
+
+@cache
+def groups() -> tuple[dict[str, str], ...]:
+    """Rows of the DRG list; position 0 is the ungrouped 0000."""
+    return rows("drg")
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """One entry per stay: index into `groups`, weight × 10 000, and amounts in fen."""
+
+    drg: Ints
+    rw: Ints
+    std_fee: Ints
+    pay_std: Ints
+    operated: Flags
+
+    def take(self, index: Array) -> Grouping:
+        """The entries at these positions."""
+        return Grouping(*(getattr(self, f.name)[index] for f in fields(self)))
+
+
+def adrgs(stays: Stays) -> Array:
+    """Adjacent group of each stay, from its main diagnosis."""
+    return np.array([r["adrg"] for r in read("stays").entry])[stays.entry]
+
+
+def group(run: Run, stays: Stays) -> Grouping:
+    """Group every stay; severity decides between the splits a group has."""
+    rng = stream(run.seed, "grouping")
+    adrg = adrgs(stays)
+    acute = stays.severity + 0.6 * rng.standard_normal(len(adrg))
+    drg = np.full(len(adrg), UNGROUPED)
+    codes = [g["code"] for g in groups()]
+    for name in np.unique(adrg):
+        mine = np.flatnonzero(adrg == name)
+        splits = [i for i, code in enumerate(codes) if code[:3] == name]
+        edges = {1: [], 2: [0.35], 3: [1.35, 0.1]}[len(splits)]
+        place = np.zeros(len(mine), dtype=np.int64)
+        for edge in edges:
+            place += acute[mine] < edge
+        drg[mine] = np.array(splits)[place]
+    drg = np.where(rng.random(len(adrg)) < UNGROUPED_SHARE, UNGROUPED, drg)
+    weight = np.array([round(float(g["rw"] or 0) * 10_000) for g in groups()])[drg]
+    factor = 0.9 + 0.2 * ((stays.inst * 37) % 11) / 10
+    pay = np.rint(weight / 10_000 * _RATE[np.minimum(stays.level, 2)] * factor).astype(np.int64)
+    operated = np.array([a[1] <= "J" for a in adrg], dtype=bool)
+    return Grouping(drg, weight, _standards(stays, drg), pay, operated)
+
+
+def _standards(stays: Stays, drg: Ints) -> Ints:
+    """Group standard: mean cost of the group at the hospital level over the window, in fen."""
+    cell = drg * 4 + stays.level
+    count = np.maximum(np.bincount(cell), 1)
+    mean = np.bincount(cell, weights=stays.cost) / count
+    standard = np.rint(mean[cell] * 100).astype(np.int64)
+    return np.where(drg == UNGROUPED, 0, standard)
+
+
+def case_type(medfee: Ints, found: Grouping) -> Ints:
+    """Index into CASE_TYPES: low < .4 ×, high > 3 × (RW ≤ 2) or > 2 × (RW > 2) the standard."""
+    upper = np.where(found.rw > 20_000, 2, 3) * found.std_fee
+    grade = np.where(medfee > upper, 1, np.where(medfee * 10 < found.std_fee * 4, 2, 0))
+    return np.where(found.drg == UNGROUPED, 3, grade)
+
+
+def planted_spread(units: Units, stays: Stays) -> Stays:
+    """PT9: one group with CV 1.32 in every year, another that falls from 1.32 to 0.98 in 2025."""
+    cost = stays.cost.copy()
+    adrg, year = adrgs(stays), units.year[stays.unit]
+    planted = np.isin(adrg, (WIDE_GROUP, NARROWING_GROUP))
+    for name in (WIDE_GROUP, NARROWING_GROUP):
+        for y in range(4):
+            mine = np.flatnonzero((adrg == name) & (year == y))
+            narrow = name == NARROWING_GROUP and y == 3
+            if len(mine) > 12:
+                cost[mine] = _respread(cost[mine], NARROW_CV if narrow else WIDE_CV)
+    cell = (units.group[stays.unit] == RESIDENT) * 4 + stays.level
+    whole = np.bincount(cell, weights=stays.cost, minlength=8)
+    fixed = np.bincount(cell[planted], weights=cost[planted], minlength=8)
+    others = np.bincount(cell[~planted], weights=cost[~planted], minlength=8)
+    scale = (whole - fixed) / np.maximum(others, 1.0)  # the other groups keep the level's mean
+    cost[~planted] *= scale[cell[~planted]]
+    return replace(stays, cost=cost)
+
+
+def _respread(cost: Reals, target: float) -> Reals:
+    """The same order and the same sum, with the wanted coefficient of variation."""
+    log = np.log(cost) - np.log(cost).mean()
+    low, high = 0.05, 12.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        trial = np.exp(middle * log)
+        low, high = (middle, high) if trial.std() / trial.mean() < target else (low, middle)
+    trial = np.exp(low * log)
+    out: Reals = trial * (cost.sum() / trial.sum())
+    return out
