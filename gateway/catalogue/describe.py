@@ -1,0 +1,109 @@
+"""The catalogue as a page for people: one section per service, written from its contract."""
+
+from __future__ import annotations
+
+from gateway.catalogue.load import Catalogue
+from gateway.catalogue.model import (
+    Banded,
+    Dim,
+    Measure,
+    Persons,
+    Quantile,
+    Ratio,
+    Service,
+    Sum,
+    Variation,
+)
+
+HEAD = """# Data services
+
+Written by `sluice catalogue docs` from `policies/catalogue/`; edit there. Every figure passes
+disclosure control before it is stored; nothing here can be computed per request.
+"""
+
+
+def describe(catalogue: Catalogue) -> str:
+    """Markdown of all services."""
+    return "\n".join([HEAD, *(_service(service) for service in catalogue.services.values())])
+
+
+def _service(service: Service) -> str:
+    geo = ", ".join(f"{level.level} (at most {level.max_dims} dims)" for level in service.geo)
+    price = f"{service.tariff.price_fen / 100:.2f} yuan" if service.tariff.price_fen else "free"
+    lines = [
+        f"## {service.id} `{service.code}` {service.title.zh}",
+        "",
+        f"{service.title.en}. {service.summary.en}",
+        "",
+        f"{service.summary.zh}",
+        "",
+        f"- Version {service.version}; periods: {_periods(service)}; geography: {geo}",
+        f"- Consumers: {', '.join(service.consumers)}; scenarios: {', '.join(service.scenarios)}",
+        f"- Disclosure profile {service.sdc}; output level {service.output_level}; "
+        f"at least {service.min_lag_days} days after the period",
+        f"- Tariff: {service.tariff.unit}, {price} ({service.tariff.price_ref})",
+        "",
+        "| dim | 维度 | item | values |",
+        "|---|---|---|---|",
+        *(_dim(dim) for dim in service.dims if not dim.pivot),
+        "",
+        "| measure | 指标 | meaning | unit | definition |",
+        "|---|---|---|---|---|",
+        *(_measure(measure) for measure in service.measures if not measure.internal),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _periods(service: Service) -> str:
+    limits = service.max_dims_by_grain
+    return ", ".join(
+        f"{grain} (at most {limits[grain]} dims)" if grain in limits else str(grain)
+        for grain in service.periods
+    )
+
+
+def _dim(dim: Dim) -> str:
+    values = ", ".join(dim.values) or f"code list `{dim.code_list or dim.name}`"
+    if dim.levels:
+        values = f"levels 1 to {len(dim.levels)} of the code"
+    return f"| `{dim.name}` | {dim.title.zh} | {dim.item} | {values} |"
+
+
+def _measure(measure: Measure) -> str:
+    rule = definition(measure)
+    if measure.only_with:
+        rule += f"; only in cells that name {' or '.join(measure.only_with)}"
+    return (
+        f"| `{measure.name}` | {measure.title.zh} | {measure.title.en} | {measure.unit} | {rule} |"
+    )
+
+
+def definition(measure: Measure) -> str:
+    """How a measure is computed, in one phrase."""
+    match measure.define:
+        case Sum(column=column, style=style):
+            return f"Σ {column}, rounded as {style}"
+        case Persons():
+            return "distinct persons, rounded as count"
+        case Quantile(column=column, p=p):
+            return f"percentile {p} of {column}, mean of neighbouring values"
+        case Ratio(num=num, den=den) as ratio:
+            return f"{_factor(ratio)}{num} ÷ {_denominator(ratio, den)}"
+        case Variation(column=column, min_n=n):
+            return f"SD ÷ mean of {column}, at least {n} records"
+        case Banded(stat=stat, labels=labels):
+            return f"{stat} as {', '.join(labels)}"
+
+
+def _factor(ratio: Ratio) -> str:
+    return f"{ratio.scale} × " if ratio.scale != 1 else ""
+
+
+def _denominator(ratio: Ratio, den: str) -> str:
+    text = f"({ratio.divisor} × {den})" if ratio.divisor != 1 else den
+    if ratio.over:
+        text += f" of the cell without {', '.join(ratio.over)}"
+    if ratio.lag_years:
+        text += f" {ratio.lag_years} year before"
+    return text + (" − 1" if ratio.minus_one else "")

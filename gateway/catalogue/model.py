@@ -1,0 +1,238 @@
+"""What a data service is: the one declaration that build, policy, API, docs and metering read.
+
+One folder per service under `policies/catalogue/<id>/`: `service.yaml` (this model) and the SQL
+of its facts. Adding a service is adding a folder; nothing here knows any service by name.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Frozen(BaseModel):
+    """Catalogue documents are read once and never changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Text(Frozen):
+    """A text for people: Chinese first, English beside."""
+
+    zh: str
+    en: str
+
+
+class Grain(StrEnum):
+    """Length of one period."""
+
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
+class Tariff(Frozen):
+    """What an answer is counted in and costs. `price_fen` is per unit (1000 cells), integer fen."""
+
+    unit: Literal["per_1000_cells", "free"]
+    price_ref: str
+    price_fen: int = Field(ge=0)
+
+
+class GeoLevel(Frozen):
+    """A geography released; finer levels allow fewer dims."""
+
+    level: Literal["city", "county"]
+    max_dims: int = Field(ge=0)
+
+
+class Column(Frozen):
+    """What dims and measures share: a name, texts and a classification item of SPEC §4.1."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: Text
+    item: str = Field(pattern=r"^C(0[1-9]|1[0-2])-\d\d$")
+    level: Literal["L1", "L2", "L3", "L4", "L5"]
+    mask: str = "none"
+
+
+class Dim(Column):
+    """A lattice dimension: a closed list of values, or codes with a hierarchy.
+
+    `axis` groups dims that are levels of one hierarchy (mdc > adrg > drg): a query may name several
+    levels of one axis, the finest decides the cell. `parent` is the next coarser dim of that axis.
+    A dim with `levels` is itself several levels, coarse to fine, each a column of the facts (`atc`:
+    atc1…atc4); a query names the dim and picks one by number, the last by default.
+    `partition` is true where one record belongs to one value *and* one person does too within a
+    period (gend, age): person counts then add up over the values. A `pivot` dim is never asked for:
+    it joins cells as one axis more, is protected like any other, and measures take their value
+    `at` one of its values (the stays of 4 to 7 days of a cell).
+    """
+
+    axis: str
+    parent: str | None = None
+    levels: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    code_list: str | None = None
+    partition: bool = False
+    pivot: bool = False
+
+
+class Sum(Frozen):
+    """Σ of a fact's column. `count` and `person_time` round to the count base, `amount` to
+    significant digits. A `person_time` column is in days and published in years of 365.25 days."""
+
+    kind: Literal["sum"]
+    fact: str
+    column: str
+    style: Literal["count", "amount", "person_time"]
+
+
+class Persons(Frozen):
+    """Distinct persons with at least one counting row in the fact."""
+
+    kind: Literal["persons"]
+    fact: str
+
+
+class Quantile(Frozen):
+    """The `p`-th percentile of a per-record column, by SPEC §4.3.7."""
+
+    kind: Literal["quantile"]
+    fact: str
+    column: str
+    p: int = Field(gt=0, lt=100)
+
+
+class Ratio(Frozen):
+    """`scale × num ÷ (divisor × den)`, from the published (rounded) parts.
+
+    `over` names dims rolled up in the denominator (a share inside the parent cell; on a
+    hierarchy axis the next coarser level); `lag_years` takes the denominator from the same
+    period that many years earlier (growth when `minus_one`).
+    """
+
+    kind: Literal["ratio"]
+    num: str
+    den: str
+    scale: int = 1
+    divisor: int = 1
+    decimals: int = Field(default=4, ge=0, le=6)
+    over: tuple[str, ...] = ()
+    lag_years: int = 0
+    minus_one: bool = False
+
+
+class Variation(Frozen):
+    """Coefficient of variation SD ÷ mean of a per-record column after trimming outliers; needs
+    `min_n` records (SPEC §4.3.6)."""
+
+    kind: Literal["cv"]
+    fact: str
+    column: str
+    min_n: int = 30
+
+
+class Banded(Frozen):
+    """A value published only as a band: edges are upper bounds, labels one more than edges."""
+
+    kind: Literal["band"]
+    fact: str
+    stat: Literal["hhi_institution", "hhi_maker"]
+    edges: tuple[float, ...]
+    labels: tuple[str, ...]
+
+
+Definition: TypeAlias = Annotated[
+    Sum | Persons | Quantile | Ratio | Variation | Banded, Field(discriminator="kind")
+]
+
+
+class Measure(Column):
+    """A published figure. `only_with` (any of) / `never_with`: dims the cell must / must not name.
+
+    `at` fixes a pivot dim: value and flag are those of the cell with that value. `internal`
+    measures are parts of others and not answered.
+    """
+
+    unit: Literal["count", "person_years", "CNY", "ratio", "days", "DDD", "band", "units", "RW"]
+    define: Definition
+    only_with: tuple[str, ...] = ()
+    never_with: tuple[str, ...] = ()
+    at: dict[str, str] = {}
+    internal: bool = False
+
+
+class Fact(Frozen):
+    """One SQL that yields atoms: rows at the finest key the lattice needs.
+
+    Required columns: `period_m` ('YYYY-MM'), `geo_county`, `geo_city` (admdvs), each dim it lists,
+    `psn_no`, `fixmedins_code` (null in an exposure fact), `counting` (does the row make its person
+    count), `magnitude` (the amount dominance is judged on), optional `maker`; then value columns.
+    A null value contributes nothing. `rollups.sql` (macros, views) is run before every query.
+    """
+
+    query: str
+    dims: tuple[str, ...]
+    requires_any: tuple[str, ...] = ()
+
+
+class Link(Frozen):
+    """Cells of `service` with `where` fixed count the same records as this service's cells over
+    the dims the two have in common: `dims` maps this service's names to the other's."""
+
+    service: str
+    where: dict[str, str] = {}
+    dims: dict[str, str]
+
+
+class Disclosure(Frozen):
+    """How the rules of SPEC §4.3 read this service's facts.
+
+    A cell's persons, institutions and shares come from the fact that covers it: the first in the
+    order of `facts` whose dims contain the cell's (and whose `requires_any` is met when it has
+    one); facts in `side` (exposure, per-record values) never do. Exposure comes from the fact named
+    `exposure`, projected on the dims that fact has. `forbid_together`: dims never in one cell.
+    `linked`: cells of another service that count the same records and so
+    must share the same flags (SPEC §4.3.9).
+    """
+
+    person_measure: str | None = None
+    side: tuple[str, ...] = ()
+    forbid_together: tuple[tuple[str, str], ...] = ()
+    makers_for: tuple[str, ...] = ()
+    sensitive_dims: tuple[str, ...] = ()
+    structural_zeros: tuple[dict[str, tuple[str, ...]], ...] = ()
+    linked: tuple[Link, ...] = ()
+
+
+class Service(Frozen):
+    """The contract of one data service.
+
+    A short period is thin like a fine geography: `max_dims_by_grain` limits its dims besides the
+    limits of the geography level and of the profile.
+    """
+
+    id: str = Field(pattern=r"^S\d\d$")
+    code: str
+    version: str
+    title: Text
+    summary: Text
+    consumers: tuple[str, ...]
+    grain: Literal["aggregate"]
+    output_level: Literal["L1", "L2"]
+    sdc: str
+    scenarios: tuple[str, ...]
+    min_lag_days: int = Field(ge=0)
+    tariff: Tariff
+    free_for: tuple[str, ...] = ()
+    periods: tuple[Grain, ...]
+    max_dims_by_grain: dict[Grain, int] = {}
+    geo: tuple[GeoLevel, ...]
+    dims: tuple[Dim, ...]
+    measures: tuple[Measure, ...]
+    facts: dict[str, Fact]
+    disclosure: Disclosure
+    example: dict[str, object]

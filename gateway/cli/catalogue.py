@@ -1,0 +1,50 @@
+"""`sluice catalogue`: check the declarations of the data services, write their documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.api.openapi import openapi_bytes
+from gateway.catalogue.describe import describe
+from gateway.catalogue.load import Catalogue, load_catalogue
+from gateway.errors import OperatorError
+from gateway.settings import Settings
+
+app = typer.Typer(help="The data services' declarations and documents.", no_args_is_help=True)
+
+Docs = Annotated[Path, typer.Option(help="Folder of the generated documents.")]
+
+
+@app.command()
+def check() -> None:
+    """Load every service and report what it offers; a fault names file and field."""
+    for service in load_catalogue(Settings().policies).services.values():
+        dims = sum(not dim.pivot for dim in service.dims)
+        measures = sum(not measure.internal for measure in service.measures)
+        typer.echo(f"{service.id}  {service.code:<20} {dims:>2} dims  {measures:>2} measures  ok")
+
+
+@app.command()
+def docs(
+    folder: Docs = Path("docs"),
+    check: Annotated[bool, typer.Option(help="Write nothing; fail when a file is stale.")] = False,
+) -> None:
+    """Write the documents that come from the catalogue: services.md and openapi.json."""
+    for name, content in _documents(load_catalogue(Settings().policies)).items():
+        path = folder / name
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        elif not path.is_file() or path.read_bytes() != content:
+            raise OperatorError("docs_stale", f"{path} is stale: run `make docs` and commit it.")
+        typer.echo(f"{path}  {'fresh' if check else 'written'}")
+
+
+def _documents(catalogue: Catalogue) -> dict[str, bytes]:
+    return {
+        "services.md": describe(catalogue).encode(),
+        "openapi.json": openapi_bytes(catalogue),
+    }
