@@ -1,0 +1,1 @@
+"""The authorisation decision: one question in, allow or reasons and obligations out."""

@@ -1,0 +1,80 @@
+"""Read an engine's JSON answer into a `Decision`; whatever is not exactly an answer is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from uuid_utils import uuid7
+
+from gateway.policy.port import ColumnRule, Decision, Obligations, PolicyUnavailable, TariffRule
+
+
+def read_answer(text: str, version: str) -> Decision:
+    """The decision, or `PolicyUnavailable` when the text is undefined, partial or contradictory."""
+    try:
+        answer = orjson.loads(text)
+        allow, deny = answer["allow"], answer["deny"]
+        _check_consistent(allow, deny)
+        obligations = _obligations(answer["obligations"]) if allow else None
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise PolicyUnavailable(f"answer not understood ({type(error).__name__})") from error
+    return Decision(allow, tuple(deny), obligations, version, str(uuid7()))
+
+
+def _check_consistent(allow: object, deny: object) -> None:
+    """Allowed without reasons or refused with reasons; booleans only, no truthy stand-ins."""
+    if not isinstance(deny, list) or not all(isinstance(code, str) for code in deny):
+        raise ValueError("deny is not a list of codes")
+    if allow is not (not deny) or not isinstance(allow, bool):
+        raise ValueError("allow and deny contradict each other")
+
+
+def _obligations(told: dict[str, Any]) -> Obligations:
+    columns = tuple(
+        ColumnRule(
+            _text(rule["field"]), _text(rule["item"]), _text(rule["level"]), _text(rule["mask"])
+        )
+        for rule in told["columns"]
+    )
+    if not columns:
+        raise ValueError("an allowed answer has columns")
+    return Obligations(
+        profile=dict(told["profile"]),
+        columns=columns,
+        max_cells=_number(told["max_cells"]),
+        quota={name: _number(limit) for name, limit in told["quota"].items()},
+        watermark=_text(told["watermark"]),
+        log_level=_text(told["log_level"]),
+        notify_person=_flag(told["notify_person"]),
+        tariff=_tariff(told["tariff"]),
+        ttl=_number(told["ttl"]),
+    )
+
+
+def _tariff(told: dict[str, Any]) -> TariffRule:
+    return TariffRule(
+        unit=_text(told["unit"]),
+        qty_estimate=_number(told["qty_estimate"]),
+        price_ref=_text(told["price_ref"]),
+        price_plan=_text(told["price_plan"]),
+        free=_flag(told["free"]),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _number(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TypeError("not a count")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("not yes or no")
+    return value

@@ -1,0 +1,186 @@
+"""What the gateway asks the policy and what it is told; any engine answers in these words.
+
+`PolicyInput` is the only form in which a question reaches a rule: every attribute present, typed
+and bounded, none unknown. An engine that cannot answer raises `PolicyUnavailable`; nobody may read
+that as consent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal, Protocol, TypeAlias
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from gateway.errors import Unavailable
+
+Ident: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}$")]
+Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Parameter: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+Code: TypeAlias = Annotated[str, Field(min_length=1, max_length=64)]
+Count: TypeAlias = Annotated[int, Field(ge=0, le=10**12)]
+Address: TypeAlias = Annotated[str, AfterValidator(lambda text: str(ip_address(text)))]
+Names: TypeAlias = Annotated[tuple[Name, ...], Field(max_length=64, strict=False)]
+
+
+class _Form(BaseModel):
+    """Exactly these attributes, of exactly these types."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True
+    )
+
+
+class AskingTenant(_Form):
+    """The organisation as the connection proved it."""
+
+    id: Ident
+    cert_thumbprint: Annotated[str, Field(max_length=128)] | None = None
+    ip: Address
+
+
+class AskingUser(_Form):
+    """Who acts for the organisation; a program acts in the role `application`."""
+
+    id: Ident
+    role: Name = "application"
+    mfa: bool = False
+
+
+class AskedPeriod(_Form):
+    """First and last period, both of the grain named."""
+
+    start: Annotated[str, Field(pattern=r"^[1-9]\d{3}(-(0[1-9]|1[0-2])|Q[1-4])?$", alias="from")]
+    to: Annotated[str, Field(pattern=r"^[1-9]\d{3}(-(0[1-9]|1[0-2])|Q[1-4])?$")]
+    grain: Literal["month", "quarter", "year"]
+
+
+class Usage(_Form):
+    """What the grant has used already, this question not counted."""
+
+    rps: Count = 0
+    calls_day: Count = 0
+    cells_day: Count = 0
+    cells_month: Count = 0
+    distinct_queries_day: Count = 0
+
+
+class PolicyInput(_Form):
+    """One question, complete. An empty `measures` asks for all the grant may see."""
+
+    request_id: Ident
+    time: AwareDatetime
+    tenant: AskingTenant
+    user: AskingUser
+    grant_id: Ident
+    service: Annotated[str, Field(pattern=r"^S\d\d$")]
+    version: Annotated[str, Field(pattern=r"^v?\d{1,3}(\.\d{1,3}){0,2}$")]
+    op: Literal["cells", "report", "verify", "job", "lookup"] = "cells"
+    period: AskedPeriod
+    geo: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^\d{6}$")], ...], Field(max_length=500, strict=False)
+    ]
+    dims: Names = ()
+    measures: Names = ()
+    levels: Annotated[dict[Name, Annotated[int, Field(ge=1, le=9)]], Field(max_length=16)] = {}
+    where: Annotated[dict[Name, Code], Field(max_length=16)] = {}
+    fields: Names = ()
+    params: Annotated[
+        dict[Parameter, Annotated[str, Field(max_length=200)] | int | bool], Field(max_length=16)
+    ] = {}
+    consent_id: Ident | None = None
+    subject_ref: Ident | None = None
+    purpose_code: Name
+    env: Literal["prod", "sandbox"]
+    format: Name = "json"
+    destination: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = "CN"
+    bulk: bool = False
+    release: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    qty_estimate: Count = 0
+    usage: Usage
+
+    def question(self) -> str:
+        """The question as the rules read it: JSON with every attribute spelled out."""
+        return self.model_dump_json(by_alias=True)
+
+
+@dataclass(frozen=True)
+class ColumnRule:
+    """One column that may leave, with its class and the mask it leaves under."""
+
+    field: str
+    item: str
+    level: str
+    mask: str
+
+
+@dataclass(frozen=True)
+class TariffRule:
+    """What the answer is counted in; free use is counted at price zero."""
+
+    unit: str
+    qty_estimate: int
+    price_ref: str
+    price_plan: str
+    free: bool
+
+
+@dataclass(frozen=True)
+class Obligations:
+    """What an allowed answer must observe."""
+
+    profile: Mapping[str, Any]  # field names are policy data; figures and words of SPEC 6.2
+    columns: tuple[ColumnRule, ...]
+    max_cells: int
+    quota: Mapping[str, int]
+    watermark: str
+    log_level: str
+    notify_person: bool
+    tariff: TariffRule
+    ttl: int
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer to one question and the revision of rules and data that gave it."""
+
+    allow: bool
+    deny: tuple[str, ...]
+    obligations: Obligations | None
+    policy_version: str
+    decision_id: str
+
+
+class PolicyUnavailable(Unavailable):
+    """No decision could be had: refuse with 503, never answer."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "policy_unavailable",
+            "The authorisation decision could not be made; try again shortly.",
+            "暂时无法完成授权判定，请稍后重试。",
+            deny="D000",
+        )
+        self.reason = reason
+
+
+class Policy(Protocol):
+    """Decides one question; raises `PolicyUnavailable` rather than guess."""
+
+    @property
+    def version(self) -> str:
+        """Revision of rules and data that decides now."""
+
+    def decide(self, question: PolicyInput) -> Decision:
+        """Allow with obligations, or refuse with reasons."""
+
+    async def decide_soon(self, question: PolicyInput) -> Decision:
+        """As `decide`, without holding the event loop while the engine works."""
+
+    def load(self, data: Mapping[str, Any]) -> None:
+        """Decide from these directory documents from now on; keep the old ones if they are bad."""
+
+    def close(self) -> None:
+        """Give back threads or connections."""

@@ -1,0 +1,133 @@
+# METADATA
+# title: Shape
+# description: |
+#   The question stays inside what service, scenario and grant allow together: dims, measures, fields,
+#   and nothing that touches disclosure control.
+# schemas:
+#   - input: schema.input
+package shape
+
+# METADATA
+# description: D401 service, version or operation is not part of the scenario or the grant.
+deny contains "D401" if not service_granted
+
+# METADATA
+# description: D402 a dimension, or a meeting of two, is not allowed.
+deny contains "D402" if not dims_allowed
+
+# METADATA
+# description: D403 more dimensions than the profile, the geography or the period allows.
+deny contains "D403" if not dims_few_enough
+
+# METADATA
+# description: D404 a measure is not allowed.
+deny contains "D404" if not measures_allowed
+
+# METADATA
+# description: D405 a field or parameter is not on the allow-list.
+deny contains "D405" if not fields_allowed
+
+# METADATA
+# description: D406 the client tried to set disclosure control.
+deny contains "D406" if not disclosure_untouched
+
+# METADATA
+# description: D407 the release was withdrawn.
+deny contains "D407" if not release_standing
+
+# METADATA
+# description: D408 bulk delivery is not allowed.
+deny contains "D408" if not delivery_allowed
+
+# METADATA
+# description: Service, version and operation are granted, and service and scenario name each other.
+service_granted if {
+	data.facts.entry
+	input.service in data.facts.grant.services
+	some scenario in data.facts.service.scenarios
+	scenario in {"*", data.facts.grant.scenario}
+	input.version == data.facts.service.version
+	input.op in object.get(data.facts.service, "ops", ["cells"])
+}
+
+# METADATA
+# description: Every dimension is offered, not denied and granted; refinements name asked dims only.
+dims_allowed if {
+	every dim in data.facts.asked_dims {
+		_dim_allowed(dim)
+	}
+	every pair in _forbidden_pairs {
+		count({dim | some dim in pair} - data.facts.asked_dims) > 0
+	}
+	count(object.keys(input.levels) - data.facts.asked_dims) == 0
+}
+
+# METADATA
+# description: Levels of one hierarchy count once.
+dims_few_enough if count(_axes) <= min(_ceilings)
+
+# METADATA
+# description: Every measure asked for is offered by the service, the scenario and the grant.
+measures_allowed if {
+	count(data.facts.asked_measures) > 0
+	count(data.facts.asked_measures - data.facts.measures) == 0
+}
+
+# METADATA
+# description: Person fields and parameters are those the scenario and the service list.
+fields_allowed if {
+	every field in input.fields {
+		field in object.get(data.facts.entry, "fields", [])
+	}
+	count(_parameters - {"declared_use"}) == 0
+}
+
+# METADATA
+# description: No parameter bears the name of a disclosure rule.
+disclosure_untouched if {
+	count({lower(name) | some name, _ in input.params} & _disclosure_names) == 0
+}
+
+# METADATA
+# description: The release named, if any, was not withdrawn.
+release_standing if input.release == null
+
+release_standing if object.get(data.releases, [input.release, "withdrawn"], false) == false
+
+# METADATA
+# description: Single answers always; bulk only where the service offers it and the profile permits it.
+delivery_allowed if input.bulk == false
+
+delivery_allowed if {
+	input.bulk == true
+	data.facts.service.bulk == true
+	object.get(data.facts.profile, "bulk", true) == true
+}
+
+_dim_allowed(dim) if {
+	dim in data.facts.service.dims
+	count({dim} & {denied | some denied in object.get(data.facts.entry, "dims_deny", [])}) == 0
+	some granted in data.facts.grant.dims
+	granted in {"*", dim}
+}
+
+_forbidden_pairs := array.concat(data.limits.forbidden_dim_pairs, object.get(data.facts.service, "forbidden", []))
+
+_axes := {object.get(data.facts.service, ["axes", dim], dim) | some dim in data.facts.asked_dims}
+
+_ceilings := {ceiling |
+	some region in input.geo
+	some offered in data.facts.service.geo
+	offered.level == data.regions[region].level
+	ceiling := offered.max_dims
+} | {ceiling |
+	some grain, ceiling in object.get(data.facts.service, "max_dims_by_grain", {})
+	grain == input.period.grain
+} | {object.get(data.facts.profile, "max_dims", data.limits.max_dims_default)}
+
+_parameters := object.keys(input.params) - {name | some name in object.get(data.facts.service, "params", [])}
+
+_disclosure_names := {name | some name in data.limits.sdc_parameters} | {name |
+	some profile in data.sdc_profiles
+	some name, _ in profile
+}

@@ -1,0 +1,51 @@
+"""Release building and decisions share one disclosure profile per service and scenario."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.policy.profiles import merged_profiles, profile_key
+from tests.policy_factory import DRUGS, POLICIES, PRICING, Json, ask, catalogue, embedded, scenarios
+
+PROFILES = merged_profiles(POLICIES, catalogue())
+
+
+@pytest.mark.parametrize("question", [PRICING, DRUGS], ids=["SC01", "SC05"])
+def test_a_decision_names_the_profile_releases_were_built_by(question: Json) -> None:
+    policy = embedded()
+    decision = policy.decide(ask(question))
+    policy.close()
+    scenario = "SC01" if question is PRICING else "SC05"
+    assert decision.obligations is not None
+    assert decision.obligations.profile == PROFILES[question["service"], scenario]
+
+
+def test_every_pair_that_names_each_other_has_a_profile() -> None:
+    expected = {
+        (service, scenario)
+        for service, contract in catalogue().items()
+        for scenario in contract["scenarios"]
+    }
+    assert set(PROFILES) == expected
+    assert all(service in scenarios()[name]["services"] for service, name in PROFILES)
+
+
+def test_a_drug_trend_is_protected_as_strictly_for_an_insurer_as_for_pharma() -> None:
+    assert PROFILES["S09", "SC01"] == PROFILES["S09", "SC05"]
+    assert PROFILES["S09", "SC01"]["sensitive_dx"] == "drop"
+
+
+def test_no_scenario_is_looser_than_the_services_own_profile() -> None:
+    for (service, _), profile in PROFILES.items():
+        own = PROFILES[service, "SC12"]
+        assert profile["k_person"] >= own["k_person"]
+        assert profile["max_dims"] <= own["max_dims"]
+        assert profile["top1_share_max"] <= own["top1_share_max"]
+        assert set(profile["percentile_min_n"]) <= set(own["percentile_min_n"])
+
+
+def test_the_key_tells_profiles_apart_and_not_the_order_of_their_fields() -> None:
+    profile = PROFILES["S02", "SC01"]
+    assert profile_key(profile) == profile_key(dict(reversed(profile.items())))
+    assert profile_key(profile) != profile_key(profile | {"k_person": 12})
+    assert profile_key(profile).startswith("DC2-")
