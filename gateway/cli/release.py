@@ -1,0 +1,130 @@
+"""`sluice release`: build, list, verify and withdraw releases."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from gateway.errors import OperatorError
+from gateway.releases.build import Order, Step, build
+from gateway.releases.manifest import Manifest
+from gateway.releases.shelf import Entry, entries, withdraw
+from gateway.releases.verify import Report, verify
+from gateway.settings import Settings
+
+app = typer.Typer(help="Releases: protected tables that the gateway serves.", no_args_is_help=True)
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def _fail(error: OperatorError) -> typer.Exit:
+    typer.echo(f"{error.code}: {error.message}", err=True)
+    return typer.Exit(1)
+
+
+@app.command("build")
+def build_releases(
+    services: Annotated[list[str] | None, typer.Argument(help="Ids or codes; all if none.")] = None,
+    waiver: Annotated[
+        str | None, typer.Option(help="Reason to publish although block rules fail.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Build the services' releases from the current warehouse and put them in force."""
+    order = Order(tuple(services or ()), waiver)
+    columns = (TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("start", total=1.0)
+
+        def tell(step: Step) -> None:
+            bar.update(task, description=step.doing, completed=step.done)
+
+        try:
+            made = build(Settings(), order, datetime.now(UTC), tell)
+        except OperatorError as error:
+            raise _fail(error) from error
+    _print_built(made, as_json)
+
+
+def _print_built(made: list[Manifest], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps([_summary(manifest) for manifest in made], ensure_ascii=False))
+        return
+    for manifest in made:
+        cells = ", ".join(f"{key}: {n} cells" for key, n in manifest.cells.items())
+        typer.echo(f"{manifest.release_id}  {cells}")
+
+
+def _summary(manifest: Manifest) -> dict[str, object]:
+    return {
+        "release_id": manifest.release_id,
+        "service": manifest.service,
+        "created": manifest.created.isoformat(),
+        "periods": {grain: list(labels) for grain, labels in manifest.periods.items()},
+        "cells": manifest.cells,
+        "waiver": manifest.waiver,
+    }
+
+
+@app.command("list")
+def list_releases(as_json: Json = False) -> None:
+    """All releases on this machine and which are in force."""
+    found = entries(Settings().releases)
+    if as_json:
+        typer.echo(json.dumps([_listed(entry) for entry in found], ensure_ascii=False))
+        return
+    table = Table("service", "release", "state", "created", "periods", "cells")
+    for entry in found:
+        one = entry.manifest
+        spans = ", ".join(f"{labels[0]}…{labels[-1]}" for labels in one.periods.values() if labels)
+        cells = str(sum(one.cells.values()))
+        created = f"{one.created:%Y-%m-%d %H:%M}"
+        table.add_row(one.service, one.release_id, entry.state, created, spans, cells)
+    Console().print(table)
+
+
+def _listed(entry: Entry) -> dict[str, object]:
+    return {**_summary(entry.manifest), "state": entry.state}
+
+
+@app.command("verify")
+def verify_releases(
+    releases: Annotated[list[str] | None, typer.Argument(help="Release ids; all if none.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Prove that releases are untouched and that no small count follows from their tables."""
+    try:
+        reports = verify(Settings().releases, tuple(releases or ()))
+    except OperatorError as error:
+        raise _fail(error) from error
+    if as_json:
+        typer.echo(json.dumps([_reported(r) for r in reports], ensure_ascii=False))
+    else:
+        for report in reports:
+            typer.echo(f"{report.release_id}  {'ok' if report.ok else 'FAILED'}")
+            for fault in report.faults:
+                typer.echo(f"  {fault}")
+    if not all(report.ok for report in reports):
+        raise typer.Exit(1)
+
+
+def _reported(report: Report) -> dict[str, object]:
+    return {"release_id": report.release_id, "ok": report.ok, "faults": list(report.faults)}
+
+
+@app.command("withdraw")
+def withdraw_release(
+    release_id: Annotated[str, typer.Argument(help="The release to take out of service.")],
+    reason: Annotated[str, typer.Option(help="Why; kept with the release.")],
+) -> None:
+    """Take a release out of service; it stays on disk and can no longer be asked for."""
+    try:
+        withdraw(Settings().releases, release_id, reason, datetime.now(UTC))
+    except OperatorError as error:
+        raise _fail(error) from error
+    typer.echo(f"{release_id} withdrawn")

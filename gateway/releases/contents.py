@@ -1,0 +1,148 @@
+"""The manifest's fields of a finished build: what is in it and what it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from gateway.catalogue.model import Measure, Persons, Sum
+from gateway.releases.blocks import Block
+from gateway.releases.cellfile import answered, places_of
+from gateway.releases.kernel import unmixed
+from gateway.releases.manifest import File, Level, Shown, Table
+from gateway.releases.prepare import Prepared
+from gateway.releases.source import Input, digest
+from synthetic.warehouse.codes import VERSIONS
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a build knows of a release besides its cells."""
+
+    profiles: Mapping[str, Mapping[str, Any]]  # as the policy merged them
+    cells: Mapping[str, int]
+    definitions: str
+    quality: Mapping[str, Mapping[str, Any]]  # as the quality check measured it
+    waiver: str | None
+    rounding_key: str
+    inputs: Sequence[Input]
+
+
+def contents(one: Prepared, folder: Path, known: Facts) -> dict[str, Any]:  # fields of Manifest
+    """The fields of the manifest, its id and time apart."""
+    plan, service = one.table.plan, one.table.plan.service
+    labels = {p.label for p in plan.periods}
+    return {
+        "service": service.id,
+        "version": service.version,
+        "periods": {
+            str(grain): tuple(p.label for p in plan.periods if p.grain == grain)
+            for grain in service.periods
+        },
+        "geo": places_of(plan),
+        "domains": _domains(one),
+        "levels": _levels(one),
+        "shapes": answered(plan),
+        "measures": tuple(
+            Shown(name=m.name, unit=m.unit, zero=_zero(m))
+            for m in service.measures
+            if not m.internal
+        ),
+        "person_measure": service.disclosure.person_measure,
+        "structural_zeros": tuple(_true_zeros(one)),
+        "profiles": {key: dict(p) for key, p in known.profiles.items()},
+        "cells": dict(known.cells),
+        "definitions": known.definitions,
+        "code_versions": {str(k): str(v) for k, v in VERSIONS.items()},
+        "quality": {label: dict(known.quality[label]) for label in sorted(labels)},
+        "waiver": known.waiver,
+        "unmapped": dict(one.unmapped),
+        "rounding_key": known.rounding_key,
+        "inputs": tuple(Table(table=i.table, sha256=i.sha256, rows=i.rows) for i in known.inputs),
+        "files": tuple(
+            File(name=f.name, sha256=digest(f), bytes=f.stat().st_size)
+            for f in sorted(folder.iterdir())
+        ),
+        "software": software(),
+    }
+
+
+def _domains(one: Prepared) -> dict[str, tuple[str, ...]]:
+    """The closed list of each dim a query can name; a dim with levels lists all of them."""
+    plan = one.table.plan
+    return {
+        dim.name: tuple(
+            v for column in (dim.levels or (dim.name,)) for v in plan.domains[column].values
+        )
+        for dim in plan.service.dims
+        if not dim.pivot
+    }
+
+
+def _levels(one: Prepared) -> dict[str, Level]:
+    plan = one.table.plan
+    return {
+        column: Level(
+            dim=dim.name,
+            coarser=plan.domains[column].coarser,
+            values=plan.domains[column].values,
+            parents=plan.domains[column].parents[: len(plan.domains[column].values)],
+        )
+        for dim in plan.service.dims
+        if not dim.pivot
+        for column in (dim.levels or (dim.name,))
+    }
+
+
+def _zero(measure: Measure) -> str | int | None:
+    """What a measure is in an impossible cell: nothing adds up to zero, nothing has a ratio."""
+    if not isinstance(measure.define, (Sum, Persons)):
+        return None
+    return "0.00" if measure.unit == "CNY" else 0
+
+
+def _true_zeros(one: Prepared) -> Iterator[dict[str, tuple[str, ...]]]:
+    """The contract's impossible combinations, without those in which there is somebody."""
+    table = one.table
+    for rule in table.plan.service.disclosure.structural_zeros:
+        if not any(_contradicts(one, block, rule) for block in table.blocks):
+            yield dict(rule)
+
+
+def _contradicts(one: Prepared, block: Block, rule: Mapping[str, Sequence[str]]) -> bool:
+    plan = one.table.plan
+    columns = plan.shapes[block.shape].columns
+    if not set(rule) <= set(columns):
+        return False
+    digits = dict(zip(columns, unmixed(block.code, plan.sizes(columns))[1:], strict=True))
+    held = block.magnitude != 0
+    for column, values in rule.items():
+        places = [plan.domains[column].values.index(value) for value in values]
+        held &= np.isin(digits[column], places)
+    return bool(held.any())
+
+
+def software() -> dict[str, str]:
+    """Versions that a byte-identical rebuild needs, and the hash of the builder's own source."""
+    folder = Path(__file__).parent
+    own = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        own.update(path.relative_to(folder).as_posix().encode())
+        own.update(path.read_bytes())
+    return {
+        "sluice": version("sluice"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "duckdb": duckdb.__version__,
+        "sqlite": sqlite3.sqlite_version,
+        "releases": own.hexdigest()[:16],
+    }

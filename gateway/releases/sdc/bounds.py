@@ -1,0 +1,104 @@
+"""Attack by interval bounds: a primary cell must be uncertain by at least 2k persons.
+
+Where nothing at all says that the cell is not empty, k persons are enough: such an interval only
+repeats that the cell lies within a published one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from gateway.releases.sdc.lattice import Bools, Ints, ragged
+from gateway.releases.sdc.problem import Problem
+from gateway.releases.sdc.settle import edges_of, first_published, groups_under
+from gateway.releases.sdc.shuttle import Intervals, intervals
+
+_Walk: TypeAlias = Callable[[Problem, Ints, Ints, Ints], Ints]
+"""From stuck cells on: (problem, neighbours, whose, all widths) to the next cells to relieve."""
+
+
+def tight(problem: Problem, hidden: Bools) -> Ints:
+    """Published nodes to hide because a primary cell's interval is narrower than 2k persons."""
+    found = intervals(problem, hidden)
+    need = np.where(found.low > 0, 2 * problem.node_k, problem.node_k)
+    narrow = problem.primary & hidden & (found.width < need)
+    return relief(problem, hidden, np.flatnonzero(narrow), found)
+
+
+def relief(problem: Problem, hidden: Bools, cells: Ints, found: Intervals) -> Ints:
+    """For each cell the smallest published child of its tightest group, else a published parent.
+
+    Where all around a cell is hidden already, its narrowest hidden neighbour is relieved instead;
+    should such a walk end nowhere, every neighbour is.
+    """
+    chosen = _relief(problem, hidden, cells, found, _narrowest)
+    return chosen if chosen.size else _relief(problem, hidden, cells, found, _all_around)
+
+
+def _relief(problem: Problem, hidden: Bools, cells: Ints, found: Intervals, walk: _Walk) -> Ints:
+    chosen, seen = [np.zeros(0, np.int64)], np.zeros(hidden.size, np.bool_)
+    while cells.size:
+        seen[cells] = True
+        owner, group = _groups_of(problem, cells)
+        nodes, served = _pick(problem, hidden, owner, group, found)
+        chosen.append(nodes)
+        stuck = ~np.isin(owner, served)
+        near, of = _members(problem, group[stuck])
+        fresh = ~seen[near]
+        cells = walk(problem, near[fresh], owner[stuck][of][fresh], found.width)
+    return np.unique(np.concatenate(chosen))
+
+
+def _narrowest(problem: Problem, near: Ints, owner: Ints, width: Ints) -> Ints:
+    order = np.lexsort((problem.place[near], width[near], owner))
+    _, first = np.unique(owner[order], return_index=True)
+    return np.unique(near[order][first])
+
+
+def _all_around(problem: Problem, near: Ints, owner: Ints, width: Ints) -> Ints:
+    return np.unique(near)
+
+
+def _members(problem: Problem, groups: Ints) -> tuple[Ints, Ints]:
+    """Children and parents of the groups and, for each, the position of its group."""
+    edges, of = ragged(problem.starts, groups)
+    nodes = np.concatenate([problem.edge_child[edges], problem.parent[groups]])
+    return nodes, np.concatenate([of, np.arange(groups.size)])
+
+
+def _pick(
+    problem: Problem, hidden: Bools, owner: Ints, group: Ints, found: Intervals
+) -> tuple[Ints, Ints]:
+    """The best published member per owner, and the owners that have one."""
+    child, parent = first_published(problem, hidden, group), problem.parent[group]
+    open_parent = (child < 0) & ~hidden[parent]
+    node = np.where(child >= 0, child, np.where(open_parent, parent, -1))
+    have = node >= 0
+    owner, group, node, last = owner[have], group[have], node[have], open_parent[have]
+    slack = _slack(problem, hidden, found)[group]
+    order = np.lexsort((problem.place[node], problem.persons[node], slack, last, owner))
+    served, first = np.unique(owner[order], return_index=True)
+    return node[order][first], served
+
+
+def _slack(problem: Problem, hidden: Bools, found: Intervals) -> Ints:
+    """Room in a group: how far its hidden members can move together."""
+    width = np.where(hidden, found.width, 0)
+    room = np.zeros(problem.parent.size, np.int64)
+    np.add.at(room, problem.edge_group, width[problem.edge_child])
+    return np.where(hidden[problem.parent], np.minimum(room, width[problem.parent]), room)
+
+
+def _groups_of(problem: Problem, cells: Ints) -> tuple[Ints, Ints]:
+    """(position in cells, group) for every group a cell is a member of."""
+    edges = edges_of(problem, cells)
+    as_child = np.searchsorted(cells, problem.edge_child[edges])
+    under = groups_under(problem, cells)
+    as_parent = np.searchsorted(cells, problem.parent[under])
+    return (
+        np.concatenate([as_child, as_parent]),
+        np.concatenate([problem.edge_group[edges], under]),
+    )

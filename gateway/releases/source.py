@@ -1,0 +1,152 @@
+"""Read the warehouse: run a service's facts in DuckDB and hand out their atoms, coded.
+
+One connection sees the valid rows of every table of one warehouse version and nothing else. Facts
+are merged to one row per key before they leave DuckDB, amounts as integers of their last decimal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gateway.errors import OperatorError
+from gateway.releases.kernel import Ints
+
+_FLOAT_SCALE = 6  # decimals kept of a column that has no exact type
+_FIXED = ("period_m", "geo_county", "psn_no", "fixmedins_code")
+
+
+@dataclass(frozen=True)
+class Input:
+    """One table a release was built from."""
+
+    table: str
+    sha256: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Words:
+    """A column of strings as codes into its sorted values; -1 where there was none."""
+
+    codes: Ints
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Atoms:
+    """The rows of one fact. `numbers` are whole; divide by 10**scale of the column."""
+
+    words: dict[str, Words]
+    numbers: dict[str, Ints]
+    present: dict[str, npt.NDArray[np.bool_]]
+    scales: dict[str, int]
+    rows: int
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Source:
+    """One warehouse version, open for the facts of any service."""
+
+    def __init__(self, version: Path, rollups: str, *, threads: int = 2, memory: str = "3GiB"):
+        self.version = version
+        self.tables = sorted(version.glob("*.parquet"))
+        if not self.tables:
+            raise OperatorError("warehouse_empty", f"No tables in {version}.")
+        self._con = duckdb.connect(":memory:")
+        self._con.execute("SET threads = $n", {"n": threads})
+        self._con.execute("SET memory_limit = $m", {"m": memory})
+        self._con.execute("SET preserve_insertion_order = false")
+        for path in self.tables:
+            escaped = str(path).replace("'", "''")
+            self._con.execute(
+                f'CREATE VIEW "{path.stem}" AS '
+                f"SELECT * FROM read_parquet('{escaped}') WHERE vali_flag = '1'"
+            )
+        self._con.execute(rollups)
+
+    def close(self) -> None:
+        self._con.close()
+
+    def inputs(self) -> tuple[Input, ...]:
+        """Every table with its content hash."""
+        found = []
+        for path in self.tables:
+            rows = self.scalar(f'SELECT count(*) FROM "{path.stem}"')
+            found.append(Input(path.stem, digest(path), rows))
+        return tuple(found)
+
+    def scalar(self, sql: str) -> int:
+        """One whole number; 0 for none."""
+        row = self._con.execute(sql).fetchone()
+        return int(row[0] or 0) if row else 0
+
+    def atoms(self, sql: str, words: Sequence[str], sums: Sequence[str], each: bool) -> Atoms:
+        """The atoms of one fact: `sums` added up per key, or each row as it is if `each`."""
+        sql = sql.strip().rstrip(";")
+        types = self._types(sql)
+        names = [*_FIXED[:2], *words, *_FIXED[2:], *(["maker"] if "maker" in types else [])]
+        missing = sorted({*names, *sums, "counting", "magnitude"} - types.keys())
+        if missing:
+            raise OperatorError("fact_columns", f"A fact lacks the columns {', '.join(missing)}.")
+        scales = {name: _scale(types[name]) for name in ("magnitude", *sums)}
+        numbers = [_number(name, scale, each) for name, scale in scales.items()]
+        counting = "coalesce(counting, false)"
+        counting = counting if each else f"bool_or({counting})"
+        keys = ", ".join(f'"{name}"' for name in names)
+        tail = "" if each else f" GROUP BY {keys}"
+        table = self._con.sql(
+            f"SELECT {keys}, {counting} AS counting, {', '.join(numbers)} FROM ({sql}){tail}"
+        ).to_arrow_table()
+        return _coded(table, names, scales)
+
+    def _types(self, sql: str) -> dict[str, str]:
+        rows = self._con.execute(f"DESCRIBE {sql}").fetchall()
+        return {str(row[0]): str(row[1]) for row in rows}
+
+
+def _scale(kind: str) -> int:
+    if kind.startswith("DECIMAL"):
+        return int(kind.rstrip(")").split(",")[1])
+    return _FLOAT_SCALE if kind in {"DOUBLE", "FLOAT"} else 0
+
+
+def _number(name: str, scale: int, each: bool) -> str:
+    whole = f'round("{name}" * {10**scale})::BIGINT'
+    return f'{whole} AS "{name}"' if each else f'sum({whole})::BIGINT AS "{name}"'
+
+
+def _coded(table: pa.Table, names: Sequence[str], scales: Mapping[str, int]) -> Atoms:
+    numbers, present = {}, {}
+    for name in scales:
+        column = table[name].combine_chunks()
+        present[name] = np.asarray(pc.is_valid(column))
+        numbers[name] = np.asarray(pc.fill_null(column, 0)).astype(np.int64)
+    counting = np.asarray(table["counting"].combine_chunks()).astype(np.int64)
+    words = {name: _words(table[name]) for name in names}
+    return Atoms(words, {**numbers, "counting": counting}, present, dict(scales), table.num_rows)
+
+
+def _words(column: pa.ChunkedArray) -> Words:
+    encoded = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    values = np.array(encoded.dictionary.to_pylist(), dtype=object)
+    order = np.argsort(values)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    codes = np.asarray(pc.fill_null(encoded.indices, -1)).astype(np.int64)
+    known = codes >= 0
+    codes[known] = rank[codes[known]]
+    return Words(codes, tuple(values[order]))

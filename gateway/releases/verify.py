@@ -1,0 +1,90 @@
+"""Prove a published release: untouched, complete, and safe against subtraction.
+
+Sees only what is published. The files must hash to the manifest, the manifest to the release's id,
+and no difference of up to three published person counts may be 1 … k−1.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.releases.listing import listing
+from gateway.releases.manifest import FILE, Manifest, ReleaseError
+from gateway.releases.shelf import Entry, entries
+from gateway.releases.source import digest
+from gateway.releases.store import cell_file
+from gateway.releases.subtraction import subtractions
+
+_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found wrong with one release; nothing if it may be trusted."""
+
+    release_id: str
+    faults: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.faults
+
+
+def verify(root: Path, wanted: Sequence[str] = ()) -> list[Report]:
+    """Check the releases named, or all."""
+    found = entries(root)
+    known = {entry.manifest.release_id for entry in found} | {e.folder.name for e in found}
+    missing = sorted(set(wanted) - known)
+    if missing:
+        raise ReleaseError("release_unknown", f"There is no release {', '.join(missing)}.")
+    chosen = [e for e in found if not wanted or e.folder.name in wanted]
+    broken = [
+        Report(folder.name, ("the manifest cannot be read",))
+        for folder in sorted(root.glob("S[0-9][0-9]/S[0-9][0-9]-*"))
+        if folder not in {entry.folder for entry in found}
+    ]
+    return [Report(e.folder.name, tuple(_faults(e))) for e in chosen] + broken
+
+
+def _faults(entry: Entry) -> Iterator[str]:
+    manifest, folder = entry.manifest, entry.folder
+    if not manifest.release_id == folder.name == manifest.content_id():
+        yield "the manifest is not the one this release id stands for"
+    stated = {file.name: file.sha256 for file in manifest.files}
+    present = {path.name for path in folder.iterdir()} - {FILE}
+    yield from (f"{name}: not in the manifest" for name in sorted(present - stated.keys()))
+    sound = True
+    for name, sha256 in stated.items():
+        if name not in present:
+            sound = False
+            yield f"{name}: missing"
+        elif digest(folder / name) != sha256:
+            sound = False
+            yield f"{name}: altered since it was published"
+    if sound:
+        for key in manifest.profiles:
+            yield from _unreadable(folder / cell_file(key), manifest, key)
+            yield from _guessable(entry, key)
+
+
+def _unreadable(path: Path, manifest: Manifest, key: str) -> Iterator[str]:
+    con = sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)
+    try:
+        (rows,) = con.execute("SELECT count(*) FROM cells").fetchone()
+    finally:
+        con.close()
+    if rows != manifest.cells.get(key):
+        yield f"{path.name}: {rows} cells, the manifest says {manifest.cells.get(key)}"
+
+
+def _guessable(entry: Entry, key: str) -> Iterator[str]:
+    """Subtractions that leave a small count; the first few, the rest as a number."""
+    manifest = entry.manifest
+    least = int(manifest.profiles[key]["k_person"])
+    found = list(subtractions(manifest, listing(entry.folder, manifest, key), least))
+    yield from (f"{key}: {one} leaves fewer than {least} persons" for one in found[:_NAMED])
+    if len(found) > _NAMED:
+        yield f"{key}: {len(found) - _NAMED} more such subtractions"

@@ -1,0 +1,188 @@
+"""Publishing: the same input gives the same release, a killed build changes nothing, edits show."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from gateway.cli.release import app
+from gateway.errors import OperatorError
+from gateway.releases.build import Order, build
+from gateway.releases.manifest import Manifest
+from gateway.releases.shelf import entries, withdraw
+from gateway.releases.store import ReleaseStore, current
+from gateway.releases.verify import verify
+from gateway.settings import Settings
+from tests.release_warehouse import build_warehouse
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ORDER = Order(("S09",), waiver="invented records")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("publish")
+    build_warehouse(folder, persons=200, visits=1000)
+    build(Settings(home=folder), ORDER, NOW)
+    yield folder
+    for path in folder.rglob("*"):
+        path.chmod(0o700)
+
+
+def _copy(home: Path, to: Path) -> Settings:
+    shutil.copytree(home, to, dirs_exist_ok=True)
+    return Settings(home=to)
+
+
+def _release(settings: Settings) -> Manifest:
+    manifest = ReleaseStore(settings.releases).latest("S09")
+    assert manifest is not None
+    return manifest
+
+
+def test_the_same_input_gives_the_same_release_byte_for_byte(home: Path, tmp_path: Path) -> None:
+    settings = _copy(home, tmp_path)
+    shutil.rmtree(settings.releases)
+    (again,) = build(settings, ORDER, NOW + timedelta(days=3))
+    first = _release(Settings(home=home))
+    assert again.release_id == first.release_id
+    assert again.files == first.files
+    for file in first.files:
+        mine = home / "releases" / "S09" / first.release_id / file.name
+        assert (
+            mine.read_bytes()
+            == (settings.releases / "S09" / again.release_id / file.name).read_bytes()
+        )
+
+
+def test_another_rounding_key_gives_another_release(home: Path, tmp_path: Path) -> None:
+    settings = _copy(home, tmp_path)
+    (settings.keys / "rounding.key").unlink()
+    (other,) = build(settings, ORDER, NOW)
+    assert other.release_id != _release(Settings(home=home)).release_id
+    assert (settings.keys / "rounding.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_files_cannot_be_written_and_hold_nothing_internal(home: Path) -> None:
+    manifest = _release(Settings(home=home))
+    folder = home / "releases" / "S09" / manifest.release_id
+    for path in folder.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o444
+    names = {measure.name for measure in manifest.measures}
+    assert "persons" not in names
+    assert not list((home / "releases").glob(".building-*"))
+
+
+_BUILD = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from gateway.releases.build import Order, build
+from gateway.settings import Settings
+build(Settings(home=Path(sys.argv[1])), Order(("S09",), waiver="another reason"),
+      datetime(2026, 2, 1, tzinfo=UTC), lambda step: print(step.doing, flush=True))
+"""
+
+
+def _killed(home: Path, stage: str) -> None:
+    """Start a build and kill it as soon as it reaches the stage."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _BUILD, str(home)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    next(line for line in process.stdout if line.startswith(stage))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+
+
+def test_a_killed_build_leaves_the_old_release_served(home: Path, tmp_path: Path) -> None:
+    settings = _copy(home, tmp_path)
+    before = current(settings.releases)
+    for stage in ("count S09", "write S09"):
+        _killed(tmp_path, stage)
+        assert current(settings.releases) == before
+        assert all(report.ok for report in verify(settings.releases))
+    (fresh,) = build(settings, Order(("S09",), waiver="another reason"), NOW)
+    assert current(settings.releases)["S09"] == fresh.release_id != before["S09"]
+    assert not list(settings.releases.glob(".building-*"))
+
+
+def _altered(home: Path, to: Path, name: str) -> Path:
+    settings = _copy(home, to)
+    path = settings.releases / "S09" / _release(settings).release_id / name
+    path.chmod(0o600)
+    return path
+
+
+def test_one_changed_byte_is_found(home: Path, tmp_path: Path) -> None:
+    name = next(f.name for f in _release(Settings(home=home)).files if "cells" in f.name)
+    path = _altered(home, tmp_path, name)
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    (report,) = verify(tmp_path / "releases")
+    assert report.faults == (f"{name}: altered since it was published",)
+
+
+def test_a_changed_manifest_is_found(home: Path, tmp_path: Path) -> None:
+    path = _altered(home, tmp_path, "manifest.json")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["waiver"] = None
+    path.write_text(json.dumps(content), encoding="utf-8")
+    (report,) = verify(tmp_path / "releases")
+    assert report.faults == ("the manifest is not the one this release id stands for",)
+
+
+def test_a_withdrawn_release_is_not_served(home: Path, tmp_path: Path) -> None:
+    settings = _copy(home, tmp_path)
+    release_id = _release(settings).release_id
+    withdraw(settings.releases, release_id, "wrong source", NOW)
+    store = ReleaseStore(settings.releases)
+    assert store.latest("S09") is None
+    assert store.find(release_id) is None
+    assert [entry.state for entry in entries(settings.releases)] == ["withdrawn"]
+
+
+def test_poor_quality_stops_a_release_unless_a_reason_is_recorded(
+    home: Path, tmp_path: Path
+) -> None:
+    settings = _copy(home, tmp_path)
+    with pytest.raises(OperatorError, match="block rules fail"):
+        build(settings, Order(("S09",)), NOW)
+    assert _release(settings).waiver == "invented records"
+
+
+def test_contributions_are_of_published_cells_and_pool_small_providers(home: Path) -> None:
+    manifest = _release(Settings(home=home))
+    folder = home / "releases" / "S09" / manifest.release_id
+    rows = pq.read_table(folder / "contributions.parquet").to_pylist()
+    assert rows
+    shares: dict[tuple[int, int], float] = {}
+    for row in rows:
+        shares[row["block"], row["cell"]] = (
+            shares.get((row["block"], row["cell"]), 0) + row["share"]
+        )
+        if not row["provider"].startswith("others("):
+            assert row["persons"] >= 11
+    assert all(abs(total - 1) < 1e-6 for total in shares.values())
+
+
+def test_the_command_line_lists_and_verifies(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_HOME", str(home))
+    runner = CliRunner()
+    listed = json.loads(runner.invoke(app, ["list", "--json"]).stdout)
+    assert [(one["service"], one["state"]) for one in listed] == [("S09", "in force")]
+    assert runner.invoke(app, ["verify"]).exit_code == 0
+    assert runner.invoke(app, ["verify", "S09-0000000000000000"]).exit_code == 1

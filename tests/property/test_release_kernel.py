@@ -1,0 +1,139 @@
+"""Grouping atoms into cells agrees with counting them one by one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.releases.kernel import (
+    Rows,
+    collapse,
+    mixed,
+    parties,
+    people,
+    shares,
+    stable_order,
+    unmixed,
+)
+
+N_INST = 3
+atoms = st.lists(
+    st.tuples(
+        st.integers(0, 3),  # cell
+        st.integers(0, 4),  # person
+        st.integers(0, N_INST - 1),  # institution
+        st.booleans(),  # counting
+        st.integers(-50, 100),  # amount
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+def _columns(rows: list[tuple[int, int, int, bool, int]], *sort: int) -> list[np.ndarray]:
+    ordered = sorted(rows, key=lambda row: tuple(row[i] for i in sort))
+    return [np.array(column, np.int64) for column in zip(*ordered, strict=True)]
+
+
+@given(atoms)
+@settings(max_examples=150)
+def test_persons_are_distinct_and_only_counting_rows_make_one(
+    rows: list[tuple[int, int, int, bool, int]],
+) -> None:
+    cell, person, _, counting, amount = _columns(rows, 0, 1)
+    found = people(cell, person, counting, amount)
+    for c, persons, top in zip(found.cells, found.persons, found.top, strict=True):
+        mine = [row for row in rows if row[0] == c]
+        assert persons == len({row[1] for row in mine if row[3]})
+        totals = defaultdict(int)
+        for row in mine:
+            totals[row[1]] += row[4]
+        assert top == max(abs(total) for total in totals.values())
+    assert set(found.cells) == {row[0] for row in rows}
+
+
+@given(atoms)
+@settings(max_examples=150)
+def test_the_two_largest_parties_are_those_of_the_net_amounts(
+    rows: list[tuple[int, int, int, bool, int]],
+) -> None:
+    cell, _, inst, counting, amount = _columns(rows, 0, 2)
+    found = parties(cell, inst, counting, amount)
+    for i, c in enumerate(found.cells):
+        mine = [row for row in rows if row[0] == c]
+        totals: dict[int, int] = defaultdict(int)
+        for row in mine:
+            totals[row[2]] += row[4]
+        ranked = sorted((abs(total) for total in totals.values()), reverse=True)
+        assert found.parties[i] == len({row[2] for row in mine if row[3]})
+        assert found.top1[i] == ranked[0]
+        assert found.top2[i] == (ranked[1] if len(ranked) > 1 else 0)
+        assert found.squares[i] == sum(total**2 for total in totals.values())
+
+
+@given(atoms)
+@settings(max_examples=150)
+def test_a_provider_s_persons_and_those_nobody_else_has(
+    rows: list[tuple[int, int, int, bool, int]],
+) -> None:
+    cell, person, inst, counting, _ = _columns(rows, 0, 1, 2)
+    found = shares(cell, person, inst, counting, N_INST)
+    seen: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for c, p, i, counts, _amount in rows:
+        if counts:
+            seen[c, i].add(p)
+    expected = {}
+    for (c, i), persons in seen.items():
+        elsewhere = {p for (d, j), them in seen.items() if d == c and j != i for p in them}
+        expected[c, i] = (len(persons), len(persons - elsewhere))
+    got = {
+        (c, i): (n, only)
+        for c, i, n, only in zip(
+            found.cells.tolist(),
+            found.party.tolist(),
+            found.persons.tolist(),
+            found.only.tolist(),
+            strict=True,
+        )
+    }
+    assert got == expected
+
+
+@given(atoms)
+@settings(max_examples=100)
+def test_merging_keeps_every_sum_and_no_key_twice(
+    rows: list[tuple[int, int, int, bool, int]],
+) -> None:
+    cell, person, _, counting, amount = _columns(rows)
+    merged = collapse(
+        Rows({"cell": cell, "person": person}, np.stack([counting, amount])),
+        ["person", "cell"],
+        [5, 4],
+    )
+    keys = list(zip(merged.keys["person"].tolist(), merged.keys["cell"].tolist(), strict=True))
+    assert keys == sorted(set(keys))
+    assert merged.sums.sum(axis=1).tolist() == [counting.sum(), amount.sum()]
+    for (p, c), total in zip(keys, merged.sums[1], strict=True):
+        assert total == sum(row[4] for row in rows if row[0] == c and row[1] == p)
+
+
+@given(
+    st.lists(st.integers(0, 2**33 - 1), max_size=60),
+    st.sampled_from([2**16, 2**20, 2**33]),
+)
+@settings(max_examples=150)
+def test_sorting_is_stable_whatever_the_size_of_the_codes(values: list[int], size: int) -> None:
+    codes = np.array([value % size for value in values], np.int64)
+    assert stable_order(codes, size).tolist() == np.argsort(codes, kind="stable").tolist()
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6), st.integers(0, 4)), min_size=1))
+def test_mixed_digits_come_back(rows: list[tuple[int, int, int]]) -> None:
+    columns = [np.array(column, np.int64) for column in zip(*rows, strict=True)]
+    code = mixed(columns, [3, 7, 5], len(rows))
+    left, *digits = unmixed(code, [3, 7, 5])
+    assert not left.any()
+    assert [d.tolist() for d in digits] == [c.tolist() for c in columns]
