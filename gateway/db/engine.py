@@ -1,0 +1,71 @@
+"""Engine and transactions of the operational database: SQLite in WAL by default, PostgreSQL beside.
+
+`reading` sees one consistent state; `writing` takes the write lock at its start, commits at its
+end and rolls back on any exception. Both are short and synchronous: call them in a worker thread
+from asynchronous code.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+_WRITE = "sluice_write"
+
+
+def sqlite_url(path: Path) -> str:
+    """Database URL of a SQLite file."""
+    return f"sqlite:///{path}"
+
+
+def open_engine(url: str) -> sa.Engine:
+    """Engine for the URL; a SQLite engine is set to WAL, foreign keys, durable commits."""
+    if not url.startswith("sqlite"):
+        return sa.create_engine(url, pool_pre_ping=True)
+    engine = sa.create_engine(url, pool_size=8, max_overflow=8)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver must not open transactions by itself: `_begin_sqlite` does, with the right lock.
+    connection.isolation_level = None
+    # The timeout comes first: switching a new file to WAL already needs a lock to wait for.
+    connection.execute("PRAGMA busy_timeout=10000")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A deferred transaction that starts to write can fail at once with SQLITE_BUSY; this one waits.
+    immediate = connection.get_execution_options().get(_WRITE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[Session]:
+    """A session that only reads."""
+    with Session(engine) as session:
+        yield session
+
+
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[Session]:
+    """A session whose changes become durable together, or not at all."""
+    with Session(engine.execution_options(**{_WRITE: True})) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def write_connection(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Like `writing`, without object mapping: for the few statements that run per request."""
+    with engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
+        yield connection

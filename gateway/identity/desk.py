@@ -1,0 +1,104 @@
+"""Identity put together: database, directory, keys, token endpoint and verifier of one process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from authlib.common.security import is_secure_transport
+
+from gateway.db.engine import open_engine, sqlite_url
+from gateway.db.upgrade import upgrade
+from gateway.errors import OperatorError
+from gateway.identity.authserver import TokenEndpoint
+from gateway.identity.boundaries import load_boundaries
+from gateway.identity.directory import Directory, Snapshot
+from gateway.identity.keyring import Ring, ensure_keys, load_ring
+from gateway.identity.metadata import resource_metadata_url, resource_of
+from gateway.identity.narrowing import Boundaries
+from gateway.identity.record import Act
+from gateway.identity.replay import ReplayGuard
+from gateway.identity.tokens import TokenRule
+from gateway.identity.verifier import Verifier
+from gateway.settings import Settings
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The one clock of identity's edge."""
+    return datetime.now(UTC)
+
+
+class _CurrentRing:
+    """The key ring, replaced whenever the directory changed."""
+
+    def __init__(self, load: Callable[[], Ring]) -> None:
+        self._load = load
+        self._ring = load()
+
+    def __call__(self) -> Ring:
+        return self._ring
+
+    def reload(self, _snapshot: Snapshot) -> None:
+        self._ring = self._load()
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the API needs of identity; `start` before serving, `close` after."""
+
+    issuer: str
+    engine: sa.Engine
+    directory: Directory
+    ring: Callable[[], Ring]
+    tokens: TokenEndpoint
+    verifier: Verifier
+    clock: Clock
+
+    def start(self) -> None:
+        """Begin to follow changes of the directory."""
+        self.directory.start()
+
+    def close(self) -> None:
+        """Stop following and let go of the database."""
+        self.directory.stop()
+        self.engine.dispose()
+
+
+def prepare_database(settings: Settings, now: datetime) -> sa.Engine:
+    """The operational database at the newest schema, with signing keys; made when absent."""
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    url = sqlite_url(settings.database)
+    upgrade(url)
+    engine = open_engine(url)
+    ensure_keys(engine, settings.keys, Act("sluice", now, "first start"))
+    return engine
+
+
+def open_identity(
+    settings: Settings, *, clock: Clock = utc_now, bounds: Boundaries | None = None
+) -> Identity:
+    """Identity for these settings; refuses an issuer that would send tokens in clear text."""
+    issuer = settings.base_url
+    if not is_secure_transport(issuer):
+        raise OperatorError(
+            "settings.issuer",
+            f"The issuer {issuer} must be https (or http on localhost): set SLUICE_ISSUER.",
+        )
+    engine = prepare_database(settings, clock())
+    directory = Directory(engine, bounds or load_boundaries(settings.policies))
+    ring = _CurrentRing(lambda: load_ring(engine, settings.keys, clock()))
+    directory.on_change(ring.reload)
+    rule = TokenRule(issuer, resource_of(issuer), settings.env, settings.token_ttl_seconds)
+    return Identity(
+        issuer=issuer,
+        engine=engine,
+        directory=directory,
+        ring=ring,
+        tokens=TokenEndpoint(rule, directory, ring, ReplayGuard(engine)),
+        verifier=Verifier(rule, directory, ring, resource_metadata_url(issuer)),
+        clock=clock,
+    )

@@ -1,0 +1,180 @@
+"""The directory in memory: one immutable snapshot, replaced within a second of any change.
+
+The hot path reads `Directory.snapshot`, an attribute; a thread of its own asks the database for the
+revision and reloads when it grew. When the database has not answered for `STALE_AFTER` seconds the
+directory refuses to be used (`check_fresh`): a suspension that cannot be heard must not be missed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.db.engine import reading
+from gateway.errors import Unavailable
+from gateway.identity.jwks import VerificationKey, read_keys
+from gateway.identity.model import STOP_KINDS, Client, Document, Grant, Tenant
+from gateway.identity.narrowing import Boundaries, Widening, widenings
+from gateway.identity.store import Contents, read_contents, read_revision
+
+POLL_SECONDS = 0.25
+STALE_AFTER = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The directory at one revision, laid out for look-up."""
+
+    revision: int
+    tenants: Mapping[str, Tenant]
+    clients: Mapping[str, Client]
+    grants: Mapping[str, tuple[Grant, ...]]  # by tenant; only grants that narrow their scenario
+    rejected: Mapping[str, tuple[Widening, ...]]  # by grant id: why it is left out
+    keys: Mapping[str, tuple[VerificationKey, ...]]  # by client
+    live_clients: Mapping[str, Tenant]  # active clients of active tenants, with their tenant
+    policy_data: Document = field(repr=False)
+
+
+def take_snapshot(contents: Contents, bounds: Boundaries) -> Snapshot:
+    """Lay the directory out; grants that widen their scenario are left out and named."""
+    bounds = bounds.with_regions(contents.region_flags)
+    grants: dict[str, list[Grant]] = {}
+    rejected: dict[str, tuple[Widening, ...]] = {}
+    for grant in contents.grants.values():
+        faults = widenings(grant, contents.tenants[grant.tenant], bounds)
+        if faults:
+            rejected[grant.id] = faults
+        else:
+            grants.setdefault(grant.tenant, []).append(grant)
+    by_tenant = {tenant: tuple(listed) for tenant, listed in grants.items()}
+    return Snapshot(
+        revision=contents.revision,
+        tenants=contents.tenants,
+        clients=contents.clients,
+        grants=by_tenant,
+        rejected=rejected,
+        keys={each.id: read_keys(each.jwks) for each in contents.clients.values()},
+        live_clients=_live_clients(contents),
+        policy_data=_policy_data(contents, by_tenant, bounds),
+    )
+
+
+def _live_clients(contents: Contents) -> dict[str, Tenant]:
+    return {
+        client.id: contents.tenants[client.tenant_id]
+        for client in contents.clients.values()
+        if client.status == "active" and contents.tenants[client.tenant_id].status == "active"
+    }
+
+
+def _policy_data(
+    contents: Contents, grants: Mapping[str, tuple[Grant, ...]], bounds: Boundaries
+) -> Document:
+    stops: dict[str, Document] = {kind: {} for kind in STOP_KINDS}
+    for stop in contents.stops:
+        stops[stop.kind][stop.target] = stop.document()
+    return {
+        "tenants": {each.id: each.document() for each in contents.tenants.values()},
+        "grants": {
+            tenant: {each.id: each.document() for each in listed}
+            for tenant, listed in grants.items()
+        },
+        "regions": {admdvs: dict(region) for admdvs, region in bounds.regions.items()},
+        "stops": stops,
+    }
+
+
+class Directory:
+    """The current snapshot and the thread that keeps it current."""
+
+    def __init__(self, engine: sa.Engine, bounds: Boundaries) -> None:
+        self._engine = engine
+        self._bounds = bounds
+        self._listeners: list[Callable[[Snapshot], None]] = []
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._refreshing = threading.Lock()
+        self._heard = time.monotonic()
+        with reading(engine) as session:
+            self.snapshot = take_snapshot(read_contents(session), bounds)
+        self._told = self.snapshot.revision
+        self._say_rejected()
+
+    @property
+    def revision(self) -> int:
+        """Number of directory changes this snapshot contains."""
+        return self.snapshot.revision
+
+    def policy_data(self) -> Document:
+        """Documents of SPEC §6.3 for the policy engine: tenants, grants, regions, stops."""
+        return self.snapshot.policy_data
+
+    def grants_for(self, tenant_id: str) -> tuple[Grant, ...]:
+        """Grants of a tenant that narrow their scenario, in any state."""
+        return self.snapshot.grants.get(tenant_id, ())
+
+    def on_change(self, listener: Callable[[Snapshot], None]) -> None:
+        """Call `listener` now, and after every reload (from the refreshing thread)."""
+        self._listeners.append(listener)
+        listener(self.snapshot)
+
+    def refresh(self) -> bool:
+        """Reload if the database holds a newer revision; True when it did."""
+        with self._refreshing:
+            with reading(self._engine) as session:
+                newer = read_revision(session) != self._told
+                contents = read_contents(session) if newer else None
+            if contents is not None:
+                self.snapshot = take_snapshot(contents, self._bounds)
+                self._say_rejected()
+                for listener in self._listeners:
+                    listener(self.snapshot)
+                # Only now: when a listener fails, the next round tells all of them again.
+                self._told = self.snapshot.revision
+            self._heard = time.monotonic()
+            return contents is not None
+
+    def check_fresh(self) -> None:
+        """Refuse to go on when the database has been silent too long."""
+        if self._thread is not None and time.monotonic() - self._heard > STALE_AFTER:
+            raise Unavailable(
+                "directory_unavailable",
+                "The directory cannot be read at the moment; try again in a few seconds.",
+                "目录暂时不可用，请稍后重试。",
+            )
+
+    def start(self) -> None:
+        """Begin to follow changes."""
+        if self._thread is None:
+            self._stopping.clear()
+            self._thread = threading.Thread(target=self._follow, name="directory", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End following changes; returns when the thread has ended."""
+        if self._thread is not None:
+            self._stopping.set()
+            self._thread.join()
+            self._thread = None
+
+    def _follow(self) -> None:
+        while not self._stopping.wait(POLL_SECONDS):
+            try:
+                self.refresh()
+            except SQLAlchemyError:
+                _log.warning("the directory cannot be read; will try again")
+            except Exception as error:  # noqa: BLE001 — the thread outlives a damaged row; check_fresh refuses
+                _log.error("the directory cannot be reloaded: %s", type(error).__name__)
+
+    def _say_rejected(self) -> None:
+        for grant_id, faults in self.snapshot.rejected.items():
+            fields = ", ".join(sorted({fault.field for fault in faults}))
+            _log.warning("grant %s is left out: it widens its scenario in %s", grant_id, fields)

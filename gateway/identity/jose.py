@@ -1,0 +1,127 @@
+"""Compact JWS, exactly as far as Sluice uses it: three signature algorithms, nothing negotiable.
+
+The algorithm is chosen by the caller from the *registered key*, never by the token, so a public
+key cannot be turned into an HMAC secret and `none` does not exist. `cryptography` does the maths.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
+
+PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+PUBLIC_KEYS = (ec.EllipticCurvePublicKey, rsa.RSAPublicKey, ed25519.Ed25519PublicKey)
+
+ALGORITHMS = ("ES256", "PS256", "EdDSA", "Ed25519")
+"""Signature algorithms of FAPI 2.0; `Ed25519` is RFC 9864's name of the same EdDSA."""
+
+_COORDINATE = 32  # octets of one P-256 coordinate (RFC 7518 §3.4)
+
+
+class MalformedToken(ValueError):
+    """The text is no compact JWS with JSON objects inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """A parsed, not yet trusted, compact JWS."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    signing_input: bytes
+    signature: bytes
+
+
+def parse_compact(text: str) -> Compact:
+    """Take the three parts apart; anything unusual is malformed."""
+    parts = text.split(".")
+    if len(parts) != 3 or not text.isascii():
+        raise MalformedToken("a compact JWS has three parts")
+    header, claims, signature = (_decode(part) for part in parts)
+    signing_input = f"{parts[0]}.{parts[1]}".encode("ascii")
+    return Compact(_json_object(header), _json_object(claims), signing_input, signature)
+
+
+def encode_segment(octets: bytes) -> str:
+    """Base64url without padding."""
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
+
+
+def encode_json(content: dict[str, Any]) -> str:
+    """One JSON part of a compact JWS."""
+    return encode_segment(json.dumps(content, separators=(",", ":")).encode())
+
+
+def _decode(part: str) -> bytes:
+    try:
+        octets = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MalformedToken("a part is not base64url") from error
+    if encode_segment(octets) != part:
+        # One text per token: padding and loose last bits would give caches a second name for it.
+        raise MalformedToken("a part is not canonical base64url")
+    return octets
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise MalformedToken("a member is named twice")
+    return content
+
+
+def _json_object(octets: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(octets, object_pairs_hook=_no_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise MalformedToken("a part is not JSON") from error
+    if not isinstance(content, dict):
+        raise MalformedToken("a part is not a JSON object")
+    return content
+
+
+def signature_is_valid(algorithm: str, key: PublicKey, signed: bytes, signature: bytes) -> bool:
+    """True when `key` made `signature` over `signed` with exactly this algorithm."""
+    try:
+        match algorithm, key:
+            case "ES256", ec.EllipticCurvePublicKey():
+                if len(signature) != 2 * _COORDINATE:
+                    return False
+                r = int.from_bytes(signature[:_COORDINATE])
+                s = int.from_bytes(signature[_COORDINATE:])
+                key.verify(encode_dss_signature(r, s), signed, ec.ECDSA(hashes.SHA256()))
+            case "PS256", rsa.RSAPublicKey():
+                key.verify(signature, signed, _pss(), hashes.SHA256())
+            case "EdDSA" | "Ed25519", ed25519.Ed25519PublicKey():
+                key.verify(signature, signed)
+            case _:
+                return False
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _pss() -> padding.PSS:
+    # RFC 7518 §3.5: the salt is as long as the hash.
+    return padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
+
+
+def sign_es256(
+    key: ec.EllipticCurvePrivateKey, header: dict[str, Any], claims: dict[str, Any]
+) -> str:
+    """A compact JWS signed by ES256."""
+    signing_input = f"{encode_json(header)}.{encode_json(claims)}"
+    r, s = decode_dss_signature(key.sign(signing_input.encode("ascii"), ec.ECDSA(hashes.SHA256())))
+    signature = r.to_bytes(_COORDINATE) + s.to_bytes(_COORDINATE)
+    return f"{signing_input}.{encode_segment(signature)}"

@@ -1,0 +1,124 @@
+"""Public keys of clients: which may be registered, and which one an assertion must have used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from joserfc.errors import JoseError
+from joserfc.jwk import import_key
+
+from gateway.errors import OperatorError
+from gateway.identity.jose import PUBLIC_KEYS, PublicKey
+from gateway.identity.model import Document
+
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_REMOTE_MEMBERS = frozenset({"x5u", "jku", "x5c"})
+_MOST_KEYS = 10
+_LEAST_RSA_BITS = 2048
+_LEAST_RSA_TEXT = 342  # characters of a 2048-bit modulus in base64url
+_MOST_RSA_BITS = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A registered public key and the algorithm names it may be used with."""
+
+    kid: str
+    algorithms: frozenset[str]
+    key: PublicKey
+
+
+def accept_jwks(document: object) -> Document:
+    """The key set as it is stored: every key public, of an allowed algorithm, with a kid."""
+    if isinstance(document, Mapping) and "kty" in document:
+        document = {"keys": [document]}
+    keys = document.get("keys") if isinstance(document, Mapping) else None
+    if not isinstance(keys, list) or not 1 <= len(keys) <= _MOST_KEYS:
+        raise _refused(f"a key set holds 1 to {_MOST_KEYS} keys under 'keys'")
+    accepted = [_accept_key(each) for each in keys]
+    if len({each["kid"] for each in accepted}) != len(accepted):
+        raise _refused("two keys carry the same kid")
+    return {"keys": accepted}
+
+
+def algorithms_of(jwks: Document) -> tuple[str, ...]:
+    """Algorithms a stored key set may sign with, sorted."""
+    return tuple(sorted({name for each in read_keys(jwks) for name in each.algorithms}))
+
+
+def read_keys(jwks: Document) -> tuple[VerificationKey, ...]:
+    """The keys of a stored (accepted) key set, ready to verify with."""
+    keys = jwks["keys"]
+    if not isinstance(keys, list):
+        raise _refused("a stored key set is damaged")
+    return tuple(_verification_key(each) for each in keys)
+
+
+def choose_key(
+    keys: tuple[VerificationKey, ...], algorithm: str, kid: str | None
+) -> VerificationKey | None:
+    """The one registered key the header can mean; None when there is none, or more than one."""
+    fitting = [
+        each for each in keys if algorithm in each.algorithms and (kid is None or each.kid == kid)
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _verification_key(jwk: Mapping[str, Any]) -> VerificationKey:
+    key = import_key(dict(jwk)).public_key
+    algorithms = _algorithms(key, jwk.get("alg"))
+    if not isinstance(key, PUBLIC_KEYS):
+        raise _refused("a stored key set is damaged")
+    return VerificationKey(str(jwk["kid"]), algorithms, key)
+
+
+def _accept_key(jwk: object) -> dict[str, Any]:
+    if not isinstance(jwk, Mapping):
+        raise _refused("a key is not a JSON object")
+    if _PRIVATE_MEMBERS & jwk.keys():
+        raise _refused("a key carries its private part; register only public keys")
+    if _REMOTE_MEMBERS & jwk.keys():
+        raise _refused("keys with x5u, x5c or jku are not accepted")
+    if jwk.get("use", "sig") != "sig":
+        raise _refused("a key is not for signatures")
+    if jwk.get("kty") == "RSA" and len(str(jwk.get("n", ""))) < _LEAST_RSA_TEXT:
+        raise _refused("an RSA key needs at least 2048 bits")
+    try:
+        # Members that play no part here ('use', 'key_ops') are checked above and left out.
+        imported = import_key({name: jwk[name] for name in ("kty", *_MATERIAL) if name in jwk})
+        key, thumbprint = imported.public_key, imported.thumbprint()
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _refused("a key cannot be read") from error
+    stated = jwk.get("alg")
+    _algorithms(key, stated)
+    kid = jwk.get("kid", thumbprint)
+    if not isinstance(kid, str) or not 1 <= len(kid) <= 128:
+        raise _refused("a kid is a string of 1 to 128 characters")
+    material = {name: jwk[name] for name in ("kty", *_MATERIAL) if name in jwk}
+    return {**material, "kid": kid, "use": "sig", **({"alg": stated} if stated else {})}
+
+
+_MATERIAL = ("crv", "x", "y", "n", "e")
+
+
+def _algorithms(key: object, stated: object) -> frozenset[str]:
+    """What the key may sign with; refuses types, sizes and algorithms FAPI 2.0 does not allow."""
+    match key:
+        case ec.EllipticCurvePublicKey() if isinstance(key.curve, ec.SECP256R1):
+            possible = {"ES256"}
+        case rsa.RSAPublicKey() if _LEAST_RSA_BITS <= key.key_size <= _MOST_RSA_BITS:
+            possible = {"PS256"}
+        case ed25519.Ed25519PublicKey():
+            possible = {"EdDSA", "Ed25519"}
+        case _:
+            raise _refused("a key must be EC P-256, RSA of at least 2048 bits, or Ed25519")
+    if stated is not None and not (isinstance(stated, str) and stated in possible):
+        raise _refused("a key's alg must be ES256, PS256 or EdDSA/Ed25519 and fit its type")
+    return frozenset(possible)  # two names of one algorithm are one algorithm
+
+
+def _refused(why: str) -> OperatorError:
+    return OperatorError("client.jwks_refused", f"The key set is refused: {why}.")

@@ -1,0 +1,77 @@
+"""The token endpoint's form: one plain body, each name once, nothing in address or header."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.factories_identity import Served, served
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("home")) as running:
+        yield running
+
+
+def code_of(reply: httpx.Response) -> tuple[int, str]:
+    return reply.status_code, str(reply.json().get("code"))
+
+
+@pytest.mark.parametrize(
+    ("send", "status", "code"),
+    [
+        ({"params": {"grant_type": "client_credentials"}}, 400, "invalid_request"),
+        ({"extra": {"scope": "everything"}}, 400, None),
+        ({"extra": {"resource": "https://elsewhere.example"}}, 400, None),
+        ({"extra": {"grant_type": "password"}}, 400, None),
+        ({"extra": {"grant_type": ""}}, 400, "invalid_request"),
+        ({"extra": {"client_id": "rsa-app"}}, 401, "assertion_subject"),
+        ({"extra": {"client_assertion_type": "saml"}}, 401, "assertion_missing"),
+        ({"auth": ("ins-app", "secret")}, 401, "client_method"),
+    ],
+)
+def test_the_form_is_read_strictly(
+    server: Served, send: dict[str, Any], status: int, code: str | None
+) -> None:
+    form = {**server.machine.form(server.clock()), **send.pop("extra", {})}
+
+    reply = server.http.post("/oauth/token", data=form, **send)
+
+    assert reply.status_code == status
+    assert reply.json().get("code") == code
+    assert "access_token" not in reply.json()
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [
+        (b"grant_type=client_credentials&grant_type=client_credentials", "FORM"),
+        (b'{"grant_type": "client_credentials"}', "application/json"),
+        (b"grant_type=client_credentials", "multipart/form-data"),
+        (b"grant_type=%ff%fe", "FORM"),
+        (b"grant_type=\xff", "FORM"),
+        (b"a=" + b"x" * 40_000, "FORM"),
+        (b"&".join(b"f%d=1" % n for n in range(50)), "FORM"),
+        (b"", "FORM"),
+    ],
+)
+def test_bodies_that_are_no_plain_form_are_refused(
+    server: Served, content: bytes, media_type: str
+) -> None:
+    media_type = media_type.replace("FORM", "application/x-www-form-urlencoded")
+
+    reply = server.http.post("/oauth/token", content=content, headers={"content-type": media_type})
+
+    assert code_of(reply) == (400, "invalid_request")
+
+
+def test_credentials_in_the_address_are_refused_even_with_a_good_body(server: Served) -> None:
+    form = server.machine.form(server.clock())
+
+    reply = server.http.post("/oauth/token", params=form, data=form)
+
+    assert code_of(reply) == (400, "invalid_request")
