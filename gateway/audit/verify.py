@@ -1,0 +1,187 @@
+"""Replay the audit chain: any edit, removal, insertion or reordering is found and located.
+
+The chain shows changes inside; signed checkpoints show that the end was cut off or that events
+were rewritten together with all later hashes. Works on a journal that is being written.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from gateway.audit.findings import Finding, Findings
+from gateway.journal import checkpoint
+from gateway.journal.checkpoint import Checkpoint
+from gateway.journal.entry import canonical
+from gateway.journal.reader import Recorded, identity, recorded
+from gateway.journal.schema import connect_reading
+from gateway.journal.seal import content_hash, genesis, link
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was checked, and what is wrong. `unsigned` events follow the last checkpoint: their
+    removal from the end could not be seen yet."""
+
+    journal: str
+    events: int
+    checkpoints: int
+    unsigned: int
+    head: str
+    findings: tuple[Finding, ...]
+
+
+def verify(path: Path, key: Ed25519PublicKey) -> Verdict:
+    """Check the whole journal at `path` against its checkpoints, signed by `key`."""
+    found = Findings()
+    # Read before the journal: a checkpoint is written after its event, so never ahead of it.
+    lines = checkpoint.read(path)
+    with closing(connect_reading(path)) as db:
+        db.execute("BEGIN")
+        journal_id, created = identity(db)
+        signed = _trusted(lines, journal_id, key, found)
+        walk = _Walk(genesis(journal_id, created), {one.seq: one for one in signed}, found)
+        try:
+            for event in recorded(db):
+                walk.step(event)
+            _orphans(db, found)
+        except sqlite3.DatabaseError as error:
+            found.add("unreadable", walk.seq + 1, f"the file cannot be read further: {error}")
+    walk.end()
+    return Verdict(
+        journal=journal_id,
+        events=walk.count,
+        checkpoints=len(lines),
+        unsigned=max(0, walk.seq - max((one.seq for one in signed), default=0)),
+        head=walk.prev.hex(),
+        findings=tuple(found.items),
+    )
+
+
+class _Walk:
+    """Follows the chain from event to event."""
+
+    def __init__(self, start: bytes, signed: dict[int, Checkpoint], found: Findings) -> None:
+        self.seq, self.count, self.prev = 0, 0, start
+        self._time = ""
+        self._signed, self._found = signed, found
+        self._last_good = 0
+
+    def step(self, event: Recorded) -> None:
+        """Check one event against the one before, then stand on it."""
+        self._check_order(event)
+        self._check_content(event)
+        self._check_signed(event)
+        self.seq, self.prev = event.seq, event.hash
+        self.count += 1
+
+    def end(self) -> None:
+        """After the last event: every signed event must have been met."""
+        missing = [seq for seq in self._signed if seq > self.seq]
+        if missing:
+            self._found.add(
+                "truncated",
+                self.seq + 1,
+                f"the journal ends at event {self.seq}, a checkpoint signed {max(missing)}",
+                max(missing),
+            )
+
+    def _check_order(self, event: Recorded) -> None:
+        if event.seq > self.seq + 1:
+            self._found.add(
+                "gap",
+                self.seq + 1,
+                f"events {self.seq + 1} to {event.seq - 1} are missing",
+                event.seq - 1,
+            )
+        elif event.prev_hash != self.prev:
+            self._found.add(
+                "broken_link",
+                max(1, event.seq - 1),
+                f"event {event.seq} does not follow from event {event.seq - 1}: one was replaced",
+                event.seq,
+            )
+
+    def _check_content(self, event: Recorded) -> None:
+        if link(event.prev_hash, event.body.encode()) != event.hash:
+            self._found.add("edited", event.seq, f"audit event {event.seq} was edited")
+            return
+        body = orjson.loads(event.body)
+        for code, ok, message in _claims(event, body):
+            if not ok:
+                self._found.add(code, event.seq, f"event {event.seq}: {message}")
+        if str(body.get("time")) < self._time:
+            self._found.add("clock", event.seq, f"event {event.seq} is older than the one before")
+        self._time = max(self._time, str(body.get("time")))
+
+    def _check_signed(self, event: Recorded) -> None:
+        signed = self._signed.get(event.seq)
+        if signed is None:
+            return
+        if signed.hash == event.hash.hex():
+            self._last_good = event.seq
+            return
+        self._found.add(
+            "checkpoint_mismatch",
+            self._last_good + 1,
+            f"events {self._last_good + 1} to {event.seq} are not those that were signed",
+            event.seq,
+        )
+
+
+def _claims(event: Recorded, body: dict[str, object]) -> tuple[tuple[str, bool, str], ...]:
+    """What a sealed event says about its number and companions, compared with what is there."""
+    usage = None if event.usage is None else canonical(event.usage)
+    decision = None if event.decision is None else event.decision.encode()
+    return (
+        ("reordered", body.get("seq") == event.seq, f"it was sealed as event {body.get('seq')}"),
+        ("edited", body.get("request_id") == event.request_id, "its request id was changed"),
+        (
+            "decision_changed",
+            body.get("decision_hash") == content_hash(decision)
+            and event.decision_request in {None, event.request_id},
+            "its decision was changed, added or removed",
+        ),
+        (
+            "usage_changed",
+            body.get("usage_hash") == content_hash(usage),
+            "its usage event was changed, added or removed",
+        ),
+    )
+
+
+def _trusted(
+    lines: list[tuple[bytes, Checkpoint | None]],
+    journal_id: str,
+    key: Ed25519PublicKey,
+    found: Findings,
+) -> list[Checkpoint]:
+    """The checkpoints that are signed, of this journal, and in unbroken order."""
+    trusted: list[Checkpoint] = []
+    prev, seq = "", 0
+    for number, (line, one) in enumerate(lines, start=1):
+        if one is None or one.journal != journal_id or not one.holds(key):
+            found.add("checkpoint_forged", seq + 1, f"checkpoint line {number} is not authentic")
+        elif one.prev != prev or one.seq <= seq:
+            found.add("checkpoint_gap", seq + 1, f"a checkpoint before line {number} is missing")
+            trusted.append(one)
+        else:
+            trusted.append(one)
+        prev, seq = checkpoint.digest(line), seq if one is None else one.seq
+    return trusted
+
+
+def _orphans(db: sqlite3.Connection, found: Findings) -> None:
+    """Decisions and usage that belong to no audit event."""
+    for table in ("decision", "usage_event"):
+        rows = db.execute(
+            f"SELECT t.seq FROM {table} t LEFT JOIN audit_event a ON a.seq = t.seq"
+            " WHERE a.seq IS NULL"
+        )
+        for (seq,) in rows:
+            found.add("orphan", seq, f"{table} {seq} belongs to no audit event")

@@ -1,0 +1,164 @@
+"""Signed checkpoints: what the chain's head was, kept beside the journal and not inside it.
+
+The hash chain alone cannot show that its end was cut off, nor that all of it was computed anew.
+A checkpoint signs (journal, sequence, hash, time, previous checkpoint) with Ed25519 and is appended
+to `<journal>.checkpoints`. Copy that file to a place the gateway's host cannot rewrite: somebody
+who can replace both files and holds the key can still cut off what came after the last copy.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from gateway.journal.entry import canonical
+
+PRIVATE_KEY = "audit-ed25519.pem"
+PUBLIC_KEY = "audit-ed25519.pub"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The chain had this hash at this event. `prev` is the SHA-256 of the line before."""
+
+    journal: str
+    seq: int
+    hash: str
+    time: str
+    prev: str
+    signature: str
+
+    def signed(self) -> bytes:
+        """The bytes under the signature."""
+        fields = {name: getattr(self, name) for name in ("journal", "seq", "hash", "time", "prev")}
+        return canonical(fields)
+
+    def line(self) -> bytes:
+        """The checkpoint as one line of the file."""
+        return canonical({**orjson.loads(self.signed()), "signature": self.signature}) + b"\n"
+
+    def holds(self, key: Ed25519PublicKey) -> bool:
+        """Whether this key signed it."""
+        try:
+            key.verify(base64.b64decode(self.signature), self.signed())
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+
+def path_of(journal: Path) -> Path:
+    """Where a journal's checkpoints lie."""
+    return journal.with_name(f"{journal.name}.checkpoints")
+
+
+def digest(line: bytes) -> str:
+    """What the next checkpoint says about this line."""
+    return hashlib.sha256(line).hexdigest()
+
+
+def read(journal: Path) -> list[tuple[bytes, Checkpoint | None]]:
+    """All whole lines of a journal's checkpoint file; None where a line is not a checkpoint."""
+    path = path_of(journal)
+    data = path.read_bytes() if path.exists() else b""
+    return [(line, _parse(line)) for line in data.splitlines(keepends=True) if line[-1:] == b"\n"]
+
+
+def _parse(line: bytes) -> Checkpoint | None:
+    try:
+        return Checkpoint(**orjson.loads(line))
+    except (TypeError, ValueError):
+        return None
+
+
+class CheckpointFile:
+    """Appends checkpoints, each on stable storage before the next is made."""
+
+    def __init__(self, journal: Path, journal_id: str, keys: Path) -> None:
+        self._path = path_of(journal)
+        self._journal_id = journal_id
+        self._key = signing_key(keys)
+        self._prev, self.seq, self.hash, self.time = _resume(self._path)
+
+    def append(self, seq: int, head: bytes, time: str) -> None:
+        """Sign and store the head of the chain."""
+        draft = Checkpoint(self._journal_id, seq, head.hex(), time, self._prev, "")
+        signature = base64.b64encode(self._key.sign(draft.signed())).decode()
+        line = Checkpoint(self._journal_id, seq, head.hex(), time, self._prev, signature).line()
+        _append(self._path, line)
+        self._prev, self.seq, self.hash, self.time = digest(line), seq, head.hex(), time
+
+
+def signing_key(keys: Path) -> Ed25519PrivateKey:
+    """The audit key of this home, made on first use; only its owner can read it."""
+    private = keys / PRIVATE_KEY
+    if not private.exists():
+        keys.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write_new_key(keys)
+    key = serialization.load_pem_private_key(private.read_bytes(), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise TypeError(f"{private} is not an Ed25519 key")
+    return key
+
+
+def public_key(path: Path) -> Ed25519PublicKey:
+    """The key that checkpoints are checked with."""
+    key = serialization.load_pem_public_key(path.read_bytes())
+    if not isinstance(key, Ed25519PublicKey):
+        raise TypeError(f"{path} is not an Ed25519 key")
+    return key
+
+
+def _write_new_key(keys: Path) -> None:
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    # The private key appears last and whole: a crash between leaves no half key behind.
+    (keys / PUBLIC_KEY).write_bytes(public)
+    fresh = keys / f".{PRIVATE_KEY}.{os.getpid()}"
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(private)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(keys / PRIVATE_KEY)
+
+
+def _resume(path: Path) -> tuple[str, int, str, str]:
+    """Digest of the last whole line, its sequence, hash and time; a torn line is cut off."""
+    data = path.read_bytes() if path.exists() else b""
+    whole = data[: data.rfind(b"\n") + 1]
+    if whole != data:
+        os.truncate(path, len(whole))
+    if not whole:
+        return "", 0, "", ""
+    last = whole.splitlines(keepends=True)[-1]
+    content = orjson.loads(last)
+    return digest(last), content["seq"], content["hash"], content["time"]
+
+
+def _append(path: Path, line: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    before = os.fstat(descriptor).st_size
+    try:
+        if os.write(descriptor, line) != len(line):
+            raise OSError("the disk took only part of a checkpoint")
+        os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, before)
+        raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,260 @@
+"""What each grant has used, in memory: quotas are reserved before deciding, settled after.
+
+A call first reserves the most it could use. The policy sees what others have used *or reserved*,
+so calls deciding at the same time cannot pass a limit together; one may be refused that would
+just have fitted. Counters are rebuilt from the journal at start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from metering.calendar import day_begins, month_begins
+
+REPEAT_WINDOW = timedelta(days=30)
+_SECOND = timedelta(seconds=1)
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class UsageCounters:
+    """What a grant has used, the asking call not included. Days and months end in China."""
+
+    rps: int = 0
+    calls_day: int = 0
+    cells_day: int = 0
+    cells_month: int = 0
+    distinct_queries_day: int = 0
+
+
+class Used(NamedTuple):
+    """One recorded answer, as far as counting needs it."""
+
+    grant: str
+    release: str
+    query_hash: str
+    page: str
+    event_id: str
+    repeat_of: str | None
+    qty: int
+    time: datetime
+
+
+@dataclass
+class _Use:
+    """The running totals of one grant, and what calls in flight have reserved of it. Moments are
+    kept in UTC: comparing them within one zone is several times faster."""
+
+    day_begins: datetime = _NEVER
+    day_ends: datetime = _NEVER
+    month_begins: datetime = _NEVER
+    calls_day: int = 0
+    cells_day: int = 0
+    cells_month: int = 0
+    queries: set[str] = field(default_factory=set)
+    recent: deque[datetime] = field(default_factory=deque)
+    calls_held: int = 0
+    cells_held: int = 0
+    queries_held: dict[str, int] = field(default_factory=dict)
+
+    def turn(self, now: datetime) -> None:
+        """Start a new day or month, and forget calls older than a second."""
+        if now >= self.day_ends:
+            self.day_begins = day_begins(now).astimezone(UTC)
+            self.day_ends = self.day_begins + timedelta(days=1)
+            self.calls_day = self.cells_day = 0
+            self.queries = set()
+            if month_begins(now) > self.month_begins:
+                self.month_begins, self.cells_month = month_begins(now).astimezone(UTC), 0
+        while self.recent and now - self.recent[0] >= _SECOND:
+            self.recent.popleft()
+
+    def seen_by(self, query: str) -> UsageCounters:
+        """Totals for a call asking `query`; that query itself is not counted as another one."""
+        others = (self.queries | self.queries_held.keys()) - {query}
+        return UsageCounters(
+            rps=len(self.recent),
+            calls_day=self.calls_day + self.calls_held,
+            cells_day=self.cells_day + self.cells_held,
+            cells_month=self.cells_month + self.cells_held,
+            distinct_queries_day=len(others),
+        )
+
+    def add(self, time: datetime, query: str, cells: int) -> None:
+        """One answer delivered at `time`; an answer of a past day or month is past counting."""
+        if time >= self.day_begins:
+            self.calls_day += 1
+            self.cells_day += cells
+            self.queries.add(query)
+        if time >= self.month_begins:
+            self.cells_month += cells
+
+
+class Counters:
+    """Counters of all grants of one process. Every method is safe from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._uses: dict[str, _Use] = {}
+        self._charged: dict[bytes, tuple[datetime, str]] = {}
+        self._swept = _NEVER
+
+    def reserve(self, grant: str, query_hash: str, cells: int, now: datetime) -> Hold:
+        """Reserve one call with at most `cells` cells; use the hold as a context manager."""
+        if cells < 0:
+            raise ValueError("cells are counted upwards")
+        with self._lock:
+            use = self._use(grant, now)
+            seen = use.seen_by(query_hash)
+            use.calls_held += 1
+            use.cells_held += cells
+            use.queries_held[query_hash] = use.queries_held.get(query_hash, 0) + 1
+            use.recent.append(now)
+            return Hold(self, seen, grant=grant, query_hash=query_hash, cells=cells, time=now)
+
+    def usage(self, grant: str, now: datetime) -> UsageCounters:
+        """What the grant has used or reserved."""
+        with self._lock:
+            return self._use(grant, now).seen_by("")
+
+    def charged_event(
+        self, grant: str, release: str, query_hash: str, page: str, now: datetime
+    ) -> str | None:
+        """The event by which this very answer was charged within the last 30 days."""
+        with self._lock:
+            return self._charged_event(_key(grant, release, query_hash, page), now)
+
+    def rebuild(self, recorded: Iterable[Used], now: datetime) -> None:
+        """Count what the journal holds of this month and of the last 30 days."""
+        with self._lock:
+            for used in recorded:
+                self._use(used.grant, now).add(used.time, used.query_hash, used.qty)
+                if used.repeat_of is None and now - used.time < REPEAT_WINDOW:
+                    key = _key(used.grant, used.release, used.query_hash, used.page)
+                    self._charged[key] = (used.time, used.event_id)
+
+    def _use(self, grant: str, now: datetime) -> _Use:
+        use = self._uses.get(grant)
+        if use is None:
+            use = self._uses[grant] = _Use()
+        use.turn(now)
+        self._sweep(now)
+        return use
+
+    def _charged_event(self, key: bytes, now: datetime) -> str | None:
+        time, event_id = self._charged.get(key, (now - REPEAT_WINDOW, ""))
+        return event_id if now - time < REPEAT_WINDOW else None
+
+    def _sweep(self, now: datetime) -> None:
+        """Once a day, forget charges that no repeat can refer to any more."""
+        if now - self._swept > timedelta(days=1):
+            self._swept = now
+            self._charged = {
+                key: value for key, value in self._charged.items() if now - value[0] < REPEAT_WINDOW
+            }
+
+    def _charge(self, hold: Hold, key: bytes, event_id: str) -> str | None:
+        with self._lock:
+            earlier = self._charged_event(key, hold.time)
+            if earlier is None:
+                self._charged[key] = (hold.time, event_id)
+            return earlier
+
+    def _finish(self, hold: Hold, cells: int | None, claim: bytes | None) -> None:
+        """End a hold: with the cells delivered, or with None as if it had never been."""
+        with self._lock:
+            use = self._use(hold.grant, hold.time)
+            use.calls_held -= 1
+            use.cells_held -= hold.cells
+            use.queries_held[hold.query_hash] -= 1
+            if not use.queries_held[hold.query_hash]:
+                del use.queries_held[hold.query_hash]
+            if cells is not None:
+                use.add(hold.time, hold.query_hash, cells)
+                return
+            if hold.time in use.recent:
+                use.recent.remove(hold.time)
+            if claim is not None:
+                self._charged.pop(claim, None)
+
+
+class Hold:
+    """A reservation. Leaving its `with` block unsettled gives everything back."""
+
+    def __init__(
+        self,
+        counters: Counters,
+        usage: UsageCounters,
+        *,
+        grant: str,
+        query_hash: str,
+        cells: int,
+        time: datetime,
+    ) -> None:
+        self.grant, self.query_hash, self.cells, self.time = grant, query_hash, cells, time
+        self.usage = usage
+        self._counters = counters
+        self._claim: bytes | None = None
+        self._open = True
+        self._handed = False
+
+    def charge(self, release: str, page: str, event_id: str) -> str | None:
+        """Claim the charge of this answer. None: charge it; else the event that was charged.
+
+        Call it directly before `record`, with nothing awaited between: then an answer that repeats
+        another is queued behind it, and is refused with it should the write fail.
+        """
+        key = _key(self.grant, release, self.query_hash, page)
+        earlier = self._counters._charge(self, key, event_id)
+        self._claim = key if earlier is None else None
+        return earlier
+
+    def settle(self, cells: int) -> None:
+        """The answer is recorded: `cells` were delivered, the rest of the reservation is free."""
+        self._fits(cells)
+        self._finish(cells)
+
+    def release(self) -> None:
+        """No answer left: nothing was used. Harmless after `settle`."""
+        self._finish(None)
+
+    def hand_over(self, cells: int) -> Callable[[bool], None]:
+        """Let the journal end this hold: it alone knows whether the entry was stored, even when
+        the caller no longer waits for it."""
+        self._fits(cells)
+        self._handed = True
+        return lambda stored: self._finish(cells if stored else None)
+
+    def _fits(self, cells: int) -> None:
+        if not 0 <= cells <= self.cells:
+            raise ValueError(f"{cells} cells were delivered, {self.cells} reserved")
+
+    def _finish(self, cells: int | None) -> None:
+        if self._open:
+            self._open = False
+            self._counters._finish(self, cells, self._claim)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self._handed:
+            self.release()
+
+
+def _key(grant: str, release: str, query_hash: str, page: str) -> bytes:
+    """Sixteen bytes stand for the long key: a million charges fit in memory."""
+    text = "\x1f".join((grant, release, query_hash, page))
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -1,0 +1,223 @@
+"""Group commit: many calls wait, one thread writes, one sync serves the whole batch.
+
+The writer takes what is queued: at once when it was idle, and while busy it waits up to `linger`
+for a batch as large as the last one. A batch costs one transaction and one wake-up of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from gateway.journal.entry import Entry
+from gateway.journal.port import JournalUnavailable
+
+Done: TypeAlias = Callable[[bool], None]
+Append: TypeAlias = Callable[[list[Entry]], list[Exception | None]]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How the writer works. Times in seconds."""
+
+    batch: int = 256
+    linger: float = 0.001
+    capacity: int = 4096
+    patience: float = 10.0
+    probe_every: float = 0.25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pending:
+    entry: Entry
+    waiter: asyncio.Future[None] | Future[None]
+    done: Done | None = None
+
+
+Outcomes: TypeAlias = list[tuple[_Pending, Exception | None]]
+
+
+class GroupCommit:
+    """Front of a synchronous store: `append` writes a batch, `settled` follows a good batch,
+    `reopen` makes the store fit again after an error. All three run in the writer thread."""
+
+    def __init__(
+        self,
+        append: Append,
+        settled: Callable[[], None],
+        reopen: Callable[[], None],
+        pace: Pace,
+    ) -> None:
+        self._append, self._settled, self._reopen = append, settled, reopen
+        self._pace = pace
+        self._queue: deque[_Pending] = deque()
+        self._turn = threading.Condition()
+        self._idle = False
+        self._closing = threading.Event()
+        self._fault: str | None = None
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the last write went through."""
+        return self._fault is None and not self._closing.is_set()
+
+    async def record(self, entry: Entry, done: Done | None = None) -> None:
+        """Return once the entry is durable. `done` is told whether it was stored, exactly once,
+        also when the caller is cancelled while the entry is being written."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        pending = _Pending(entry, waiter, done)
+        self._enqueue(pending)
+        limit = loop.call_later(self._pace.patience, self._give_up, pending)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if self._withdraw(pending):
+                _tell(pending, stored=False)
+            raise
+        finally:
+            limit.cancel()
+
+    def submit(self, entry: Entry) -> Future[None]:
+        """The same for callers without an event loop."""
+        waiter: Future[None] = Future()
+        self._enqueue(_Pending(entry, waiter))
+        return waiter
+
+    def close(self) -> None:
+        """Write what is queued, then stop. New entries are refused from here on."""
+        with self._turn:
+            self._closing.set()
+            self._turn.notify()
+        self._thread.join()
+
+    def _enqueue(self, pending: _Pending) -> None:
+        with self._turn:
+            refusal = self._refusal()
+            if refusal is None:
+                self._queue.append(pending)
+                if self._idle:
+                    self._turn.notify()
+        if refusal is not None:
+            _tell(pending, stored=False)
+            raise refusal
+
+    def _refusal(self) -> JournalUnavailable | None:
+        if self._fault or self._closing.is_set():
+            return _down()
+        if len(self._queue) >= self._pace.capacity:
+            full = "Too many calls wait for the journal; try again later."
+            return JournalUnavailable("journal_full", full)
+        return None
+
+    def _withdraw(self, pending: _Pending) -> bool:
+        """Take an entry back while nobody has begun to write it."""
+        with self._turn, suppress(ValueError):
+            self._queue.remove(pending)
+            return True
+        return False
+
+    def _give_up(self, pending: _Pending) -> None:
+        """Refuse an entry that waited too long. One being written is waited for: whether it is
+        stored must be known, or a repeat of the call might be charged twice."""
+        if self._withdraw(pending):
+            slow = "The journal does not keep up; try again later."
+            _settle(pending, JournalUnavailable("journal_slow", slow))
+
+    def _run(self) -> None:
+        size = 0
+        while batch := self._next(size):
+            size = len(batch)
+            self._write(batch)
+            if self._fault:
+                self._recover()
+
+    def _next(self, last: int) -> list[_Pending]:
+        """The next batch; empty when closing and nothing is left."""
+        with self._turn:
+            if not self._queue:
+                self._idle = True
+                self._turn.wait_for(lambda: self._queue or self._closing.is_set())
+                self._idle = False
+            elif len(self._queue) < last and not self._closing.is_set():
+                # Not notified while lingering: the wait ends by time alone, at no cost to callers.
+                self._turn.wait(self._pace.linger)
+            count = min(len(self._queue), self._pace.batch)
+            return [self._queue.popleft() for _ in range(count)]
+
+    def _write(self, batch: list[_Pending]) -> None:
+        try:
+            outcomes = self._append([one.entry for one in batch])
+        except Exception as error:  # noqa: BLE001 - whatever it is, no waiter may be left hanging
+            self._fail(batch, error)
+            return
+        _deliver(zip(batch, outcomes, strict=True))
+        try:
+            self._settled()
+        except (OSError, sqlite3.Error) as error:
+            self._fail([], error)
+
+    def _fail(self, batch: list[_Pending], error: Exception) -> None:
+        """Refuse the batch and whatever queued behind it: an answer whose event builds on one that
+        failed (a free repeat of it) must not be recorded in its stead."""
+        with self._turn:
+            self._fault = type(error).__name__
+            batch = [*batch, *self._queue]
+            self._queue.clear()
+        _deliver((one, _down()) for one in batch)
+
+    def _recover(self) -> None:
+        """Probe until a write goes through; meanwhile every call is refused at once."""
+        while not self._closing.wait(self._pace.probe_every):
+            with suppress(Exception):
+                self._reopen()
+                self._fault = None
+                return
+
+
+def _down() -> JournalUnavailable:
+    return JournalUnavailable(
+        "journal_down", "The journal cannot write at the moment; try again later."
+    )
+
+
+def _deliver(outcomes: Iterable[tuple[_Pending, Exception | None]]) -> None:
+    """Wake all waiters of a batch, with one hand-over per event loop."""
+    loops: dict[asyncio.AbstractEventLoop, Outcomes] = {}
+    for pending, error in outcomes:
+        if isinstance(pending.waiter, Future):
+            _settle(pending, error)
+        else:
+            loops.setdefault(pending.waiter.get_loop(), []).append((pending, error))
+    for loop, settled in loops.items():
+        with suppress(RuntimeError):  # the loop is gone, and with it everybody who waited
+            loop.call_soon_threadsafe(_settle_all, settled)
+
+
+def _settle_all(outcomes: Outcomes) -> None:
+    for pending, error in outcomes:
+        _settle(pending, error)
+
+
+def _settle(pending: _Pending, error: Exception | None) -> None:
+    _tell(pending, stored=error is None)
+    if pending.waiter.done():  # cancelled meanwhile
+        return
+    if error is None:
+        pending.waiter.set_result(None)
+    else:
+        pending.waiter.set_exception(error)
+
+
+def _tell(pending: _Pending, *, stored: bool) -> None:
+    if pending.done is not None:
+        pending.done(stored)

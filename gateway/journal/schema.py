@@ -1,0 +1,125 @@
+"""The journal's tables, and connections that keep its promises.
+
+`synchronous=FULL` in WAL mode syncs the log at every commit: what was committed survives a power
+cut (NORMAL would lose the last commits). `fullfsync` asks macOS to flush the drive's own cache;
+elsewhere it changes nothing. A disk or hypervisor that lies about flushing is beyond any database.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from gateway.journal.port import JournalDamaged
+
+FORMAT = 1
+APPLICATION_ID = 0x534C4A31  # "SLJ1": tells a journal from any other SQLite file
+
+# Columns computed from `body` cannot disagree with it. usage_event keeps real columns: it has one
+# fixed form, and a statement must be recomputable from it with plain SQL.
+TABLES = """
+CREATE TABLE journal (
+  id TEXT NOT NULL, created TEXT NOT NULL, format INTEGER NOT NULL
+) STRICT;
+CREATE TABLE probe (id INTEGER PRIMARY KEY, time TEXT NOT NULL) STRICT;
+CREATE TABLE audit_event (
+  seq INTEGER PRIMARY KEY,
+  request_id TEXT NOT NULL UNIQUE,
+  body TEXT NOT NULL,
+  prev_hash BLOB NOT NULL,
+  hash BLOB NOT NULL,
+  time TEXT GENERATED ALWAYS AS (json_extract(body, '$.time')) VIRTUAL,
+  kind TEXT GENERATED ALWAYS AS (json_extract(body, '$.kind')) VIRTUAL,
+  result TEXT GENERATED ALWAYS AS (json_extract(body, '$.result')) VIRTUAL,
+  tenant TEXT GENERATED ALWAYS AS (json_extract(body, '$.tenant')) VIRTUAL,
+  grant_id TEXT GENERATED ALWAYS AS (json_extract(body, '$.grant')) VIRTUAL,
+  service TEXT GENERATED ALWAYS AS (json_extract(body, '$.service')) VIRTUAL,
+  cells INTEGER GENERATED ALWAYS AS (json_extract(body, '$.cells')) VIRTUAL
+) STRICT;
+CREATE TABLE decision (
+  seq INTEGER PRIMARY KEY,
+  request_id TEXT NOT NULL UNIQUE,
+  body TEXT NOT NULL,
+  decision_id TEXT GENERATED ALWAYS AS (json_extract(body, '$.decision_id')) VIRTUAL,
+  allow INTEGER GENERATED ALWAYS AS (json_extract(body, '$.allow')) VIRTUAL
+) STRICT;
+CREATE TABLE usage_event (
+  seq INTEGER PRIMARY KEY,
+  event_id TEXT NOT NULL,
+  request_id TEXT NOT NULL UNIQUE,
+  decision_id TEXT NOT NULL,
+  grant_id TEXT NOT NULL,
+  tenant TEXT NOT NULL,
+  service TEXT NOT NULL,
+  version TEXT NOT NULL,
+  release TEXT NOT NULL,
+  unit TEXT NOT NULL,
+  qty INTEGER NOT NULL CHECK (qty >= 0),
+  billable_qty INTEGER NOT NULL CHECK (billable_qty BETWEEN 0 AND qty),
+  repeat_of TEXT CHECK (repeat_of IS NULL OR billable_qty = 0),
+  price_ref TEXT NOT NULL,
+  price_micro INTEGER NOT NULL CHECK (price_micro >= 0),
+  providers_ref TEXT NOT NULL,
+  purpose TEXT NOT NULL,
+  query_hash TEXT NOT NULL,
+  page TEXT NOT NULL,
+  time TEXT NOT NULL,
+  month TEXT GENERATED ALWAYS AS (strftime('%Y-%m', time, '+8 hours')) VIRTUAL
+) STRICT;
+CREATE INDEX usage_of_tenant ON usage_event (tenant, time);
+CREATE INDEX refusals_of_tenant ON audit_event (tenant, time) WHERE result = 'refused';
+"""
+
+_APPEND_ONLY = """
+CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table}
+BEGIN SELECT raise(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table}
+BEGIN SELECT raise(ABORT, 'the journal is append-only'); END;
+"""
+
+LASTING = ("journal", "audit_event", "decision", "usage_event")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A writing connection on which a commit is a sync. Refuses where that cannot be had."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2.0)
+    try:
+        mode = db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        for pragma in ("synchronous=FULL", "fullfsync=ON", "checkpoint_fullfsync=ON"):
+            db.execute(f"PRAGMA {pragma}")
+        # Makes INSERT OR REPLACE fire the delete trigger too.
+        db.execute("PRAGMA recursive_triggers=ON")
+        level = db.execute("PRAGMA synchronous").fetchone()[0]
+        if (mode, level) != ("wal", 2):
+            raise JournalDamaged(f"{path}: the file system offers no durable write-ahead log")
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise JournalDamaged(f"{path} is not a journal: {error}") from error
+    return db
+
+
+def create(db: sqlite3.Connection, journal_id: str, created: str) -> None:
+    """Make the tables if this is a new file, else check that they are ours."""
+    marked = db.execute("PRAGMA application_id").fetchone()[0]
+    if marked == APPLICATION_ID:
+        return
+    if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise JournalDamaged("the file is another program's database; the journal needs its own")
+    triggers = "".join(_APPEND_ONLY.format(table=table) for table in LASTING)
+    db.executescript(f"BEGIN; {TABLES} {triggers} PRAGMA application_id={APPLICATION_ID};")
+    db.execute("INSERT INTO journal VALUES (?, ?, ?)", (journal_id, created, FORMAT))
+    db.execute("COMMIT")
+
+
+def connect_reading(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write; usable while the server runs."""
+    if not path.is_file():
+        raise JournalDamaged(f"there is no journal at {path}")
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise JournalDamaged(f"{path} is not a journal")
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise JournalDamaged(f"{path} cannot be read: {error}") from error
+    return db

@@ -1,0 +1,17 @@
+"""`make bench`: every benchmark, each a table of ratios measured side by side in one run."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+BENCHMARKS = ("journal",)
+
+
+def main(names: list[str]) -> None:
+    """Run the named benchmarks, all without names."""
+    for name in names or BENCHMARKS:
+        import_module(f"tests.benchmarks.{name}").main()
+
+
+main(sys.argv[1:])
