@@ -1,0 +1,80 @@
+"""The contract of a service as its consumers read it: what to ask, what it means and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.api.schemas import (
+    FLAGS,
+    META,
+    Lists,
+    answer_schema,
+    asked_dims,
+    request_schema,
+    shown_measures,
+)
+from gateway.catalogue.model import Column, Dim, Measure, Service
+
+
+def summary(service: Service) -> dict[str, object]:
+    """One line of the catalogue."""
+    return {
+        "id": service.id,
+        "code": service.code,
+        "version": service.version,
+        "title": service.title.model_dump(),
+        "summary": service.summary.model_dump(),
+        "consumers": list(service.consumers),
+        "scenarios": list(service.scenarios),
+        "tariff": service.tariff.model_dump(),
+        "href": f"/v1/services/{service.id}",
+    }
+
+
+def _column(column: Column) -> dict[str, object]:
+    return {
+        "name": column.name,
+        "title": column.title.model_dump(),
+        "classification": {"item": column.item, "level": column.level},
+    }
+
+
+def _dim(dim: Dim, lists: Lists) -> dict[str, object]:
+    described: dict[str, object] = {"axis": dim.axis, "values": list(dim.values)}
+    if dim.parent:
+        described["parent"] = dim.parent
+    if dim.levels:
+        described["levels"] = {str(n): name for n, name in enumerate(dim.levels, 1)}
+    if not dim.values:
+        described["values"] = list(lists.get(dim.name, ()))
+    return _column(dim) | described
+
+
+def _measure(measure: Measure) -> dict[str, object]:
+    rules = {"only_with": list(measure.only_with), "never_with": list(measure.never_with)}
+    definition = measure.define.model_dump(exclude={"fact", "column"})
+    return _column(measure) | {"unit": measure.unit, "definition": definition} | rules
+
+
+def contract(
+    service: Service, profiles: Mapping[str, object], periods: object, lists: Lists
+) -> dict[str, object]:
+    """Everything a consumer needs to write a query and read its answer."""
+    return summary(service) | {
+        "grain": service.grain,
+        "output_level": service.output_level,
+        "profile": service.sdc,
+        "profiles": dict(profiles),
+        "min_lag_days": service.min_lag_days,
+        "max_dims_by_grain": {str(g): most for g, most in service.max_dims_by_grain.items()},
+        "geo": [level.model_dump() for level in service.geo],
+        "grains": [str(grain) for grain in service.periods],
+        "periods": periods,
+        "dims": [_dim(dim, lists) for dim in asked_dims(service)],
+        "forbidden_together": [list(pair) for pair in service.disclosure.forbid_together],
+        "measures": [_measure(measure) for measure in shown_measures(service)],
+        "flags": FLAGS,
+        "request_schema": request_schema(service, lists),
+        "answer_schema": answer_schema(service, META),
+        "example": service.example,
+    }

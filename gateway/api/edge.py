@@ -1,0 +1,145 @@
+"""The outermost ring: request ids, the body limit, safe headers, one access-log line, no traceback.
+
+Pure ASGI, because a BaseHTTPMiddleware costs a hundred times more (research/performance.md).
+The access log names the route, never the address or a value: addresses can carry anything.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import traceback
+import uuid
+
+import orjson
+import uuid_utils
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.api.problems import of_error, problem
+from gateway.errors import SluiceError
+
+BODY_LIMIT = 64 * 1024
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_SAFE = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+access = logging.getLogger("sluice.access")
+failures = logging.getLogger("sluice.failures")
+
+
+class BodyTooLarge(SluiceError):
+    status = 413
+    title = "The body is too large"
+
+    def __init__(self) -> None:
+        super().__init__("body_too_large", "")
+
+
+class Visit:
+    """What one request has shown so far, for its headers and its log line."""
+
+    def __init__(self, headers: Headers) -> None:
+        self.started = time.perf_counter()
+        self.request_id = str(uuid_utils.uuid7())
+        given = headers.get("x-fapi-interaction-id", "")
+        self.interaction_id = str(uuid.UUID(given)) if _UUID.fullmatch(given) else self.request_id
+        self.status = 0
+        self.sent = 0
+
+    def watch(self, message: Message) -> None:
+        """Add our headers to the response's start; count what is sent."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["Sluice-Request-Id"] = self.request_id
+            headers["x-fapi-interaction-id"] = self.interaction_id
+            for name, value in _SAFE.items():
+                headers.setdefault(name, value)
+        else:
+            self.sent += len(message.get("body", b""))
+
+    def line(self, scope: Scope) -> bytes:
+        """The access-log line: no address, no query, no value."""
+        route = getattr(scope.get("route"), "path", None) or scope["state"].get("route", "-")
+        return orjson.dumps(
+            {
+                "request_id": self.request_id,
+                "method": scope["method"] if scope["method"].isalpha() else "-",
+                "route": route,
+                "status": self.status,
+                "bytes": self.sent,
+                "ms": round((time.perf_counter() - self.started) * 1000, 2),
+                "tenant": scope["state"].get("tenant", "-"),
+            }
+        )
+
+
+def _declared_too_large(headers: Headers) -> bool:
+    length = headers.get("content-length", "0")
+    return not length.isdecimal() or int(length[:12]) > BODY_LIMIT
+
+
+def _limited(receive: Receive) -> Receive:
+    """The same body, cut off with an error once it is over the limit, declared or not."""
+    seen = 0
+
+    async def limited() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > BODY_LIMIT:
+            raise BodyTooLarge
+        return message
+
+    return limited
+
+
+def _where(error: BaseException) -> str:
+    """Class and place of a failure; its message may hold values, so it is not repeated."""
+    frame = traceback.extract_tb(error.__traceback__)[-1:]
+    place = f"{frame[0].name}:{frame[0].lineno}" if frame else "-"
+    return f"{type(error).__name__} in {place}"
+
+
+class Edge:
+    """Wraps the whole application; the only middleware."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        visit = Visit(headers)
+        scope.setdefault("state", {})
+        scope["state"].update(request_id=visit.request_id, interaction_id=visit.interaction_id)
+
+        async def watched(message: Message) -> None:
+            visit.watch(message)
+            await send(message)
+
+        await self._serve(scope, receive, watched, headers, visit)
+        if access.isEnabledFor(logging.INFO):
+            access.info(visit.line(scope).decode())
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, headers: Headers, visit: Visit
+    ) -> None:
+        try:
+            if _declared_too_large(headers):
+                raise BodyTooLarge
+            await self.app(scope, _limited(receive), send)
+        except SluiceError as error:
+            await of_error(error, visit.request_id)(scope, receive, send)
+        except Exception as error:  # noqa: BLE001 - the last ring: nothing may escape as a traceback
+            failures.error("request %s failed: %s", visit.request_id, _where(error))
+            if not visit.status:  # else the answer has begun; the connection breaks off
+                await problem("internal_error", visit.request_id)(scope, receive, send)

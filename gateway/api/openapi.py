@@ -1,0 +1,225 @@
+"""The OpenAPI 3.1 document, generated from the catalogue: one operation per service.
+
+Routing stays one parametrised route; the document writes each service out with its real schemas,
+so that a client generator and a fuzzer know every dim, measure and status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import orjson
+
+from gateway.api.problems import MEDIA_TYPE
+from gateway.api.schemas import META, PROBLEM, Schema, answer_schema, request_schema
+from gateway.catalogue.load import Catalogue
+from gateway.catalogue.model import Service
+from gateway.serving.accept import ARROW, CSV, JSON
+
+VERSION = "1.0.0"
+_ALWAYS = (405, 413, 500)
+_MEANING = {
+    400: "The request is not of the documented form, or tries to set disclosure control.",
+    401: "No valid access token.",
+    403: "The policy refuses; `deny` lists its codes.",
+    404: "No such service.",
+    405: "The address does not take this method.",
+    406: "None of the accepted formats can be served.",
+    409: "The release of the cursor or request is no longer served.",
+    413: "The body is larger than 64 KiB.",
+    415: "The body is not application/json.",
+    422: "The disclosure profile refuses these dims.",
+    429: "A quota is used up; see Retry-After.",
+    451: "A region opted out of this use.",
+    500: "Something failed inside; nothing was answered.",
+    503: "A part the answer depends on is down; nothing left.",
+}
+_QUERY_STATUSES = (400, 401, 403, 404, 406, 409, 415, 422, 429, 451, 503)
+_INTERACTION: Schema = {
+    "name": "x-fapi-interaction-id",
+    "in": "header",
+    "required": False,
+    "description": "A UUID of the caller's, echoed in the answer and kept in the audit.",
+    "schema": {"type": "string", "format": "uuid"},
+}
+_TEXT: Schema = {"type": "string"}
+_RATES = ("RateLimit", "RateLimit-Policy")
+
+
+def _ref(kind: str, name: str) -> Schema:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _problems(statuses: Iterable[int]) -> dict[str, object]:
+    return {str(s): _ref("responses", f"Problem{s}") for s in sorted({*statuses, *_ALWAYS})}
+
+
+def _headers(*names: str) -> Schema:
+    return {name: _ref("headers", name) for name in ("Sluice-Request-Id", *names)}
+
+
+def _success(content: Mapping[str, object], *headers: str) -> Schema:
+    return {"description": "The answer.", "headers": _headers(*headers), "content": dict(content)}
+
+
+def _query(service: Service) -> Schema:
+    name = service.id
+    content = {
+        JSON: {"schema": _ref("schemas", f"{name}Answer")},
+        CSV: {"schema": _TEXT | {"description": "RFC 4180; meta is in the Sluice-Meta header."}},
+        ARROW: {"schema": _TEXT | {"contentMediaType": ARROW}},
+    }
+    marks = ("Sluice-Meta", "Sluice-Next-Cursor", "Sluice-Watermark", *_RATES)
+    body = {"schema": _ref("schemas", f"{name}Query"), "example": service.example}
+    return {
+        "operationId": f"query{name}",
+        "summary": f"{service.title.zh} {service.title.en}",
+        "description": f"{service.summary.en}\n\n{service.summary.zh}",
+        "tags": ["data services"],
+        "parameters": [_ref("parameters", "Interaction")],
+        "requestBody": {"required": True, "content": {JSON: body}},
+        "responses": {"200": _success(content, *marks)} | _problems(_QUERY_STATUSES),
+    }
+
+
+def _read(operation: str, summary: str, schema: Schema, statuses: Iterable[int]) -> Schema:
+    return {
+        "operationId": operation,
+        "summary": summary,
+        "tags": ["catalogue and usage"],
+        "responses": {"200": _success({JSON: {"schema": schema}})} | _problems(statuses),
+    }
+
+
+def _service_parameter(catalogue: Catalogue) -> Schema:
+    keys = [key for service in catalogue.services.values() for key in (service.id, service.code)]
+    schema = {"type": "string", "enum": keys}
+    return {"name": "service", "in": "path", "required": True, "schema": schema}
+
+
+_MONTH: Schema = {
+    "name": "month",
+    "in": "query",
+    "required": False,
+    "description": "Month of account, by default the current one in China.",
+    "schema": {"type": "string", "pattern": "^20[0-9]{2}-(0[1-9]|1[0-2])$"},
+}
+_ANY: Schema = {"type": "object"}
+_LIST: Schema = {
+    "type": "object",
+    "required": ["services"],
+    "properties": {"services": {"type": "array", "items": _ANY}},
+}
+_USAGE: Schema = {
+    "type": "object",
+    "required": ["month", "usage"],
+    "properties": {"month": _TEXT, "usage": {"type": "array", "items": _ANY}},
+}
+_STATE: Schema = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {"status": {"type": "string", "enum": ["ok", "starting", "failing"]}},
+}
+
+
+def _health(operation: str, summary: str, ready: bool) -> Schema:
+    content = {JSON: {"schema": _STATE}}
+    answers: dict[str, object] = {"200": _success(content)} | _problems(())
+    if ready:
+        answers["503"] = _success(content) | {"description": "Not ready to answer."}
+    return {
+        "operationId": operation,
+        "summary": summary,
+        "tags": ["health"],
+        "security": [],
+        "responses": answers,
+    }
+
+
+def _paths(catalogue: Catalogue) -> dict[str, object]:
+    paths: dict[str, object] = {
+        f"/v1/services/{service.id}/queries": {"post": _query(service)}
+        for service in catalogue.services.values()
+    }
+    one = _read("getService", "The contract of one service.", _ANY, (401, 404, 503))
+    usage = _read("getUsage", "What your organisation has used.", _USAGE, (400, 401, 503))
+    return paths | {
+        "/v1/services": {
+            "get": _read("listServices", "Every data service on offer.", _LIST, (401, 503))
+        },
+        "/v1/services/{service}": {"get": one | {"parameters": [_service_parameter(catalogue)]}},
+        "/v1/usage": {"get": usage | {"parameters": [_MONTH]}},
+        "/healthz": {"get": _health("live", "Whether the process lives.", ready=False)},
+        "/readyz": {"get": _health("ready", "Whether it can answer.", ready=True)},
+    }
+
+
+def _header(description: str) -> Schema:
+    return {"description": description, "schema": _TEXT}
+
+
+def _problem_response(status: int) -> Schema:
+    headers: dict[str, object] = _headers()
+    if status in (429, 503):
+        headers["Retry-After"] = _header("Seconds to wait.")
+    if status == 401:
+        headers["WWW-Authenticate"] = _header("How to prove identity.")
+    return {
+        "description": _MEANING[status],
+        "headers": headers,
+        "content": {MEDIA_TYPE: {"schema": _ref("schemas", "Problem")}},
+    }
+
+
+def _components(catalogue: Catalogue, base_url: str) -> Schema:
+    schemas: dict[str, object] = {"Problem": PROBLEM, "Meta": META}
+    for service in catalogue.services.values():
+        schemas[f"{service.id}Query"] = request_schema(service)
+        schemas[f"{service.id}Answer"] = answer_schema(service, _ref("schemas", "Meta"))
+    flow = {"tokenUrl": f"{base_url}/oauth/token", "scopes": {}}
+    return {
+        "schemas": schemas,
+        "responses": {f"Problem{status}": _problem_response(status) for status in _MEANING},
+        "parameters": {"Interaction": _INTERACTION},
+        "headers": {
+            "Sluice-Request-Id": _header("Id of this request in audit and support."),
+            "Sluice-Meta": _header("The answer's meta as one line of ASCII JSON."),
+            "Sluice-Next-Cursor": _header("Cursor of the next page, absent on the last."),
+            "Sluice-Watermark": _header("Mark of this answer."),
+            "RateLimit": _header("What is left of each quota."),
+            "RateLimit-Policy": _header("The quotas of the grant."),
+        },
+        "securitySchemes": {
+            "token": {
+                "type": "oauth2",
+                "description": "client_credentials with private_key_jwt; see the metadata.",
+                "flows": {"clientCredentials": flow},
+            }
+        },
+    }
+
+
+def openapi_document(catalogue: Catalogue, base_url: str = "") -> Schema:
+    """The whole document; without a base URL, addresses are relative to where it is served."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Sluice",
+            "version": VERSION,
+            "summary": "Desensitised data services of a medical-insurance bureau",
+            "description": "Every figure was protected when its release was built; a request is a "
+            "look-up. Flags: ok exact, r rounded, s and c suppressed, z structural zero.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": base_url or "/"}],
+        "security": [{"token": []}],
+        "tags": [{"name": name} for name in ("data services", "catalogue and usage", "health")],
+        "paths": _paths(catalogue),
+        "components": _components(catalogue, base_url),
+    }
+
+
+def openapi_bytes(catalogue: Catalogue, base_url: str = "") -> bytes:
+    """The document as it is written to `docs/openapi.json` and served."""
+    document = openapi_document(catalogue, base_url)
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"

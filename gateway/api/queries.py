@@ -1,0 +1,114 @@
+"""`POST /v1/services/{service}/queries`: the hot path, an ASGI endpoint that sends bytes.
+
+It is no FastAPI function on purpose: validation, policy and rendering happen once, in
+`gateway.serving`; here a request becomes a `Call`, an `Answer` or a `Refusal` becomes HTTP.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.api.problems import problem
+from gateway.serving.accept import JSON
+from gateway.serving.answer import Desk
+from gateway.serving.model import Answer, Call, Refusal
+from metering.calendar import day_begins, month_of, month_range
+
+PATH = "/v1/services/{service}/queries"
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def call_of(request: Request, body: bytes, now: datetime) -> Call:
+    """What the request says, unjudged."""
+    headers, state = request.headers, request.scope["state"]
+    traced = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
+    return Call(
+        request_id=state["request_id"],
+        interaction_id=state["interaction_id"],
+        trace_id=traced[1] if traced else state["request_id"].replace("-", ""),
+        now=now,
+        ip=request.client.host if request.client else "",
+        authorization=headers.get("authorization"),
+        service=request.path_params.get("service", ""),
+        query=tuple(request.query_params.keys()),
+        accept=", ".join(headers.getlist("accept")) or None,
+        content_type=headers.get("content-type"),
+        body=body,
+    )
+
+
+def _resets(now: datetime) -> Mapping[str, tuple[int, int]]:
+    """Window and seconds until each quota begins anew; days and months end in China."""
+    day = day_begins(now) + timedelta(days=1) - now
+    first, after = month_range(month_of(now))
+    month = (int((after - first).total_seconds()), int((after - now).total_seconds()))
+    days = (86400, int(day.total_seconds()))
+    return {
+        "calls_day": days,
+        "cells_day": days,
+        "distinct_queries_day": days,
+        "cells_month": month,
+    }
+
+
+def _rate_headers(quota: Mapping[str, Mapping[str, int]], now: datetime) -> dict[str, str]:
+    """The quotas as the IETF draft on RateLimit header fields writes them."""
+    windows = _resets(now)
+    policies = [f'"{name}";q={q["limit"]};w={windows[name][0]}' for name, q in quota.items()]
+    left = [f'"{name}";r={q["remaining"]};t={windows[name][1]}' for name, q in quota.items()]
+    return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(left)}
+
+
+def _ascii(meta: Mapping[str, object]) -> str:
+    """One line of JSON that may stand in a header; other letters as \\u escapes."""
+    text = orjson.dumps(meta).decode()
+    return "".join(c if c.isascii() else c.encode("unicode_escape").decode() for c in text)
+
+
+def answer_response(answer: Answer, now: datetime) -> Response:
+    """The answer with its headers; meta goes into one where the body has no place for it."""
+    quota: Mapping[str, Mapping[str, int]] = answer.meta["quota"]  # type: ignore[assignment]  # as serving.meta wrote it
+    headers = _rate_headers(quota, now) | {"Sluice-Watermark": str(answer.meta["watermark"])}
+    if answer.media_type != JSON:
+        headers["Sluice-Meta"] = _ascii(answer.meta)
+        if answer.next_cursor:
+            headers["Sluice-Next-Cursor"] = answer.next_cursor
+    media = f"{answer.media_type}; charset=utf-8" if "csv" in answer.media_type else None
+    return Response(answer.body, 200, headers, media or answer.media_type)
+
+
+def refusal_response(refusal: Refusal, request_id: str) -> Response:
+    """The refusal as a problem document with its deny codes."""
+    headers = {"Sluice-Decision": refusal.decision_id}
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = str(refusal.retry_after)
+    return problem(
+        refusal.code, request_id, status=refusal.status, deny=refusal.deny, headers=headers
+    )
+
+
+class Queries:
+    """The endpoint, given its desk and its clock."""
+
+    def __init__(self, desk: Desk, clock: Callable[[], datetime]) -> None:
+        self._desk = desk
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        scope["state"]["route"] = PATH
+        now = self._clock()
+        call = call_of(request, await request.body(), now)
+        match await self._desk.answer(call):
+            case Answer() as answer:
+                response = answer_response(answer, now)
+            case Refusal() as refusal:
+                response = refusal_response(refusal, call.request_id)
+        await response(scope, receive, send)

@@ -1,0 +1,36 @@
+"""`GET /v1/services` and `/v1/services/{service}`: what is on offer, under which contract."""
+
+from __future__ import annotations
+
+import orjson
+from fastapi import APIRouter, Response
+
+from gateway.api.access import ServiceDesk, SignedIn
+from gateway.api.contract import contract, summary
+from gateway.serving.accept import JSON
+from gateway.serving.arrival import find_service
+
+router = APIRouter(prefix="/v1/services")
+
+
+@router.get("")
+async def list_services(caller: SignedIn, desk: ServiceDesk) -> Response:
+    """Every data service on offer."""
+    listed = [summary(service) for service in desk.catalogue.services.values()]
+    return Response(orjson.dumps({"services": listed}), media_type=JSON)
+
+
+@router.get("/{service}")
+async def one_service(service: str, caller: SignedIn, desk: ServiceDesk) -> Response:
+    """The contract of one service, with the codes and periods of its latest release."""
+    found = find_service(desk.catalogue, service)
+    release = desk.releases.latest(found.id)
+    told = contract(
+        found,
+        release.profiles if release else {},
+        periods=release.periods if release else {},
+        lists=release.domains if release else {},
+    )
+    return Response(
+        orjson.dumps(told | {"release": release and release.release_id}), media_type=JSON
+    )

@@ -1,0 +1,30 @@
+"""`GET /v1/usage`: what the caller's own organisation has used, by month of account."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from gateway.api.access import SignedIn
+from gateway.journal.reader import usage_summary
+from gateway.serving.accept import JSON
+from metering.calendar import month_of
+
+router = APIRouter()
+
+Month = Annotated[str | None, Query(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
+
+
+@router.get("/v1/usage")
+async def usage(request: Request, caller: SignedIn, month: Month = None) -> Response:
+    """Own usage only: the tenant comes from the token, never from the request."""
+    state = request.app.state
+    asked = month or month_of(state.clock())
+    rows = await run_in_threadpool(
+        usage_summary, state.settings.journal, caller.tenant_id, months=(asked,)
+    )
+    told = {"month": asked, "usage": [row.as_dict() for row in rows]}
+    return Response(orjson.dumps(told), media_type=JSON)

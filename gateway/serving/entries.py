@@ -1,0 +1,136 @@
+"""What the journal keeps of a call: shapes and counts, never a value and never a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.journal.entry import Entry
+from gateway.policy.port import Decision, Obligations
+from gateway.serving.charge import Delivery
+from gateway.serving.model import Case, Decided, Pinned
+from metering.tariff import MICRO_PER_FEN
+from metering.usage import UsageEvent
+
+
+def _decision(decision: Decision) -> dict[str, object]:
+    return {
+        "decision_id": decision.decision_id,
+        "allow": decision.allow,
+        "deny": list(decision.deny),
+        "policy_version": decision.policy_version,
+    }
+
+
+def _actor(case: Case) -> dict[str, object]:
+    call, caller = case.call, case.caller
+    return {
+        "client": caller.client_id,
+        "ip": caller.ip,
+        "token": caller.token_id,
+        "cert": caller.cert_thumbprint,
+        "interaction_id": call.interaction_id,
+        "trace_id": call.trace_id,
+    }
+
+
+def _asked(pinned: Pinned) -> dict[str, object]:
+    """The shape of the query: dims, measures, regions; no filter value."""
+    question = pinned.question
+    return {
+        "grain": question.grain,
+        "periods": [question.periods[0], question.periods[-1]],
+        "geo": list(question.geo),
+        "dims": list(question.dims),
+        "where": sorted(question.where),
+        "measures": list(pinned.measures),
+        "page": f"{pinned.offset}+{question.page_size}",
+    }
+
+
+def _entry(case: Case, decision: dict[str, object], audit: dict[str, object]) -> Entry:
+    stamp = case.stamp
+    return Entry(case.call.request_id, stamp.event_id, stamp.time, decision, audit, None)
+
+
+def attempt(case: Case, service: str, decision: Decision) -> Entry:
+    """An attempt to set disclosure control: refused before there is a question to speak of."""
+    audit: dict[str, object] = {
+        "kind": "read",
+        "result": "refused",
+        "tenant": case.caller.tenant_id,
+        "actor": _actor(case),
+        "service": service,
+        "deny_codes": list(decision.deny),
+    }
+    return _entry(case, _decision(decision), audit)
+
+
+def _audit(decided: Decided, result: str) -> dict[str, object]:
+    case, pinned, service = decided.case, decided.pinned, decided.pinned.question.service
+    return {
+        "kind": "read",
+        "result": result,
+        "tenant": case.caller.tenant_id,
+        "actor": _actor(case),
+        "grant": pinned.grant_id,
+        "service": service.id,
+        "version": service.version,
+        "release": pinned.manifest.release_id,
+        "purpose": pinned.question.purpose,
+        "query_shape": _asked(pinned),
+        "deny_codes": list(decided.decision.deny),
+    }
+
+
+def unanswered(decided: Decided, result: str) -> Entry:
+    """A refusal of the policy, or an allowed question whose answer failed."""
+    return _entry(decided.case, _decision(decided.decision), _audit(decided, result))
+
+
+def answered(
+    decided: Decided,
+    obligations: Obligations,
+    delivery: Delivery,
+    sent: Mapping[str, object],
+) -> Entry:
+    """An answer about to leave, with what it is charged for. `sent`: bytes, hash, watermark."""
+    case = decided.case
+    audit = {
+        **_audit(decided, "answered"),
+        "columns": [
+            {"field": rule.field, "item": rule.item, "level": rule.level, "mask": rule.mask}
+            for rule in obligations.columns
+        ],
+        "rows": delivery.rows,
+        "cells": delivery.cells,
+        "cells_suppressed": delivery.suppressed,
+        "input_hash": decided.pinned.digest,
+        **sent,
+    }
+    decision, usage = _decision(decided.decision), _usage(decided, delivery)
+    return Entry(case.call.request_id, case.stamp.event_id, case.stamp.time, decision, audit, usage)
+
+
+def _usage(decided: Decided, delivery: Delivery) -> UsageEvent:
+    case, pinned, service = decided.case, decided.pinned, decided.pinned.question.service
+    return UsageEvent(
+        event_id=case.stamp.event_id,
+        request_id=case.call.request_id,
+        decision_id=decided.decision.decision_id,
+        grant=pinned.grant_id,
+        tenant=case.caller.tenant_id,
+        service=service.id,
+        version=service.version,
+        release=pinned.manifest.release_id,
+        unit=delivery.unit,
+        qty=delivery.cells,
+        billable_qty=delivery.charged,
+        repeat_of=delivery.repeat_of,
+        price_ref=service.tariff.price_ref,
+        price_micro=0 if delivery.unit == "free" else service.tariff.price_fen * MICRO_PER_FEN,
+        providers_ref=pinned.manifest.release_id,
+        purpose=pinned.question.purpose,
+        query_hash=pinned.digest,
+        page=delivery.page,
+        time=case.stamp.time,
+    )

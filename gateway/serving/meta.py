@@ -1,0 +1,61 @@
+"""The meta of an answer: where its cells come from, what it cost and what is left (SPEC §5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.journal.counters import UsageCounters
+from gateway.policy.port import Obligations
+from gateway.serving.charge import Delivery
+from gateway.serving.model import Decided
+
+
+def remaining(
+    limits: Mapping[str, int], usage: UsageCounters, cells: int
+) -> dict[str, dict[str, int]]:
+    """Each quota with what is left after this answer."""
+    spent = {"calls_day": 1, "cells_day": cells, "cells_month": cells}
+    left = {}
+    for name in ("calls_day", "cells_day", "cells_month", "distinct_queries_day"):
+        if name in limits:
+            used = int(getattr(usage, name)) + spent.get(name, 1)
+            left[name] = {"limit": limits[name], "remaining": max(0, limits[name] - used)}
+    return left
+
+
+def describe(
+    decided: Decided,
+    obligations: Obligations,
+    delivery: Delivery,
+    *,
+    usage: UsageCounters,
+    watermark: str,
+    total_rows: int,
+) -> dict[str, object]:
+    """Everything a reader needs to trust, repeat, price and trace the answer."""
+    case, question, manifest = decided.case, decided.pinned.question, decided.pinned.manifest
+    service, decision = question.service, decided.decision
+    return {
+        "service": {"id": service.id, "code": service.code, "version": service.version},
+        "release": manifest.release_id,
+        "definitions": manifest.definitions,
+        "code_versions": manifest.code_versions,
+        "profile": str(obligations.profile.get("name", "")),
+        "quality": {p: manifest.quality[p] for p in question.periods if p in manifest.quality},
+        "rows": delivery.rows,
+        "total_rows": total_rows,
+        "charge": {
+            "unit": delivery.unit,
+            "cells": delivery.cells,
+            "cells_charged": delivery.charged,
+            "repeat": delivery.repeat_of is not None,
+            "price_ref": service.tariff.price_ref,
+        },
+        "quota": remaining(obligations.quota, usage, delivery.cells),
+        "watermark": watermark,
+        "decision_id": decision.decision_id,
+        "policy_version": decision.policy_version,
+        "request_id": case.call.request_id,
+        "trace_id": case.call.trace_id,
+        "time": case.stamp.time,
+    }

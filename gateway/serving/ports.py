@@ -1,0 +1,60 @@
+"""What the request path needs of its neighbours; the real parts are put in by `gateway.app`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from gateway.identity.caller import Caller
+from gateway.identity.model import Grant
+from gateway.journal.counters import Counters, Hold
+from gateway.journal.entry import Entry
+from gateway.journal.stamp import Stamp
+from gateway.policy.port import Decision, PolicyInput
+from gateway.releases.manifest import Manifest
+from gateway.releases.store import Page, Selection
+
+
+class Identity(Protocol):
+    """Proves who asks; raises `Unauthenticated`."""
+
+    def verify(self, authorization: str | None, ip: str, now: datetime) -> Caller: ...
+
+
+class Grants(Protocol):
+    """The grants of a tenant, whatever their state."""
+
+    def grants_for(self, tenant_id: str) -> tuple[Grant, ...]: ...
+
+
+class Decider(Protocol):
+    """The policy: one answer per question, a refusal for anything unexpected."""
+
+    @property
+    def version(self) -> str: ...
+
+    async def decide_soon(self, question: PolicyInput) -> Decision: ...
+
+
+class Releases(Protocol):
+    """Protected cells, by release."""
+
+    def latest(self, service_id: str) -> Manifest | None: ...
+
+    def find(self, release_id: str) -> Manifest | None: ...
+
+    def page(self, selection: Selection, offset: int, limit: int) -> Page: ...
+
+
+class Books(Protocol):
+    """The journal: stamps a call, counts it, and makes it durable before its answer leaves."""
+
+    @property
+    def counters(self) -> Counters: ...
+
+    @property
+    def healthy(self) -> bool: ...
+
+    def stamp(self, now: datetime) -> Stamp: ...
+
+    async def record(self, entry: Entry, hold: Hold | None = None) -> None: ...

@@ -1,0 +1,45 @@
+"""Fixtures every kind of test may use. What is expensive is built once for the whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.gateway_factory import LARGE, Gateway, build_home, copy_home, copy_policies, serving
+
+
+@pytest.fixture(scope="session")
+def released_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a small simulated warehouse and its releases. Read it; change only copies."""
+    return build_home(tmp_path_factory.mktemp("released") / "home")
+
+
+@pytest.fixture(scope="session")
+def gateway(released_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One running gateway for tests that only ask; its quotas are large."""
+    folder = tmp_path_factory.mktemp("gateway")
+    policies = copy_policies(folder / "policies")
+    with serving(copy_home(released_home, folder / "home"), policies) as running:
+        yield running
+
+
+@pytest.fixture
+def own_gateway_with(released_home: Path, tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
+    """Starts a gateway of the test's own, with other quotas where it names them."""
+    with ExitStack() as stack:
+
+        def start(**quota: int) -> Gateway:
+            policies = copy_policies(tmp_path / "policies", {**LARGE, **quota})
+            home = copy_home(released_home, tmp_path / "home")
+            return stack.enter_context(serving(home, policies))
+
+        yield start
+
+
+@pytest.fixture
+def own_gateway(own_gateway_with: Callable[..., Gateway]) -> Gateway:
+    """A gateway of the test's own, to break."""
+    return own_gateway_with()

@@ -1,0 +1,238 @@
+"""A whole gateway over real HTTP: policies, directory, releases, server, and clients that ask it.
+
+The server is `gateway.app.create_app` under uvicorn in a thread; nothing in it is replaced but the
+clock, which stands at a fixed day so that lags and look-backs do not depend on when tests run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+import yaml
+from fastapi import FastAPI
+
+from gateway.app import create_app
+from gateway.identity.boundaries import load_boundaries
+from gateway.identity.desk import open_identity
+from gateway.releases.build import Order, build
+from gateway.settings import Settings
+from tests.factories_identity import (
+    Machine,
+    add_client,
+    add_grant,
+    add_tenant,
+    new_key,
+    public,
+)
+from tests.release_warehouse import build_warehouse
+
+POLICIES = Path(__file__).parents[1] / "policies"
+TODAY = datetime(2025, 6, 2, 4, tzinfo=UTC)
+DAY = timedelta(days=1)
+VALID: Mapping[str, object] = {"valid_from": "2025-01-01", "valid_to": "2025-12-31"}
+USCC = "9199XXXX0000000000"  # eighteen characters no real organisation has
+LARGE = {
+    "rps": 10_000,
+    "calls_day": 10**8,
+    "cells_day": 10**9,
+    "cells_month": 10**9,
+    "distinct_queries_day": 10**8,
+}
+COST: dict[str, Any] = {
+    "purpose": "actuarial_pricing_and_reserving",
+    "period": {"from": "2024Q1", "to": "2024Q4", "grain": "quarter"},
+    "geo": ["990100"],
+    "dims": ["insutype2", "benefit5"],
+}
+DRUGS: dict[str, Any] = {
+    "purpose": "regional_market_and_access_analysis",
+    "period": {"from": "2024-01", "to": "2024-03", "grain": "month"},
+    "geo": ["990100"],
+    "dims": ["atc"],
+    "levels": {"atc": 1},
+}
+
+
+@dataclass
+class RunningClock:
+    """Starts at a fixed moment and runs on, so that no two requests share one."""
+
+    started: datetime = TODAY
+    real: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __call__(self) -> datetime:
+        return self.started + (datetime.now(UTC) - self.real)
+
+
+def copy_policies(
+    folder: Path, quota: Mapping[str, int] = LARGE, lookback_months: int = 60
+) -> Path:
+    """The project's policies with other quotas in every scenario."""
+    shutil.copytree(POLICIES, folder)
+    for path in (folder / "data" / "scenarios").glob("*.yaml"):
+        document = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
+        for scenario in document.values():
+            scenario["quota"] = {**scenario.get("quota", {}), **quota}
+            scenario["time"]["lookback_months"] = lookback_months
+        path.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, allow_unicode=True), "utf-8")
+    return folder
+
+
+def build_home(home: Path) -> Path:
+    """A small warehouse of invented records, released for every service."""
+    settings = Settings(home=home)
+    build_warehouse(home, persons=700, visits=3500)
+    build(settings, Order(waiver="invented records"), TODAY)
+    return home
+
+
+def copy_home(home: Path, copy: Path) -> Path:
+    """The same releases and keys under another home; files are linked, not copied."""
+    for name in ("releases", "keys"):
+        shutil.copytree(home / name, copy / name, copy_function=os.link)
+    return copy
+
+
+def utc_now() -> datetime:
+    """The clock of a server that is not given another one."""
+    return datetime.now(UTC)
+
+
+def enter_parties(
+    settings: Settings, clock: Callable[[], datetime], *, always: bool = False
+) -> dict[str, Machine]:
+    """Two insurers' and one pharma firm's machines with a grant each, two of them of one tenant."""
+    today = clock().date()
+    valid = {"valid_from": today - DAY, "valid_to": today + 300 * DAY} if always else VALID
+    identity = open_identity(settings, clock=clock)
+    bounds = load_boundaries(settings.policies)
+    machines = {}
+    try:
+        for tenant, kind, scenario, clients in (
+            ("T-INS", "insurer", "SC01", ("ins-app", "ins-batch")),
+            ("T-INS2", "insurer", "SC01", ("ins2-app",)),
+            ("T-PHA", "pharma", "SC05", ("pha-app",)),
+        ):
+            add_tenant(identity, tenant, kind=kind, uscc=USCC)
+            grant = {"grant_id": f"G-{tenant}", "tenant_id": tenant, "scenario": scenario}
+            add_grant(identity, bounds, **grant, **valid)
+            for client in clients:
+                key = new_key()
+                add_client(identity, client, tenant, public(key))
+                machines[client] = Machine(client, key, settings.base_url)
+    finally:
+        identity.close()
+    return machines
+
+
+@dataclass
+class Gateway:
+    """A running gateway and those who may ask it."""
+
+    settings: Settings
+    app: FastAPI
+    clock: RunningClock
+    machines: Mapping[str, Machine]
+    http: httpx.Client
+    _tokens: dict[str, tuple[datetime, str]] = field(default_factory=dict)
+
+    def token(self, client: str = "ins-app") -> str:
+        """A token that is still good for a while."""
+        now = self.clock()
+        got = self._tokens.get(client)
+        if got is None or now - got[0] > timedelta(seconds=200):
+            reply = self.http.post("/oauth/token", data=self.machines[client].form(now))
+            assert reply.status_code == 200, reply.text
+            got = self._tokens[client] = (now, str(reply.json()["access_token"]))
+        return got[1]
+
+    def bearer(self, client: str = "ins-app") -> dict[str, str]:
+        """The header that proves who asks."""
+        return {"Authorization": f"Bearer {self.token(client)}"}
+
+    def get(self, path: str, client: str = "ins-app") -> httpx.Response:
+        """A reading request."""
+        return self.http.get(path, headers=self.bearer(client))
+
+    def ask(
+        self,
+        service: str = "S02",
+        body: object = None,
+        client: str = "ins-app",
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """One query."""
+        return self.http.post(
+            f"/v1/services/{service}/queries",
+            json=COST if body is None else body,
+            headers={**self.bearer(client), **(headers or {})},
+        )
+
+    def everything(self, service: str, body: Mapping[str, Any], **asked: Any) -> list[Any]:
+        """All rows of a question, page by page."""
+        rows: list[Any] = []
+        cursor = None
+        while True:
+            reply = self.ask(service, {**body, "cursor": cursor}, **asked)
+            assert reply.status_code == 200, reply.text
+            rows += reply.json()["data"]
+            cursor = reply.json()["next_cursor"]
+            if cursor is None:
+                return rows
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    config = uvicorn.Config(FastAPI(), host="127.0.0.1", port=0)
+    socket = config.bind_socket()
+    port = int(socket.getsockname()[1])
+    socket.close()
+    return port
+
+
+@contextmanager
+def running(app: FastAPI, settings: Settings) -> Iterator[httpx.Client]:
+    """The application under uvicorn, in a thread."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+        )
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the server did not start"
+        thread.join(0.02)
+    try:
+        with httpx.Client(base_url=settings.base_url, timeout=60) as http:
+            yield http
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def serving(home: Path, policies: Path) -> Iterator[Gateway]:
+    """A gateway on a home that has releases; parties are entered when it is new."""
+    settings = Settings(home=home, policies=policies, port=free_port())
+    clock = RunningClock()
+    machines = enter_parties(settings, clock)
+    app = create_app(settings, clock)
+    with running(app, settings) as http:
+        yield Gateway(settings, app, clock, machines, http)

@@ -1,0 +1,126 @@
+"""kill -9 of the whole gateway under load: every acknowledged answer is on record, exactly once.
+
+The harness and its planted mistakes are those of `test_journal_kill`; here the server is
+`sluice serve` itself and the requests are real queries.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import sqlite3
+import sys
+import threading
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from gateway.audit.reconcile import reconcile
+from gateway.audit.verify import verify
+from gateway.identity.desk import open_identity
+from gateway.journal.checkpoint import PUBLIC_KEY, public_key
+from gateway.settings import Settings
+from tests.crash_harness import Target, crash
+from tests.gateway_factory import (
+    COST,
+    copy_home,
+    copy_policies,
+    enter_parties,
+    free_port,
+    utc_now,
+)
+
+BODY = json.dumps({**COST, "measures": ["persons", "medfee"]})
+
+
+class Insurer:
+    """Asks real queries and remembers under which request id each was acknowledged."""
+
+    def __init__(self, token: str) -> None:
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._lock = threading.Lock()
+        self.acknowledged: dict[str, str] = {}
+
+    def ask(self, connection: http.client.HTTPConnection, name: str) -> bool:
+        connection.request("POST", "/v1/services/S02/queries", BODY, self._headers)
+        reply = connection.getresponse()
+        body = json.loads(reply.read())
+        assert reply.status == 200, body
+        with self._lock:
+            self.acknowledged[name] = body["meta"]["request_id"]
+        return True
+
+
+def token_of(settings: Settings) -> str:
+    """A token that outlives the test, from the token endpoint without its HTTP."""
+    machine = enter_parties(settings, utc_now, always=True)["ins-app"]
+    identity = open_identity(settings)
+    try:
+        now = utc_now()
+        return str(
+            identity.tokens.respond(machine.form(now), "127.0.0.1", now).body["access_token"]
+        )
+    finally:
+        identity.close()
+
+
+def target(home: Path, policies: Path, insurer: Insurer, settings: Settings) -> Target:
+    """`sluice serve` on this home."""
+    program = str(Path(sys.executable).with_name("sluice"))
+    given = {
+        "SLUICE_HOME": str(home),
+        "SLUICE_POLICIES": str(policies),
+        "SLUICE_PORT": str(settings.port),
+        "SLUICE_TOKEN_TTL_SECONDS": "900",
+    }
+    command = ["env", *(f"{key}={value}" for key, value in given.items()), program, "serve"]
+
+    def stored() -> Counter[str]:
+        query = (
+            "SELECT u.request_id FROM usage_event u"
+            " JOIN audit_event a USING (request_id) JOIN decision d USING (request_id)"
+            " WHERE a.result = 'answered' AND d.allow"
+        )
+        with closing(sqlite3.connect(home / "journal.db")) as db:
+            times = Counter(str(row[0]) for row in db.execute(query))
+        found = insurer.acknowledged.items()
+        return Counter({name: times[request] for name, request in found if times[request]})
+
+    return Target(
+        [*command, "--no-access-log"],
+        settings.port,
+        insurer.ask,
+        stored,
+        home / "log",
+        window=1.5,
+    )
+
+
+def kill_often(released: Path, folder: Path, kills: int) -> None:
+    """Kill, look, verify the chain and the books."""
+    home = copy_home(released, folder / "home")
+    policies = copy_policies(folder / "policies", lookback_months=1200)
+    settings = Settings(home=home, policies=policies, port=free_port(), token_ttl_seconds=900)
+    insurer = Insurer(token_of(settings))
+    report = crash(target(home, policies, insurer, settings), kills, seed=os.getpid())
+    assert report.kept_its_word, (report.lost, report.doubled, report.broken)
+    assert len(report.acknowledged) >= kills // 4
+    assert not verify(home / "journal.db", public_key(home / "keys" / PUBLIC_KEY)).findings
+    assert not reconcile(home / "journal.db").differences
+
+
+def test_killing_the_gateway_loses_and_doubles_no_answer(
+    released_home: Path, tmp_path: Path
+) -> None:
+    kill_often(released_home, tmp_path, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_killing_the_gateway_sixty_times_loses_and_doubles_no_answer(
+    released_home: Path, tmp_path: Path
+) -> None:
+    kill_often(released_home, tmp_path, 60)

@@ -1,0 +1,108 @@
+"""Default deny: every address needs a token, except a short public list; answers tell nothing."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+
+import pytest
+from starlette.routing import Route
+
+from gateway.api.queries import PATH
+from tests.gateway_factory import COST, Gateway
+
+PUBLIC = {
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+    "/oauth/token",
+    "/oauth/jwks",
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/oauth-protected-resource",
+    "/.well-known/oauth-protected-resource/v1",
+}
+
+
+def routes(gateway: Gateway) -> list[tuple[str, str]]:
+    """Every method and address the application serves, however it was added."""
+    found, pending = [], list(gateway.app.routes)
+    while pending:
+        route = pending.pop()
+        inner = getattr(getattr(route, "original_router", None), "routes", None)
+        if isinstance(route, Route) or hasattr(route, "methods"):
+            methods = getattr(route, "methods", None) or {"GET"}
+            found += [(method, route.path) for method in methods]  # type: ignore[attr-defined]  # as above
+        else:
+            pending += inner or getattr(route, "routes", [])
+    return sorted(found)
+
+
+def test_every_route_but_the_public_ones_refuses_who_has_no_token(gateway: Gateway) -> None:
+    walked = routes(gateway)
+    assert {path for _, path in walked} >= PUBLIC | {"/v1/services", "/v1/usage", PATH}
+    guarded = [(method, path) for method, path in walked if path not in PUBLIC]
+    assert len(guarded) >= 4
+    for method, path in guarded:
+        address = path.replace("{service}", "S02")
+        for headers in ({}, {"Authorization": "Bearer x.y.z"}, {"Authorization": "Basic eDp5"}):
+            reply = gateway.http.request(method, address, headers=headers, json=COST)
+            assert reply.status_code == 401, (method, path)
+            assert reply.headers["www-authenticate"].startswith("Bearer")
+            assert reply.headers["content-type"] == "application/problem+json"
+
+
+def test_the_public_addresses_answer_without_a_token(gateway: Gateway) -> None:
+    for path in PUBLIC - {"/oauth/token"}:
+        assert gateway.http.get(path).status_code == 200, path
+
+
+def test_who_has_no_token_does_not_learn_which_services_exist(gateway: Gateway) -> None:
+    replies = [
+        gateway.http.post(f"/v1/services/{service}/queries", json=COST)
+        for service in ("S02", "S99")
+    ]
+    known, unknown = [
+        {name: value for name, value in reply.json().items() if name != "request_id"}
+        for reply in replies
+    ]
+    assert known == unknown
+
+
+def test_a_failed_proof_of_identity_is_on_record(own_gateway: Gateway) -> None:
+    for _ in range(3):
+        own_gateway.http.post("/v1/services/S02/queries", json=COST)
+    path = own_gateway.settings.journal
+    own_gateway.app.state.desk.journal.close()
+    with sqlite3.connect(path) as db:
+        rows = db.execute("SELECT result FROM audit_event WHERE kind = 'login'").fetchall()
+    assert rows == [("failed",)]
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/services/%E2%80%AE/queries", "/x?secret=1", "/v1/usage?month=1"]
+)
+def test_the_access_log_names_routes_never_addresses(
+    gateway: Gateway, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "sluice.access"):
+        gateway.http.post(path, json=COST, headers=gateway.bearer())
+    lines = [record.getMessage() for record in caplog.records if record.name == "sluice.access"]
+    assert lines
+    for line in lines:
+        assert "secret" not in line
+        assert "month=1" not in line
+        assert "actuarial" not in line
+        assert gateway.token() not in line
+
+
+def test_an_inner_failure_shows_and_logs_no_value(
+    own_gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    releases = own_gateway.settings.releases
+    for cells in releases.rglob("cells-*.sqlite"):
+        cells.unlink()
+        cells.write_bytes(b"110101199003078888" * 1000)
+    reply = own_gateway.ask()
+    assert reply.status_code in {500, 503}
+    assert "110101199003078888" not in reply.text + caplog.text
+    assert "Traceback" not in reply.text + caplog.text
