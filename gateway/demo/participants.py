@@ -1,0 +1,73 @@
+"""The demonstration's organisations, invented: an insurer and a pharma firm, one grant each."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+Document = dict[str, object]
+
+EVIDENCE = "0" * 64
+CITY = "990100"
+
+
+def _tenant(key: str, kind: str, name: str, qualifications: list[str], until: date) -> Document:
+    return {
+        "id": key,
+        "type": kind,
+        "name": name,
+        "uscc": "9199XXXX0000000000",  # eighteen characters no real organisation has
+        "source_ips": ["127.0.0.0/8"],
+        "data_security_officer": "测试丁一",
+        "qualifications": [
+            {"code": code, "valid_to": until.isoformat(), "evidence_hash": EVIDENCE}
+            for code in qualifications
+        ],
+    }
+
+
+def _grant(key: str, tenant: str, scenario: str, services: list[str], day: date) -> Document:
+    product = f"测试产品 {scenario}"
+    return {
+        "id": key,
+        "tenant": tenant,
+        "scenario": scenario,
+        "product_name": product,
+        "purpose_text": f"{product}（演示）",
+        "regions": [CITY],
+        "services": services,
+        "valid_from": day.isoformat(),
+        "valid_to": (day + timedelta(days=364)).isoformat(),
+        "price_plan": "demo/2026",
+        "agreement_hash": EVIDENCE,
+    }
+
+
+INSURER = "demo-insurer"
+PHARMA = "demo-pharma"
+
+
+def tenants(day: date) -> list[Document]:
+    """Both organisations, with the qualifications their scenarios ask for."""
+    until = day + timedelta(days=730)
+    insurer = [
+        "licensed_health_or_life_insurer",
+        "data_security_officer",
+        "mlps_level>=3",
+        "signed_data_agreement",
+    ]
+    pharma = [
+        "drug_or_device_marketing_authorisation_holder",
+        "compliance_commitment_no_tongfang",
+    ]
+    return [
+        _tenant(INSURER, "insurer", "测试甲人寿保险（虚构）", insurer, until),
+        _tenant(PHARMA, "pharma", "测试乙药业（虚构）", pharma, until),
+    ]
+
+
+def grants(day: date) -> list[Document]:
+    """One grant each: pricing for the insurer, market analysis for the pharma firm."""
+    return [
+        _grant("G-DEMO-01", INSURER, "SC01", ["S02", "S04", "S06", "S09"], day),
+        _grant("G-DEMO-05", PHARMA, "SC05", ["S06", "S09"], day),
+    ]

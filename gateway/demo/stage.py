@@ -1,0 +1,90 @@
+"""Set the stage: every step is a `sluice` verb, run as its operator would run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import yaml
+
+from gateway.demo.participants import INSURER, PHARMA, grants, tenants
+from gateway.demo.show import Screen
+
+SLUICE = Path(sys.executable).with_name("sluice")
+OFFICERS = ("policy.officer.a", "policy.officer.b")
+
+
+class StageError(Exception):
+    """A step of the set-up failed; the message is what it printed."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where the demonstration lives and how its verbs are called."""
+
+    home: Path
+    port: int
+    screen: Screen
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The caller's environment, with this stage's home and port."""
+        return {**os.environ, "SLUICE_HOME": str(self.home), "SLUICE_PORT": str(self.port)}
+
+    def run(self, *verb: str) -> str:
+        """Run one verb and show it; raises `StageError` with its words when it fails."""
+        shown = " ".join(word.removeprefix(f"{self.home}/") for word in verb)
+        self.screen.line(f"[bold]$ sluice {shown}[/]")
+        done = subprocess.run(  # noqa: S603 - our own program with words of this module
+            [str(SLUICE), *verb], env=self.environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise StageError(f"sluice {' '.join(verb)}: {done.stderr or done.stdout}")
+        return done.stdout
+
+    def prepare(self, size: str, seed: int, day: date) -> None:
+        """Warehouse, releases and participants; what an earlier run made is kept."""
+        made = self.home / "made"
+        made.mkdir(parents=True, exist_ok=True)
+        steps: dict[str, Callable[[], object]] = {
+            "warehouse": lambda: self.run(
+                "warehouse", "simulate", "--size", size, "--seed", str(seed)
+            ),
+            "check": lambda: self.run("warehouse", "check"),
+            "releases": lambda: self.run("release", "build"),
+            "participants": lambda: self._register(day),
+        }
+        for name, step in steps.items():
+            if not (made / name).exists():
+                step()
+                (made / name).touch()
+
+    def key_file(self, tenant: str) -> Path:
+        """Private key of a participant's client; in life it never reaches the data office."""
+        return self.home / "participants" / f"{tenant}.jwk.json"
+
+    def _register(self, day: date) -> None:
+        folder = self.home / "participants"
+        folder.mkdir(exist_ok=True)
+        for entry in tenants(day):
+            self.run("tenant", "add", self._write(folder / f"{entry['id']}.yaml", entry))
+        for tenant in (INSURER, PHARMA):
+            key = str(self.key_file(tenant))
+            client = f"{tenant}-app"
+            self.run("client", "add", client, "--tenant", tenant, "--generate", key)
+        for entry in grants(day):
+            self.run("grant", "add", self._write(folder / f"{entry['id']}.yaml", entry))
+            for officer in OFFICERS:
+                self.run("grant", "approve", str(entry["id"]), "--actor", officer)
+
+    @staticmethod
+    def _write(path: Path, entry: Mapping[str, object]) -> str:
+        text = yaml.safe_dump(json.loads(json.dumps(entry)), allow_unicode=True, sort_keys=False)
+        path.write_text(text, encoding="utf-8")
+        return str(path)
