@@ -22,10 +22,12 @@ from synthetic.bureau.people import People
 from synthetic.bureau.policy import policy
 from synthetic.bureau.prescribing import prescribe
 from synthetic.bureau.rates import Rates
+from synthetic.bureau.rings import meetings
 from synthetic.bureau.settings import Run
 from synthetic.bureau.settlements import Settlements, has_lines, headers, pay
 from synthetic.bureau.stays import Stays
 from synthetic.bureau.tables_base import Names
+from synthetic.bureau.therapy import Refills
 from synthetic.bureau.ward import inpatient
 
 
@@ -43,6 +45,7 @@ class City:
     items: Items
     stays: Stays
     grouping: Grouping
+    refills: Refills
     switch: Ints
     nego: Users
     names: Names
@@ -86,14 +89,16 @@ def live(city: City, number: int) -> Block:
 def _events(city: City, number: int, units: Units, stays: Stays, part: slice) -> Events:
     run, people, places = city.run, city.people, city.places
     seen = visits.attend(
-        run, number, people, units, city.rates.visit[part], places=places, stays=stays
-    )
+        run, number, people, units, city.rates.visit[part], places=places, stays=stays,
+        planned=city.refills.part(part.start, part.stop),
+    )  # fmt: skip
     bought = encounters.shop(
         run, number, people, units, city.rates.pharmacy[part], places=places, stays=stays
     )
     nego = purchases(run, number, units, city.nego, places=places, stays=stays)
+    ring = meetings(run, number, people, units, places=places, stays=stays)
     nights = encounters.hospital(run, number, units, stays, int(part.start))
-    return joined([seen, bought, nego, nights])
+    return joined([seen, bought, nego, ring, nights])
 
 
 def _lines(city: City, number: int, events: Events, grouping: Grouping) -> Lines:

@@ -16,15 +16,18 @@ from synthetic.bureau.block import City, live
 from synthetic.bureau.catalogue import items, products
 from synthetic.bureau.defects import damage
 from synthetic.bureau.enrolment import enrolments, units
-from synthetic.bureau.grouping import group, planted_spread
+from synthetic.bureau.grouping import group
 from synthetic.bureau.institutions import found
 from synthetic.bureau.negotiated import users
 from synthetic.bureau.people import populate
 from synthetic.bureau.policy import caps
 from synthetic.bureau.prescribing import switch_days
+from synthetic.bureau.programme import without_avoided
 from synthetic.bureau.rates import expected
 from synthetic.bureau.settings import Defects, Run, Size, document
-from synthetic.bureau.stays import admit
+from synthetic.bureau.spread import planted_spread
+from synthetic.bureau.stays import admit, drawn
+from synthetic.bureau.therapy import refills
 from synthetic.bureau.writer import Writer, Written, manifest
 from synthetic.warehouse.codes import VERSIONS
 
@@ -93,16 +96,20 @@ def build_city(run: Run) -> City:
     """Everything the blocks share."""
     people = populate(run)
     person_years = units(people)
-    rates = expected(run, people, person_years)
+    planned = refills(run, people, person_years)
+    rates = expected(run, people, person_years, planned)
     places = found(run)
     enrolment = enrolments(people, person_years)
     made = products(run.seed)
-    stays = admit(run, people, person_years, rates.stay, places)
-    stays = planted_spread(person_years, stays)
+    wanted = drawn(run, people, person_years, rates.stay, places)
+    wanted = without_avoided(people, person_years, wanted)
+    stays = admit(run, people, person_years, wanted, places)
+    stays = planted_spread(run, person_years, stays)
     return City(
         run=run, people=people, units=person_years, rates=rates, enrolment=enrolment,
         places=places, products=made, items=items(made), stays=stays,
-        grouping=group(run, stays), switch=switch_days(run), nego=users(run, people),
+        grouping=group(run, stays), refills=planned,
+        switch=switch_days(run), nego=users(run, people),
         names=tables_base.names(people, enrolment),
     )  # fmt: skip
 

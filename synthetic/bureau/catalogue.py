@@ -15,7 +15,7 @@ VBP_MONTH = 30  # 2024-07: PT1
 VBP_START = "2024-07-01"
 VBP_PRICE = 0.35
 VBP_SHARE = 0.75
-VBP_VOLUME = 1.08
+VBP_VOLUME = 1.125  # chance of a prescription; with fewer insured a year later volume is +8 %
 EARLIER_VBP = "2021-10-01"
 NEGO_START = "2024-01-01"
 NEGO_DRUG = "A10BJ06.injection"
@@ -88,7 +88,7 @@ def products(seed: int) -> Products:
     chosen_all = np.array(selected)
     kind = np.array([generics()[g]["kind"] for g in generic])
     limited = np.isin(kind, ["V"]) & ~chosen_all
-    limit = np.where(limited, price_table[:, 0] * 9 // 10, 0)
+    limit = np.where(limited, price_table[:, 0] * 24 // 25, 0)
     per_pack = np.array([_ddd_per_pack(generics()[g]) for g in generic])
     return Products(
         np.array(generic), np.array(maker), chosen_all, price_table, limit, per_pack,
@@ -131,7 +131,7 @@ def _prices(row: dict[str, str], chosen: bool, pack: float) -> Ints:
     before, after = float(row["price_before"]), float(row["price_after"])
     price = np.full(48, before * pack)
     if row["kind"] == "V":
-        price[:] = (after if chosen else max(after, before * 0.5)) * pack
+        price[:] = (after if chosen else before) * pack
     if row["kind"] == "P" and chosen:
         price[VBP_MONTH:] *= VBP_PRICE
     if row["kind"] in "KN":

@@ -7,12 +7,11 @@ import numpy as np
 from synthetic.bureau import days
 from synthetic.bureau.arrays import Array, Flags, Ints, Reals, stream
 from synthetic.bureau.diagnoses import dx_codes, read
-from synthetic.bureau.enrolment import Units
+from synthetic.bureau.enrolment import Units, dates
 from synthetic.bureau.events import MED, SHOP, STAY, Events
 from synthetic.bureau.institutions import LOCAL, NONE, Institutions
 from synthetic.bureau.people import People
 from synthetic.bureau.prescribing import REGIMENS
-from synthetic.bureau.rates import dates
 from synthetic.bureau.settings import RESIDENT, Run, document
 from synthetic.bureau.stays import Stays
 from synthetic.bureau.visits import choose, outside
@@ -49,7 +48,8 @@ def shop(
     return Events(
         person=person, unit=unit, kind=np.full(n, SHOP), begin=day, second=second, end=day,
         settle=day, settle_second=second, inst=inst, level=np.full(n, NONE), place=place, dx=none,
-        med=np.full(n, MED["41"]), regimen=np.full(n, REGIMENS.index("otc")), disease=none,
+        med=np.full(n, MED["41"]), regimen=np.full(n, REGIMENS.index("otc")),
+        refill=np.zeros(n, dtype=np.int64), disease=none,
         target=np.clip(target, 500, 400_000).astype(np.int64), stay=none,
         refund=rng.random(n) < document("parameters")["refund"], mid=np.zeros(n, dtype=bool),
         manual=np.zeros(n, dtype=bool),
@@ -84,7 +84,8 @@ def hospital(run: Run, block: int, units: Units, stays: Stays, first_unit: int) 
         second=second, end=stays.end, settle=settle,
         settle_second=at, inst=stays.inst, level=stays.level,
         place=stays.place, dx=dx, med=_category(rng, dx, los, resident),
-        regimen=np.full(n, REGIMENS.index("none")), disease=np.full(n, -1),
+        regimen=np.full(n, REGIMENS.index("none")), refill=np.zeros(n, dtype=np.int64),
+        disease=np.full(n, -1),
         target=np.rint(stays.cost * 100).astype(np.int64), stay=np.arange(n), refund=refund,
         mid=mid, manual=manual,
     )  # fmt: skip

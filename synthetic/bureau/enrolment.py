@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthetic.bureau.arrays import Array, Flags, Ints
+from synthetic.bureau.arrays import Array, Flags, Ints, Reals
 from synthetic.bureau.days import DAYS, YEAR_START
 from synthetic.bureau.people import NEVER, People
 from synthetic.bureau.settings import RESIDENT
@@ -88,3 +88,11 @@ def enrolments(people: People, found: Units) -> Enrolment:
     ended: Flags = gone | follows
     status = np.where(end == NEVER, 0, np.where(ended, 2, 1))
     return Enrolment(person, found.group[first], found.kind[first], found.start[first], end, status)
+
+
+def dates(rng: np.random.Generator, units: Units, unit: Ints, calendar: Reals) -> Ints:
+    """A day inside the unit's insured days for each event, by how busy days are."""
+    low, high = calendar[units.start[unit]], calendar[units.end[unit]]
+    at = low + rng.random(len(unit)) * (high - low)
+    found = np.searchsorted(calendar, at, side="right") - 1
+    return np.clip(found, units.start[unit], units.end[unit] - 1)

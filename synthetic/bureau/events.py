@@ -21,7 +21,8 @@ class Events:
     """One entry per encounter. Days are day numbers, seconds are of the day, `target` is in fen.
 
     `settle` is the day of the (closing) settlement; `dx` indexes the diagnosis list (-1: none),
-    `regimen` the prescribing table, `stay` the block's stays (-1: none).
+    `regimen` the prescribing table, `stay` the block's stays (-1: none). `refill` is the days of
+    supply of a planned refill (0: none).
     """
 
     person: Ints
@@ -38,6 +39,7 @@ class Events:
     dx: Ints
     med: Ints
     regimen: Ints
+    refill: Ints
     disease: Ints
     target: Ints
     stay: Ints

@@ -1,23 +1,20 @@
-"""The synthetic DRG grouper: group, weight, standard, outlier type; and the planted spread."""
+"""The synthetic DRG grouper: group, weight, standard, outlier type."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cache
 
 import numpy as np
 
-from synthetic.bureau.arrays import Array, Flags, Ints, Reals, stream
+from synthetic.bureau.arrays import Array, Flags, Ints, stream
 from synthetic.bureau.diagnoses import read
-from synthetic.bureau.enrolment import Units
-from synthetic.bureau.settings import RESIDENT, Run
+from synthetic.bureau.settings import Run
 from synthetic.bureau.stays import Stays
 from synthetic.warehouse.codes import rows
 
 UNGROUPED = 0
 UNGROUPED_SHARE = 0.055
-WIDE_GROUP, NARROWING_GROUP = "IU2", "GW1"  # PT9
-WIDE_CV, NARROW_CV = 1.32, 0.98
 _RATE = np.array([1_150_000, 850_000, 550_000])  # fen per point by level
 CASE_TYPES = ("normal", "high", "low", "ungrouped")
 
@@ -85,36 +82,3 @@ def case_type(medfee: Ints, found: Grouping) -> Ints:
     upper = np.where(found.rw > 20_000, 2, 3) * found.std_fee
     grade = np.where(medfee > upper, 1, np.where(medfee * 10 < found.std_fee * 4, 2, 0))
     return np.where(found.drg == UNGROUPED, 3, grade)
-
-
-def planted_spread(units: Units, stays: Stays) -> Stays:
-    """PT9: one group with CV 1.32 in every year, another that falls from 1.32 to 0.98 in 2025."""
-    cost = stays.cost.copy()
-    adrg, year = adrgs(stays), units.year[stays.unit]
-    planted = np.isin(adrg, (WIDE_GROUP, NARROWING_GROUP))
-    for name in (WIDE_GROUP, NARROWING_GROUP):
-        for y in range(4):
-            mine = np.flatnonzero((adrg == name) & (year == y))
-            narrow = name == NARROWING_GROUP and y == 3
-            if len(mine) > 12:
-                cost[mine] = _respread(cost[mine], NARROW_CV if narrow else WIDE_CV)
-    cell = (units.group[stays.unit] == RESIDENT) * 4 + stays.level
-    whole = np.bincount(cell, weights=stays.cost, minlength=8)
-    fixed = np.bincount(cell[planted], weights=cost[planted], minlength=8)
-    others = np.bincount(cell[~planted], weights=cost[~planted], minlength=8)
-    scale = (whole - fixed) / np.maximum(others, 1.0)  # the other groups keep the level's mean
-    cost[~planted] *= scale[cell[~planted]]
-    return replace(stays, cost=cost)
-
-
-def _respread(cost: Reals, target: float) -> Reals:
-    """The same order and the same sum, with the wanted coefficient of variation."""
-    log = np.log(cost) - np.log(cost).mean()
-    low, high = 0.05, 12.0
-    for _ in range(50):
-        middle = (low + high) / 2
-        trial = np.exp(middle * log)
-        low, high = (middle, high) if trial.std() / trial.mean() < target else (low, middle)
-    trial = np.exp(low * log)
-    out: Reals = trial * (cost.sum() / trial.sum())
-    return out

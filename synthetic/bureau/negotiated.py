@@ -70,7 +70,8 @@ def purchases(
         second=second, end=day, settle=day, settle_second=np.where(shop, second, second + 120),
         inst=inst, level=places.level[inst], place=np.full(n, LOCAL),
         dx=np.where(shop, -1, dx_index()["E11.900"]), med=np.where(shop, MED["41"], MED["11"]),
-        regimen=np.full(n, REGIMENS.index("nego")), disease=np.full(n, -1),
+        regimen=np.full(n, REGIMENS.index("nego")), refill=np.zeros(n, dtype=np.int64),
+        disease=np.full(n, -1),
         target=np.full(n, _TARGET), stay=np.full(n, -1), refund=np.zeros(n, dtype=bool),
         mid=np.zeros(n, dtype=bool), manual=np.zeros(n, dtype=bool),
     )  # fmt: skip

@@ -111,7 +111,8 @@ def _deaths(rng: np.random.Generator, birth: Ints, female: Flags) -> Ints:
     age = (begin - birth) / 365.25
     years = np.log1p(rng.exponential(1.0, len(birth)) * b / (a * np.exp(b * age))) / b
     day = begin + np.ceil(years * 365.25)
-    return np.where(day < DAYS, day, NEVER).astype(np.int64)
+    # Insurance ends the day after, which must still lie in the window.
+    return np.where(day < DAYS - 1, day, NEVER).astype(np.int64)
 
 
 def _spells(
@@ -155,7 +156,10 @@ def _frailty(rng: np.random.Generator, n: int) -> tuple[Reals, Reals]:
     parameters = document("parameters")["frailty"]
     rho, link = parameters["autoregression"], parameters["inpatient_correlation"]
     grid_z = np.sort(rng.standard_normal(20_001))
-    grids = [np.sort(rng.gamma(s, 1 / s, 20_001)) for s in parameters["shape"]]
+    usual, ill = (rng.gamma(s, 1 / s, 20_001) for s in parameters["shape"])
+    heavy = rng.random(len(ill)) < parameters["heavy"]["share"]
+    ill = np.where(heavy, parameters["heavy"]["times"] * rng.gamma(3.0, 1 / 3, len(ill)), ill)
+    grids = [np.sort(usual), np.sort(ill / ill.mean())]
     z = np.empty((n, 4, 2))
     z[:, 0] = rng.standard_normal((n, 2))
     for year in range(1, 4):

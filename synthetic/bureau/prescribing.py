@@ -24,8 +24,10 @@ _CHRONIC = (
     "htn", "dm", "chd", "stroke", "copd", "bone", "lipid", "psy", "lung", "onco", "hbv",
     "dementia", "epilepsy", "schizo", "thyroid", "ckd", "af", "nego",
 )  # fmt: skip
-_METFORMIN, _SGLT2 = "A10BA02.oral", "A10BK01.oral"
-SWITCH_HAZARD = 0.12  # per year; doubled from 2024-07 on (PT6)
+METFORMIN, SGLT2 = "A10BA02.oral", "A10BK01.oral"
+_DRUG_SHARE = 0.42  # of a visit's amount per drug line's part, which doses approach
+_MOST_DOSE = 3
+SWITCH_HAZARD = 0.08  # per year; doubled from 2024-07 on (PT6)
 SWITCH_DOUBLES = day_of("2024-07-01")
 
 
@@ -42,13 +44,11 @@ class DrugLines:
 
 @cache
 def _table() -> tuple[tuple[Ints, Reals], ...]:
-    """Per regimen the generics (-1: metformin or its successor) and their chances."""
+    """Per regimen the generics and their chances; metformin comes with planned refills only."""
     found: dict[str, tuple[list[int], list[float]]] = {name: ([], []) for name in REGIMENS}
     with (HERE / "regimens.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            name = row["generic"]
-            index = -1 if name == "SWITCH" else generic_names().index(name)
-            found[row["regimen"]][0].append(index)
+            found[row["regimen"]][0].append(generic_names().index(row["generic"]))
             found[row["regimen"]][1].append(float(row["share"]))
     return tuple((np.array(g, dtype=np.int64), np.array(p)) for g, p in found.values())
 
@@ -81,6 +81,12 @@ def prescribe(
     count, supply = _quantity(
         rng, events, event, per_pack, price=made.price[product, 0], budget=budget
     )
+    planned = np.isin(generic, [generic_names().index(n) for n in (METFORMIN, SGLT2)])
+    days = np.where(planned, events.refill[event], 0)
+    packs = np.maximum(1, np.rint(days / per_pack)).astype(np.int64)
+    count = np.where(planned, packs, count)
+    supply = np.where(planned, np.minimum(90, np.floor(packs * per_pack)), supply)
+    supply = supply.astype(np.int64)
     return DrugLines(event, product, count, price, supply)
 
 
@@ -103,12 +109,12 @@ def _generics(
         who, option = np.nonzero(hit)
         event_parts.append(mine[who])
         generic_parts.append(options[option])
-    if not event_parts:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    event, generic = np.concatenate(event_parts), np.concatenate(generic_parts)
-    old, new = generic_names().index(_METFORMIN), generic_names().index(_SGLT2)
-    switched = events.begin[event] >= switch[events.person[event]]
-    return event, np.where(generic == -1, np.where(switched, new, old), generic)
+    refill = np.flatnonzero(which & (events.refill > 0))
+    old, new = generic_names().index(METFORMIN), generic_names().index(SGLT2)
+    switched = events.begin[refill] >= switch[events.person[refill]]
+    event_parts.append(refill)
+    generic_parts.append(np.where(switched, new, old))
+    return np.concatenate(event_parts), np.concatenate(generic_parts)
 
 
 @cache
@@ -122,6 +128,8 @@ def _quantity(
 ) -> tuple[Ints, Ints]:  # fmt: skip
     """Packs and days of supply: 14, 28 or 84 days for the chronically ill, a few days else.
 
+    Where care is dear the daily dose is higher, up to `_MOST_DOSE` defined daily doses.
+
     `price` is that of the window's start: habits do not follow an award, so volume does not jump.
     """
     n = len(event)
@@ -130,9 +138,11 @@ def _quantity(
     long = np.where(chance < 0.35, 14, np.where(chance < 0.85, 28, 84))
     need = np.where(chronic, long, rng.integers(4, 8, n))
     packs = np.ceil(need / per_pack - 0.2)
-    packs = np.minimum(packs, np.floor(0.7 * budget / price))
+    dose = np.clip(np.rint(_DRUG_SHARE * budget / np.maximum(packs * price, 1)), 1, _MOST_DOSE)
+    packs = np.minimum(packs * dose, np.floor(0.7 * budget / price))
     shop = events.kind[event] == SHOP
     bought = np.clip(np.rint(budget / price), 1, np.ceil(90 / per_pack))
     count = np.maximum(1, np.where(shop, bought, packs)).astype(np.int64)
-    supply = np.minimum(90, np.floor(count * per_pack)).astype(np.int64)
+    daily = np.where(shop, 1.0, dose)
+    supply = np.minimum(90, np.floor(count * per_pack / daily)).astype(np.int64)
     return count, np.where(chronic | (shop & (supply >= 14)), supply, 0)

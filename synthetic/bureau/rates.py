@@ -10,7 +10,9 @@ from synthetic.bureau import days
 from synthetic.bureau.arrays import Array, Flags, Ints, Reals, stream
 from synthetic.bureau.enrolment import Units
 from synthetic.bureau.people import CONDITIONS, People
+from synthetic.bureau.programme import more_visits, with_common_trend
 from synthetic.bureau.settings import GROUPS, RESIDENT, Run, document
+from synthetic.bureau.therapy import Refills
 
 _DIALYSIS_VISITS = 140.0
 
@@ -24,33 +26,41 @@ class Rates:
     pharmacy: Reals
 
 
-def expected(run: Run, people: People, units: Units) -> Rates:
+def expected(run: Run, people: People, units: Units, refills: Refills) -> Rates:
     """Rates of stays, outpatient visits and pharmacy purchases; net of refunds they hit §3.1."""
     parameters = document("parameters")
-    targets, factor = parameters["targets"], parameters["year_factor"]
+    factor, frailty = parameters["year_factor"], parameters["frailty"]
     person, year = units.person, units.year
     age = np.clip(2022 + year - (people.birth[person] // 365.25 + 2022), 0, 99).astype(np.int64)
-    never = _never(run, people)
-    use = people.use[person, year] * never[person]
-    illness = people.illness[person, year]
+    use = people.use[person, year] * _never(run, people)[person]
+    ill = people.condition[person].sum(axis=1)
     base = _by_age(parameters["inpatient"], units.group, age, people.female[person])
-    burden = 0.55 + 1.1 * people.condition[person].sum(axis=1)
-    stay = base / 1000 * illness * burden * np.array(factor["inpatient"])[year]
+    stay = base / 1000 * people.illness[person, year] * _line(frailty["burden"]["stay"], ill)
+    stay = np.minimum(stay, frailty["heavy"]["most"])
     visit = _by_age(parameters["outpatient"], units.group, age) * use
-    visit *= 0.7 + 0.75 * people.condition[person].sum(axis=1)
+    visit *= _line(frailty["burden"]["visit"], ill)
     dialysis = people.condition[person, CONDITIONS.index("dialysis")]
     visit = np.where(dialysis, 0.0, visit)
+    shop = _by_age(parameters["pharmacy"], units.group, age) * use
+    fixed = np.where(dialysis, _DIALYSIS_VISITS, 0.0) + more_visits(people, units)
+    fixed *= _share(units, days.OUTPATIENT)
+    planned = np.bincount(refills.unit, minlength=len(person))
     reform = np.array([factor["outpatient"]["employee"], factor["outpatient"]["resident"]])
     who = (units.group == RESIDENT).astype(np.int64)
-    refund = 1 - parameters["refund"]
-    visit_target = {k: v / refund for k, v in targets["outpatient"].items()}
-    fixed = np.where(dialysis, _DIALYSIS_VISITS, 0.0)
-    visit = _scaled(units, visit, visit_target, days.OUTPATIENT, fixed) * reform[who, year]
-    shop = _by_age(parameters["pharmacy"], units.group, age) * use
-    shop_target = {k: v / refund for k, v in targets["pharmacy"].items()}
-    shop = _scaled(units, shop, shop_target, days.PHARMACY) * np.array(factor["pharmacy"])[year]
-    stay_target = {k: v / refund for k, v in targets["inpatient"].items()}
-    return Rates(_scaled(units, stay, stay_target, days.INPATIENT), visit, shop)
+    level = {"inpatient": np.array(factor["inpatient"])[year], "outpatient": reform[who, year],
+             "pharmacy": np.array(factor["pharmacy"])[year]}  # fmt: skip
+    stay = _scaled(units, stay, "inpatient", level=level["inpatient"], calendar=days.INPATIENT)
+    return Rates(
+        with_common_trend(people, units, stay),
+        _scaled(units, visit, "outpatient", level=level["outpatient"], calendar=days.OUTPATIENT,
+                fixed=fixed, planned=planned),
+        _scaled(units, shop, "pharmacy", level=level["pharmacy"], calendar=days.PHARMACY),
+    )  # fmt: skip
+
+
+def _line(coefficients: list[float], value: Array) -> Reals:
+    base, slope = coefficients
+    return np.asarray(base + slope * value, dtype=np.float64)
 
 
 def _never(run: Run, people: People) -> Reals:
@@ -77,32 +87,36 @@ def _by_age(
     return lookup[group, sex, age]
 
 
+def _share(units: Units, calendar: Reals) -> Reals:
+    """The part of its calendar year's activity that falls into each unit's insured days."""
+    year_days = np.diff(days.YEAR_START)[units.year]
+    return (calendar[units.end] - calendar[units.start]) / year_days
+
+
 def _scaled(
-    units: Units,
-    rate: Reals,
-    target: dict[str, float],
-    calendar: Reals,
-    fixed: Reals | None = None,
-) -> Reals:
-    """Rates × share of the year's activity, scaled per scheme to the target of 2023–2025."""
-    year_start = days.YEAR_START[units.year]
-    year_days = days.YEAR_START[units.year + 1] - year_start
-    part = (calendar[units.end] - calendar[units.start]) / year_days
-    constant = (np.zeros(len(rate)) if fixed is None else fixed) * part
-    out = rate * part
+    units: Units, rate: Reals, name: str, *, level: Reals, calendar: Reals,
+    fixed: Reals | None = None, planned: Array | None = None,
+) -> Reals:  # fmt: skip
+    """Expected events: groups of a scheme keep their proportion, every scheme × year its target.
+
+    `level` is the year's factor on the target. Events in `fixed` are drawn at their own rate,
+    `planned` ones come from elsewhere; both count towards the target.
+    """
+    parameters = document("parameters")
+    target, mean = parameters["targets"][name], parameters["group_means"][name]
+    net = 1 - parameters["refund"]
+    own = np.zeros(len(rate)) if fixed is None else fixed
+    known = own if planned is None else own + planned
     exposure = (units.end - units.start) / 365.25
-    for name, resident in (("employee", False), ("resident", True)):
-        mine = (units.group == RESIDENT) == resident
-        counted = mine & (units.year > 0)
-        wanted = target[name] * exposure[counted].sum() - constant[counted].sum()
-        out[mine] *= wanted / out[counted].sum()
-    total: Reals = out + constant
+    out = rate * _share(units, calendar)
+    for g, group in enumerate(GROUPS):
+        mine = units.group == g
+        wanted = mean[group] / net * exposure[mine].sum() - known[mine].sum()
+        out[mine] *= wanted / out[mine].sum()
+    for scheme, resident in (("employee", False), ("resident", True)):
+        for year in range(len(days.YEARS)):
+            mine = ((units.group == RESIDENT) == resident) & (units.year == year)
+            wanted = target[scheme] / net * (exposure * level)[mine].sum() - known[mine].sum()
+            out[mine] *= wanted / out[mine].sum()
+    total: Reals = out + own
     return total
-
-
-def dates(rng: np.random.Generator, units: Units, unit: Ints, calendar: Reals) -> Ints:
-    """A day inside the unit's insured days for each event, by how busy days are."""
-    low, high = calendar[units.start[unit]], calendar[units.end[unit]]
-    at = low + rng.random(len(unit)) * (high - low)
-    found = np.searchsorted(calendar, at, side="right") - 1
-    return np.clip(found, units.start[unit], units.end[unit] - 1)

@@ -9,10 +9,9 @@ import numpy as np
 from synthetic.bureau import days
 from synthetic.bureau.arrays import Array, Flags, Ints, Reals, pick, ranks, stream
 from synthetic.bureau.diagnoses import column, dx_codes, read
-from synthetic.bureau.enrolment import Units
+from synthetic.bureau.enrolment import Units, dates
 from synthetic.bureau.institutions import CROSS, IN_PROVINCE, LOCAL, Institutions
 from synthetic.bureau.people import People, counties
-from synthetic.bureau.rates import dates
 from synthetic.bureau.settings import RESIDENT, Run, document
 
 FLU_WINDOW = (days.day_of("2023-12-01"), days.day_of("2024-02-01"))
@@ -46,8 +45,8 @@ class Stays:
         return self.take(np.arange(a, b))
 
 
-def admit(run: Run, people: People, units: Units, expected: Reals, places: Institutions) -> Stays:
-    """All stays that begin in the window."""
+def drawn(run: Run, people: People, units: Units, expected: Reals, places: Institutions) -> Stays:
+    """Every admission that illness would bring in the window, by person and begin."""
     rng = stream(run.seed, "stays")
     unit = np.repeat(np.arange(len(expected)), rng.poisson(expected))
     begin = dates(rng, units, unit, days.INPATIENT)
@@ -63,11 +62,15 @@ def admit(run: Run, people: People, units: Units, expected: Reals, places: Insti
     inst = _institutions(rng, places, people, person, level=level, place=place)
     severity = rng.standard_normal(len(unit))
     end = begin + _lengths(rng, entry, level, severity)
-    cost = np.exp(0.55 * (0.75 * severity + 0.66 * rng.standard_normal(len(unit))) - 0.15)
+    cost = np.exp(0.55 * (0.85 * severity + 0.527 * rng.standard_normal(len(unit))) - 0.15)
     cost *= column(table, "factor")[entry]
-    drawn = Stays(person, unit, begin, end, entry, level, place, inst, severity, cost)
-    kept = _apart(people, units, _split(rng, drawn, places))
-    return _priced(run, units, kept)
+    return Stays(person, unit, begin, end, entry, level, place, inst, severity, cost)
+
+
+def admit(run: Run, people: People, units: Units, wanted: Stays, places: Institutions) -> Stays:
+    """The stays that take place: never two at a time, priced to the means of their level."""
+    rng = stream(run.seed, "admission")
+    return _priced(run, units, _apart(people, units, _split(rng, wanted, places)))
 
 
 def _chronic(rng: np.random.Generator, person: Ints, entry: Ints) -> Ints:
@@ -143,7 +146,7 @@ def _institutions(
 def _lengths(rng: np.random.Generator, entry: Ints, level: Ints, severity: Reals) -> Ints:
     """Days from admission to discharge, correlated with cost through the severity."""
     mean = column(read("stays"), "los")[entry] * np.array([0.955, 1.09, 1.045])[level]
-    noise = rng.gamma(4.0, 0.25, len(entry)) * np.exp(0.45 * severity - 0.1)
+    noise = rng.gamma(8.0, 0.125, len(entry)) * np.exp(0.55 * severity - 0.151)
     length: Ints = np.clip(np.rint(mean * noise), 1, _NO_LOS_CAP).astype(np.int64)
     return length
 

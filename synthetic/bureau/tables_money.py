@@ -74,7 +74,7 @@ def setl(city: City, block: Block) -> pa.Table:
         "setl_id": ids,
         "mdtrt_id": coded(event, encounter_ids(block)),
         "medins_setl_id": padded(f"h{block.number:04d}", row * 10 + refund, 8),
-        "init_setl_id": coded(np.where(refund, row, -1), _originals(block)),
+        "init_setl_id": _undone(block, row, refund),
         "clr_optins": constant("990100", n),
         "flxempe_flag": constant("0", n),
         "lmtpric_hosp_lv": coded(level, DEDC_LEVEL),
@@ -104,9 +104,11 @@ def setl(city: City, block: Block) -> pa.Table:
     return assemble(TABLES["setl_d"], columns, n)
 
 
-def _originals(block: Block) -> pa.Array:
-    every = np.arange(len(block.settlements))
-    return settlement_ids(block, every, np.zeros(len(every), dtype=bool))
+def _undone(block: Block, row: Ints, refund: Flags) -> pa.Array:
+    """The settlement that each refund undoes; the dictionary holds no others."""
+    position = row[refund]
+    labels = settlement_ids(block, position, np.zeros(len(position), dtype=bool))
+    return coded(np.where(refund, np.cumsum(refund) - 1, -1), labels)
 
 
 def _amounts(block: Block) -> dict[str, Ints]:
@@ -161,12 +163,18 @@ def fee_list(city: City, block: Block) -> pa.Table:
     columns |= {
         "bkkp_sn": serial,
         "feedetl_sn": serial,
-        "init_feedetl_sn": coded(np.where(back, original[index], -1), serial),
+        "init_feedetl_sn": _originals_of(block, original[index], back),
         "setl_id": _settled(block, where[index], back),
         "cnt": decimal(sign * lines.count[index] * 10_000, 16, 4),
         "pric": decimal(lines.price[index] * 10_000, 16, 6),
     }
     return assemble(TABLES["fee_list_d"], columns, n)
+
+
+def _originals_of(block: Block, original: Ints, back: Flags) -> pa.Array:
+    """Serials of the lines that refunds undo; the dictionary holds no others."""
+    labels = padded(f"990100F{block.number:04d}", original[back], 8)
+    return coded(np.where(back, np.cumsum(back) - 1, -1), labels)
 
 
 _SPLIT = (

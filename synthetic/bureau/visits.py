@@ -9,14 +9,14 @@ import numpy as np
 from synthetic.bureau import days
 from synthetic.bureau.arrays import Array, Flags, Ints, Reals, stream
 from synthetic.bureau.diagnoses import dx_codes, dx_index, read
-from synthetic.bureau.enrolment import Units
+from synthetic.bureau.enrolment import Units, dates
 from synthetic.bureau.events import MED, VISIT, Events
 from synthetic.bureau.institutions import LOCAL, Institutions
 from synthetic.bureau.people import CONDITIONS, People, counties
 from synthetic.bureau.prescribing import REGIMENS
-from synthetic.bureau.rates import dates
 from synthetic.bureau.settings import ACTIVE, RESIDENT, Run, document
 from synthetic.bureau.stays import FLU_FACTOR, FLU_WINDOW, Stays
+from synthetic.bureau.therapy import Refills
 
 DISEASES = ("M03900", "M01600", "M04600", "M04803", "M05300", "M07803", "M00503")
 _CONDITION_DX = ("I10.x00x002", "E11.900", "I25.103", "I69.300x002", "J44.900", "N18.501")
@@ -35,7 +35,7 @@ class Why:
 
 def attend(
     run: Run, block: int, people: People, units: Units, expected: Reals, *,
-    places: Institutions, stays: Stays,
+    places: Institutions, stays: Stays, planned: Refills,
 ) -> Events:  # fmt: skip
     """All outpatient visits of the block's persons, none of them inside a stay."""
     rng = stream(run.seed, "visits", block)
@@ -43,8 +43,12 @@ def attend(
     day = dates(rng, units, unit, days.OUTPATIENT)
     why = _reasons(rng, people, units.person[unit], day)
     unit, day, why = _wave(rng, people, units, unit, day=day, why=why)
+    supply = np.concatenate([np.zeros(len(unit), dtype=np.int64), planned.supply])
+    unit, day = np.concatenate([unit, planned.unit]), np.concatenate([day, planned.day])
+    why = _refilling(why, len(planned.unit))
     kept, day = outside(units, stays, unit, day)
-    unit, why = unit[kept], Why(why.dx[kept], why.regimen[kept], why.condition[kept])
+    unit, supply = unit[kept], supply[kept]
+    why = Why(why.dx[kept], why.regimen[kept], why.condition[kept])
     person = units.person[unit]
     resident = units.group[unit] == RESIDENT
     level, place = _levels(rng, resident, why)
@@ -57,7 +61,8 @@ def attend(
         person=person, unit=unit, kind=np.full(n, VISIT), begin=day, second=second, end=day,
         settle=day, settle_second=np.minimum(second + rng.integers(60, 5400, n), 86_399),
         inst=inst, level=level, place=place, dx=why.dx, med=med, regimen=why.regimen,
-        disease=disease, target=_amounts(rng, level, resident, why), stay=np.full(n, -1),
+        refill=supply, disease=disease, target=_amounts(rng, level, resident, why),
+        stay=np.full(n, -1),
         refund=rng.random(n) < document("parameters")["refund"], mid=np.zeros(n, dtype=bool),
         manual=np.zeros(n, dtype=bool),
     )  # fmt: skip
@@ -70,7 +75,7 @@ def _reasons(rng: np.random.Generator, people: People, person: Ints, day: Ints) 
     entry = table.draw(rng, people.female[person], age)
     regimen = np.array([REGIMENS.index(r["regimen"]) for r in table.entry])[entry]
     dx = table.dx[entry]
-    weight = people.condition[person] * np.array([1.0, 1.2, 0.9, 0.8, 0.9, 400.0, 3.0])
+    weight = people.condition[person] * np.array([1.0, 0.5, 0.9, 0.8, 0.9, 400.0, 3.0])
     total = weight.sum(axis=1)
     chosen = rng.random(len(person)) * total
     condition = (chosen[:, None] >= np.cumsum(weight, axis=1)).sum(axis=1)
@@ -95,6 +100,16 @@ def _wave(
     extra = np.repeat(extra, rng.poisson(FLU_FACTOR - 1, len(extra)))
     index = np.concatenate([np.arange(len(unit)), extra])
     return unit[index], day[index], Why(why.dx[index], why.regimen[index], why.condition[index])
+
+
+def _refilling(why: Why, size: int) -> Why:
+    """The reasons, followed by those of `size` visits for a diabetic's refill."""
+    diabetes = dx_index()["E11.900"], REGIMENS.index("dm"), CONDITIONS.index("dm")
+    dx, regimen, condition = (
+        np.concatenate([values, np.full(size, value)])
+        for values, value in zip((why.dx, why.regimen, why.condition), diabetes, strict=True)
+    )
+    return Why(dx, regimen, condition)
 
 
 def outside(units: Units, stays: Stays, unit: Ints, day: Ints) -> tuple[Flags, Ints]:

@@ -6,8 +6,8 @@ from functools import cache
 
 import numpy as np
 
-from synthetic.bureau.arrays import Array, Flags, Ints, Reals, pick, stream, sums
-from synthetic.bureau.catalogue import Items, Products, generics
+from synthetic.bureau.arrays import Array, Flags, Ints, Reals, stream, sums
+from synthetic.bureau.catalogue import VBP_MONTH, VBP_VOLUME, Items, Products, generics
 from synthetic.bureau.charges import priced, spread
 from synthetic.bureau.days import MONTH_OF
 from synthetic.bureau.events import STAY, Events
@@ -16,22 +16,22 @@ from synthetic.bureau.settings import Run
 
 # category: (share of amount medical, surgical; lines per day)
 _PLAN = {
-    "床位": (0.050, 0.030, 1.0),
-    "护理": (0.050, 0.035, 1.0),
-    "诊察": (0.025, 0.015, 1.0),
-    "材料": (0.130, 0.380, 0.55),
-    "化验": (0.160, 0.080, 0.85),
-    "检查": (0.140, 0.070, 0.40),
-    "治疗": (0.190, 0.100, 1.15),
-    "手术": (0.000, 0.300, 0.15),
-    "饮片": (0.015, 0.005, 0.08),
-    "其他": (0.030, 0.025, 0.15),
+    "床位": (0.044, 0.030, 1.0),
+    "护理": (0.044, 0.035, 1.0),
+    "诊察": (0.022, 0.015, 1.0),
+    "材料": (0.200, 0.380, 0.55),
+    "化验": (0.145, 0.070, 0.85),
+    "检查": (0.120, 0.060, 0.40),
+    "治疗": (0.155, 0.080, 1.15),
+    "手术": (0.070, 0.340, 0.15),
+    "饮片": (0.014, 0.005, 0.08),
+    "其他": (0.036, 0.025, 0.15),
 }
 _CHOICE = {
     "床位": {"普通床位费": 0.95, "监护床位费": 0.05},
     "护理": {"一级护理": 0.9, "特殊护理": 0.1},
     "诊察": {"住院诊察费": 1.0},
-    "材料": {"一次性耗材": 0.72, "高值植入耗材": 0.13, "进口特殊耗材": 0.15},
+    "材料": {"一次性耗材": 0.62, "高值植入耗材": 0.13, "进口特殊耗材": 0.25},
     "化验": {
         "血常规": 0.3,
         "生化全套": 0.35,
@@ -53,7 +53,7 @@ _CHOICE = {
 }
 _ONCE_A_DAY = 3  # the first three categories have one line per day, counted once
 _DRUG_LINES = 2.1
-_DRUG_SHARE = (0.24, 0.14)
+_DRUG_SHARE = (0.90, 0.60)
 
 
 def surgical(adrg: Array) -> Flags:
@@ -82,8 +82,11 @@ def inpatient(
 
 
 @cache
-def _ward_weights() -> Reals:
-    return np.array([float(g["ip_weight"]) for g in generics()])
+def _ward_weights() -> tuple[Reals, Reals]:
+    """How often each generic is given, before and after the procurement award (PT1)."""
+    before = np.array([float(g["ip_weight"]) for g in generics()])
+    won = np.array([g["kind"] == "P" for g in generics()])
+    return before, np.where(won, before * VBP_VOLUME, before)
 
 
 def _drugs(
@@ -97,8 +100,14 @@ def _drugs(
     day = np.minimum(
         events.begin[event] + number // 2, np.maximum(events.end[event] - 1, events.begin[event])
     )
-    generic = pick(rng, _ward_weights(), len(event))
     month = MONTH_OF[day]
+    chance = rng.random(len(event))
+    before, after = (np.cumsum(weights) for weights in _ward_weights())
+    generic = np.where(
+        month < VBP_MONTH,
+        np.searchsorted(before, chance * before[-1], side="right"),
+        np.searchsorted(after, chance * after[-1], side="right"),
+    )
     product = made.draw(rng, generic, month)
     price = made.price[product, np.minimum(month, 47)]
     share = np.repeat(np.where(operated, _DRUG_SHARE[1], _DRUG_SHARE[0]), many)
