@@ -88,8 +88,7 @@ def accrue(events: Iterable[UsageEvent]) -> dict[LineKey, Accrual]:
     sums: dict[LineKey, Accrual] = {}
     for event in events:
         key = key_of(event)
-        repeated = event.qty if event.repeat_of else 0
-        one = Accrual(1, event.qty, event.billable_qty, repeated)
+        one = Accrual(1, event.qty, event.billable_qty, event.qty - event.billable_qty)
         sums[key] = sums.get(key, Accrual()) + one
     return sums
 

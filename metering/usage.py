@@ -41,10 +41,10 @@ def time_of(text: str) -> datetime:
 class UsageEvent:
     """One answer delivered: what, for whom, under which decision, at which price.
 
-    `qty` counts delivered base units (cells), `billable_qty` the part to be charged: none of a
-    repeat within 30 days (`repeat_of` is the event that was charged). `price_micro` is the price of
-    one tariff unit in micro-yuan. `query_hash` and `page` identify what was asked; `providers_ref`
-    the contributions that made the answer possible.
+    `qty` counts delivered base units (cells), `billable_qty` the part to be charged: nothing that
+    was charged within the last 30 days. `repeat_of`, where that leaves nothing, is the event that
+    was charged. `price_micro` is the price of one tariff unit in micro-yuan. `query_hash` and
+    `page` identify what was asked; `providers_ref` the contributions that made the answer possible.
     """
 
     event_id: str

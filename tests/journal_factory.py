@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from gateway.journal.charges import Cells
 from gateway.journal.entry import Entry
 from gateway.journal.sqlite import SqliteJournal
 from gateway.journal.stamp import uuid7
@@ -45,9 +46,16 @@ def usage(number: int = 1, **changes: object) -> UsageEvent:
     return replace(event, **changes)  # type: ignore[arg-type]  # test data, checked by UsageEvent
 
 
-def answered(number: int = 1, **changes: object) -> Entry:
-    """An allowed and answered call."""
+def answered(
+    number: int = 1,
+    charged: Cells | None = None,
+    rests_on: tuple[tuple[int, str], ...] = (),
+    **changes: object,
+) -> Entry:
+    """An allowed and answered call; unless said, each number is charged for cells of its own."""
     used = usage(number, **changes)
+    if charged is None:
+        charged = cells(number, used.billable_qty) if used.unit == "per_1000_cells" else {}
     return Entry(
         used.request_id,
         used.event_id,
@@ -62,7 +70,14 @@ def answered(number: int = 1, **changes: object) -> Entry:
             "cells": used.qty,
         },
         used,
+        charged,
+        rests_on,
     )
+
+
+def cells(place: int, count: int) -> dict[int, int]:
+    """So many cells of one place."""
+    return {place: (1 << count) - 1} if count else {}
 
 
 def refused(number: int = 1, tenant: str = "t-life") -> Entry:

@@ -8,26 +8,52 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gateway.journal import schema
+from gateway.journal import checkpoint, names, schema
+from gateway.journal.charges import Claim
+from gateway.journal.counters import Hold
 from gateway.journal.entry import Entry
-from gateway.journal.port import JournalConflict
+from gateway.journal.port import JournalConflict, JournalUnavailable
 from gateway.journal.sqlite import Checkpointing, SqliteJournal
+from gateway.journal.stamp import Stamp
 from metering.usage import UsageEvent
 from tests import power
 
-SABOTAGE = ("none", "ack-before-commit", "no-unique-key", "no-fsync")
+SYNCHRONOUS = {"synchronous-off": "OFF", "synchronous-normal": "NORMAL"}
+SABOTAGE = (
+    "none",
+    "ack-before-commit",
+    "no-unique-key",
+    "no-fsync",  # the disk, not the program, forgets to sync
+    "shared-sectors",  # SQLite's default: a commit may begin in the last one's sector
+    *SYNCHRONOUS,
+)
 # Without checkpoints the server cannot notice by itself that its end is missing.
 NEVER = Checkpointing(events=10**9, period=timedelta.max)
+HUNDRED = (1 << 100) - 1
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-def entry_for(journal: SqliteJournal, request_id: str) -> Entry:
-    """An answered call with this request id."""
+def own_claim(request_id: str, stamp: Stamp) -> Claim:
+    """A hundred cells that no other request asks for."""
+    place = int.from_bytes(hashlib.blake2b(request_id.encode(), digest_size=7).digest(), "big")
+    return Claim("t-crash", "S02-r1", stamp.time, stamp.event_id, {place: HUNDRED}, None)
+
+
+def shared_claim(request_id: str, stamp: Stamp, hold: Hold) -> Claim:
+    """A hundred cells, many of which neighbours ask for too."""
+    place, shift = divmod(int(request_id.removeprefix("r-")), 20)
+    return hold.charge("t-crash", "S02-r1", {place: HUNDRED << 9 * shift}, stamp.event_id)
+
+
+def entry_for(journal: SqliteJournal, request_id: str, hold: Hold | None = None) -> Entry:
+    """An answered call with this request id; with a hold, for cells that others ask for too."""
     stamp = journal.stamp(datetime.now(UTC))
+    claim = shared_claim(request_id, stamp, hold) if hold else own_claim(request_id, stamp)
     used = UsageEvent(
         event_id=stamp.event_id,
         request_id=request_id,
@@ -39,8 +65,8 @@ def entry_for(journal: SqliteJournal, request_id: str) -> Entry:
         release="S02-r1",
         unit="per_1000_cells",
         qty=100,
-        billable_qty=100,
-        repeat_of=None,
+        billable_qty=claim.count,
+        repeat_of=claim.repeat_of,
         price_ref="p1",
         price_micro=40_000_000,
         providers_ref="S02-r1",
@@ -58,15 +84,26 @@ def entry_for(journal: SqliteJournal, request_id: str) -> Entry:
         "service": used.service,
         "cells": used.qty,
     }
-    return Entry(request_id, stamp.event_id, stamp.time, decision, audit, used)
+    return Entry(
+        request_id,
+        stamp.event_id,
+        stamp.time,
+        decision,
+        audit,
+        used,
+        charged=claim.cells,
+        rests_on=claim.rests_on,
+    )
 
 
 async def recorded(journal: SqliteJournal, request_id: str) -> None:
     """Record once, whoever asks again."""
-    try:
-        await journal.record(entry_for(journal, request_id))
-    except JournalConflict:
-        return
+    with journal.counters.reserve("g-crash", request_id, 100, datetime.now(UTC)) as hold:
+        entry = entry_for(journal, request_id, hold)
+        try:
+            await journal.record(entry, hold)
+        except JournalConflict:
+            return
 
 
 async def serve(journal: SqliteJournal, port: int, sabotage: str) -> None:
@@ -87,11 +124,33 @@ async def serve(journal: SqliteJournal, port: int, sabotage: str) -> None:
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await answer(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, JournalUnavailable):
             writer.close()
 
     server = await asyncio.start_server(connection, "127.0.0.1", port)
     await server.serve_forever()
+
+
+def opened(home: Path, sabotage: str) -> SqliteJournal:
+    """The journal of this home, with one mistake built in or none."""
+    if sabotage == "no-unique-key":
+        schema.TABLES = schema.TABLES.replace(" UNIQUE", "")
+    if sabotage == "shared-sectors":
+        schema.WRITING = "psow=1"
+    honest = sabotage in ("none", "ack-before-commit", "no-unique-key")
+    every = Checkpointing(events=50) if honest else NEVER
+    journal = SqliteJournal.open(home / "journal.db", home / "keys", datetime.now(UTC), every=every)
+    if level := SYNCHRONOUS.get(sabotage):
+        journal._spool._db.execute(f"PRAGMA synchronous={level}")
+    return journal
+
+
+def watch(trace: Path, sabotage: str) -> power.Recorder:
+    """Write down what the journal does to its files."""
+    recorder = power.watch(trace, flushes=sabotage != "no-fsync")
+    for module in (checkpoint, names):
+        setattr(module, "os", power.Os(recorder, trace.parent))  # noqa: B010 - a module's own `os`
+    return recorder
 
 
 def main() -> None:
@@ -99,21 +158,11 @@ def main() -> None:
     parser.add_argument("home", type=Path)
     parser.add_argument("port", type=int)
     parser.add_argument("--sabotage", choices=SABOTAGE, default="none")
-    parser.add_argument("--images", type=Path, help="keep synced images here (power model)")
+    parser.add_argument("--trace", type=Path, help="write down what SQLite does (power model)")
     asked = parser.parse_args()
-    if asked.images:
-        power.watch(asked.images)
-    if asked.sabotage == "no-unique-key":
-        schema.TABLES = schema.TABLES.replace(" UNIQUE", "")
-    journal = SqliteJournal.open(
-        asked.home / "journal.db",
-        asked.home / "keys",
-        datetime.now(UTC),
-        every=NEVER if asked.sabotage == "no-fsync" else Checkpointing(events=50),
-    )
-    if asked.sabotage == "no-fsync":
-        journal._spool._db.execute("PRAGMA synchronous=OFF")
-    asyncio.run(serve(journal, asked.port, asked.sabotage))
+    if asked.trace:
+        watch(asked.trace, asked.sabotage)
+    asyncio.run(serve(opened(asked.home, asked.sabotage), asked.port, asked.sabotage))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from gateway.journal.counters import REPEAT_WINDOW
-from gateway.journal.reader import used_rows
+from gateway.journal.charges import REPEAT_WINDOW
+from gateway.journal.entry import BY_CELL
+from gateway.journal.reader import CellsByEvent, ChargedRow, charged_rows, used_rows
 from gateway.journal.schema import connect_reading
 from metering.rating import Accrual, ChargeLine, LineKey, charge, rate
 from metering.tariff import PACKS
@@ -81,7 +82,7 @@ SELECT (SELECT count(*) FROM audit_event WHERE result = 'answered'),
 """
 _SUMS = """
 SELECT month, tenant, grant_id, service, unit, price_ref, price_micro, count(*), sum(qty),
-  sum(billable_qty), sum(iif(repeat_of IS NULL, 0, qty))
+  sum(billable_qty), sum(qty - billable_qty)
 FROM usage_event GROUP BY 1, 2, 3, 4, 5, 6, 7
 """
 
@@ -130,35 +131,66 @@ def _records_differ(db: sqlite3.Connection) -> Iterator[Difference]:
 
 def _valid(db: sqlite3.Connection, found: list[Difference]) -> Iterator[UsageEvent]:
     """Usage events one by one; what is wrong with one is noted on the way, and it is not rated."""
-    charges = _Charges(found)
-    for plain in used_rows(db):
+    charges = _Charges(db, found)
+    for seq, plain in used_rows(db):
         try:
             event = from_record(plain)
         except (UsageError, ValueError) as error:
             found.append(Difference("usage_invalid", str(plain["request_id"]), str(error)))
+            charges.skip(seq)
             continue
-        charges.check(event)
+        charges.check(seq, event)
         yield event
+    charges.end()
 
 
 class _Charges:
-    """Within 30 days the same answer is charged once: exactly the later ones are repeats of it."""
+    """Within 30 days a tenant is charged once for a cell of a release, and what an event bills is
+    the cells it charges."""
 
-    def __init__(self, found: list[Difference]) -> None:
+    def __init__(self, db: sqlite3.Connection, found: list[Difference]) -> None:
         self._found = found
-        self._charged: dict[tuple[str, str, str, str], tuple[datetime, str]] = {}
+        self._rows = CellsByEvent(charged_rows(db))
+        self._cells: dict[tuple[str, str, int], list[tuple[datetime, int]]] = {}
+        self._events: dict[str, tuple[str, str, datetime]] = {}
 
-    def check(self, event: UsageEvent) -> None:
-        """Note a repeat that was charged, and a free answer that repeats nothing."""
-        key = (event.grant, event.release, event.query_hash, event.page)
-        time, first = self._charged.get(key, (event.time - REPEAT_WINDOW, None))
-        owed = event.time - time >= REPEAT_WINDOW
+    def check(self, seq: int, event: UsageEvent) -> None:
+        """Note cells charged twice, bills that are not those of cells, repeats of nothing."""
+        cells = sum(self._charge(row, event) for row in self._rows.of(seq))
+        if (cells or event.unit == BY_CELL) and cells != event.billable_qty:
+            self._differs("bill_differs", event, "its bill is not that of the cells it charges")
         if event.repeat_of is None:
-            self._charged[key] = (event.time, event.event_id)
-            if not owed:
-                self._differs("charged_twice", event, "a repeat was charged again")
-        elif owed or event.repeat_of != first:
+            self._events[event.event_id] = (event.tenant, event.release, event.time)
+        elif not self._repeats(event):
             self._differs("repeat_of_nothing", event, "free as a repeat of no charged answer")
+
+    def skip(self, seq: int) -> None:
+        """An event that cannot be read bills nothing."""
+        for _ in self._rows.of(seq):
+            pass
+
+    def _charge(self, row: ChargedRow, event: UsageEvent) -> int:
+        """How many cells the row charges."""
+        key = (row.tenant, row.release, row.place)
+        earlier = [e for e in self._cells.get(key, ()) if event.time - e[0] < REPEAT_WINDOW]
+        if any(cells & row.cells for _, cells in earlier):
+            self._differs("charged_twice", event, "a cell was charged again within 30 days")
+        if key[:2] != (event.tenant, event.release):
+            self._differs("bill_differs", event, "it charges cells of another tenant or release")
+        self._cells[key] = [*earlier, (event.time, row.cells)]
+        return row.cells.bit_count()
+
+    def _repeats(self, event: UsageEvent) -> bool:
+        """Whether the event named was charged to the same tenant for the same release, lately."""
+        tenant, release, time = self._events.get(str(event.repeat_of), ("", "", event.time))
+        same = (tenant, release) == (event.tenant, event.release)
+        return same and event.time - time < REPEAT_WINDOW
+
+    def end(self) -> None:
+        """After the last event no cells may be left."""
+        for row in self._rows.rest():
+            subject, message = f"event {row.seq}", "cells charged, but not metered"
+            self._found.append(Difference("charge_without_usage", subject, message))
 
     def _differs(self, code: str, event: UsageEvent, message: str) -> None:
         self._found.append(Difference(code, event.request_id, message))

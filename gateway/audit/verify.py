@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -20,7 +21,11 @@ from gateway.journal.checkpoint import Checkpoint
 from gateway.journal.entry import canonical
 from gateway.journal.reader import Recorded, identity, recorded
 from gateway.journal.schema import connect_reading
-from gateway.journal.seal import content_hash, genesis, link
+from gateway.journal.seal import cells_hash, content_hash, genesis, link
+from metering.usage import time_of
+
+IN_FLIGHT = timedelta(minutes=1)
+"""Longer than any request is worked on: so far may stamps of neighbours be out of order."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +120,13 @@ class _Walk:
         for code, ok, message in _claims(event, body):
             if not ok:
                 self._found.add(code, event.seq, f"event {event.seq}: {message}")
-        if str(body.get("time")) < self._time:
-            self._found.add("clock", event.seq, f"event {event.seq} is older than the one before")
-        self._time = max(self._time, str(body.get("time")))
+        self._check_clock(event.seq, str(body.get("time")))
+
+    def _check_clock(self, seq: int, time: str) -> None:
+        """Events are stamped when a request arrives and stored when it is answered."""
+        if time < self._time and time_of(time) < time_of(self._time) - IN_FLIGHT:
+            self._found.add("clock", seq, f"event {seq} is older than the one before")
+        self._time = max(self._time, time)
 
     def _check_signed(self, event: Recorded) -> None:
         signed = self._signed.get(event.seq)
@@ -152,6 +161,11 @@ def _claims(event: Recorded, body: dict[str, object]) -> tuple[tuple[str, bool, 
             body.get("usage_hash") == content_hash(usage),
             "its usage event was changed, added or removed",
         ),
+        (
+            "charge_changed",
+            body.get("charged_hash") == cells_hash({row.place: row.cells for row in event.charged}),
+            "the cells it charged were changed, added or removed",
+        ),
     )
 
 
@@ -177,10 +191,10 @@ def _trusted(
 
 
 def _orphans(db: sqlite3.Connection, found: Findings) -> None:
-    """Decisions and usage that belong to no audit event."""
-    for table in ("decision", "usage_event"):
+    """Decisions, usage and charged cells that belong to no audit event."""
+    for table in ("decision", "usage_event", "charged_cell"):
         rows = db.execute(
-            f"SELECT t.seq FROM {table} t LEFT JOIN audit_event a ON a.seq = t.seq"
+            f"SELECT DISTINCT t.seq FROM {table} t LEFT JOIN audit_event a ON a.seq = t.seq"
             " WHERE a.seq IS NULL"
         )
         for (seq,) in rows:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from gateway.journal.entry import canonical
+from gateway.journal.names import make_folder, sync_names
 
 PRIVATE_KEY = "audit-ed25519.pem"
 PUBLIC_KEY = "audit-ed25519.pub"
@@ -100,7 +101,7 @@ def signing_key(keys: Path) -> Ed25519PrivateKey:
     """The audit key of this home, made on first use; only its owner can read it."""
     private = keys / PRIVATE_KEY
     if not private.exists():
-        keys.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(keys, 0o700)
         _write_new_key(keys)
     key = serialization.load_pem_private_key(private.read_bytes(), password=None)
     if not isinstance(key, Ed25519PrivateKey):
@@ -127,27 +128,38 @@ def _write_new_key(keys: Path) -> None:
         serialization.NoEncryption(),
     )
     # The private key appears last and whole: a crash between leaves no half key behind.
-    (keys / PUBLIC_KEY).write_bytes(public)
+    _write_synced(keys / PUBLIC_KEY, public, 0o644)
     fresh = keys / f".{PRIVATE_KEY}.{os.getpid()}"
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    fresh.unlink(missing_ok=True)
+    _write_synced(fresh, private, 0o600)
+    fresh.replace(keys / PRIVATE_KEY)
+    sync_names(keys)
+
+
+def _write_synced(path: Path, content: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(private)
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    fresh.replace(keys / PRIVATE_KEY)
 
 
 def _resume(path: Path) -> tuple[str, int, str, str]:
-    """Digest of the last whole line, its sequence, hash and time; a torn line is cut off."""
+    """Digest of the last whole line, its sequence, hash and time.
+
+    A power cut while a line is being appended may leave rubbish at the end, and may take with it
+    the lines in the same sector. What is not a checkpoint is cut off from the end, never from the
+    middle; the auditor's copy of the file shows lines that went missing.
+    """
     data = path.read_bytes() if path.exists() else b""
-    whole = data[: data.rfind(b"\n") + 1]
-    if whole != data:
-        os.truncate(path, len(whole))
-    if not whole:
-        return "", 0, "", ""
-    last = whole.splitlines(keepends=True)[-1]
-    content = orjson.loads(last)
-    return digest(last), content["seq"], content["hash"], content["time"]
+    lines = data.splitlines(keepends=True)
+    while lines and (lines[-1][-1:] != b"\n" or _parse(lines[-1]) is None):
+        lines.pop()
+    whole = sum(map(len, lines))
+    if whole != len(data):
+        os.truncate(path, whole)
+    last = _parse(lines[-1]) if lines else None
+    return (digest(lines[-1]), last.seq, last.hash, last.time) if last else ("", 0, "", "")
 
 
 def _append(path: Path, line: bytes) -> None:
@@ -157,6 +169,8 @@ def _append(path: Path, line: bytes) -> None:
         if os.write(descriptor, line) != len(line):
             raise OSError("the disk took only part of a checkpoint")
         os.fsync(descriptor)
+        if not before:
+            sync_names(path.parent)
     except OSError:
         os.ftruncate(descriptor, before)
         raise

@@ -2,12 +2,11 @@
 
 A call first reserves the most it could use. The policy sees what others have used *or reserved*,
 so calls deciding at the same time cannot pass a limit together; one may be refused that would
-just have fitted. Counters are rebuilt from the journal at start.
+just have fitted. Counters are restored from sums over the journal at start.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -16,9 +15,9 @@ from threading import Lock
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from gateway.journal.charges import Cells, Charges, Claim
 from metering.calendar import day_begins, month_begins
 
-REPEAT_WINDOW = timedelta(days=30)
 _SECOND = timedelta(seconds=1)
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,17 +33,13 @@ class UsageCounters:
     distinct_queries_day: int = 0
 
 
-class Used(NamedTuple):
-    """One recorded answer, as far as counting needs it."""
+class Total(NamedTuple):
+    """What a grant has used in the running month and day, from the journal."""
 
     grant: str
-    release: str
-    query_hash: str
-    page: str
-    event_id: str
-    repeat_of: str | None
-    qty: int
-    time: datetime
+    cells_month: int
+    calls_day: int
+    cells_day: int
 
 
 @dataclass
@@ -100,11 +95,10 @@ class _Use:
 class Counters:
     """Counters of all grants of one process. Every method is safe from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, charges: Charges | None = None) -> None:
         self._lock = Lock()
         self._uses: dict[str, _Use] = {}
-        self._charged: dict[bytes, tuple[datetime, str]] = {}
-        self._swept = _NEVER
+        self.charges = charges or Charges()
 
     def reserve(self, grant: str, query_hash: str, cells: int, now: datetime) -> Hold:
         """Reserve one call with at most `cells` cells; use the hold as a context manager."""
@@ -124,51 +118,31 @@ class Counters:
         with self._lock:
             return self._use(grant, now).seen_by("")
 
-    def charged_event(
-        self, grant: str, release: str, query_hash: str, page: str, now: datetime
-    ) -> str | None:
-        """The event by which this very answer was charged within the last 30 days."""
+    def restore(
+        self, totals: Iterable[Total], queries: Iterable[tuple[str, str]], now: datetime
+    ) -> None:
+        """Start where the journal stands: sums of the month and day of `now`, and the day's
+        (grant, query)."""
         with self._lock:
-            return self._charged_event(_key(grant, release, query_hash, page), now)
-
-    def rebuild(self, recorded: Iterable[Used], now: datetime) -> None:
-        """Count what the journal holds of this month and of the last 30 days."""
-        with self._lock:
-            for used in recorded:
-                self._use(used.grant, now).add(used.time, used.query_hash, used.qty)
-                if used.repeat_of is None and now - used.time < REPEAT_WINDOW:
-                    key = _key(used.grant, used.release, used.query_hash, used.page)
-                    self._charged[key] = (used.time, used.event_id)
+            for total in totals:
+                use = self._use(total.grant, now)
+                use.cells_month += total.cells_month
+                use.calls_day += total.calls_day
+                use.cells_day += total.cells_day
+            for grant, query in queries:
+                self._use(grant, now).queries.add(query)
 
     def _use(self, grant: str, now: datetime) -> _Use:
         use = self._uses.get(grant)
         if use is None:
             use = self._uses[grant] = _Use()
         use.turn(now)
-        self._sweep(now)
         return use
 
-    def _charged_event(self, key: bytes, now: datetime) -> str | None:
-        time, event_id = self._charged.get(key, (now - REPEAT_WINDOW, ""))
-        return event_id if now - time < REPEAT_WINDOW else None
-
-    def _sweep(self, now: datetime) -> None:
-        """Once a day, forget charges that no repeat can refer to any more."""
-        if now - self._swept > timedelta(days=1):
-            self._swept = now
-            self._charged = {
-                key: value for key, value in self._charged.items() if now - value[0] < REPEAT_WINDOW
-            }
-
-    def _charge(self, hold: Hold, key: bytes, event_id: str) -> str | None:
-        with self._lock:
-            earlier = self._charged_event(key, hold.time)
-            if earlier is None:
-                self._charged[key] = (hold.time, event_id)
-            return earlier
-
-    def _finish(self, hold: Hold, cells: int | None, claim: bytes | None) -> None:
+    def _finish(self, hold: Hold, cells: int | None, claim: Claim | None) -> None:
         """End a hold: with the cells delivered, or with None as if it had never been."""
+        if claim is not None:
+            self.charges.end(claim, stored=cells is not None)
         with self._lock:
             use = self._use(hold.grant, hold.time)
             use.calls_held -= 1
@@ -181,8 +155,6 @@ class Counters:
                 return
             if hold.time in use.recent:
                 use.recent.remove(hold.time)
-            if claim is not None:
-                self._charged.pop(claim, None)
 
 
 class Hold:
@@ -201,20 +173,19 @@ class Hold:
         self.grant, self.query_hash, self.cells, self.time = grant, query_hash, cells, time
         self.usage = usage
         self._counters = counters
-        self._claim: bytes | None = None
+        self._claim: Claim | None = None
         self._open = True
         self._handed = False
 
-    def charge(self, release: str, page: str, event_id: str) -> str | None:
-        """Claim the charge of this answer. None: charge it; else the event that was charged.
+    def charge(self, tenant: str, release: str, cells: Cells, event_id: str) -> Claim:
+        """Claim what of an answer's cells is to be charged.
 
-        Call it directly before `record`, with nothing awaited between: then an answer that repeats
-        another is queued behind it, and is refused with it should the write fail.
+        Call it once and directly before `record`, with nothing awaited between: then an answer
+        that repeats another is queued behind it. Its entry names what it rests on.
         """
-        key = _key(self.grant, release, self.query_hash, page)
-        earlier = self._counters._charge(self, key, event_id)
-        self._claim = key if earlier is None else None
-        return earlier
+        charges = self._counters.charges
+        self._claim = charges.claim(tenant, release, cells, event_id, self.time)
+        return self._claim
 
     def settle(self, cells: int) -> None:
         """The answer is recorded: `cells` were delivered, the rest of the reservation is free."""
@@ -252,9 +223,3 @@ class Hold:
     ) -> None:
         if not self._handed:
             self.release()
-
-
-def _key(grant: str, release: str, query_hash: str, page: str) -> bytes:
-    """Sixteen bytes stand for the long key: a million charges fit in memory."""
-    text = "\x1f".join((grant, release, query_hash, page))
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import orjson
 
+from gateway.journal.charges import Cells, count
 from metering.usage import UsageEvent
 
 CALLS = frozenset({"read", "write", "job", "export", "decision"})
@@ -27,9 +28,12 @@ KINDS = CALLS | {
     "release-withdraw",
     "alarm",
 }
+BY_CELL = "per_1000_cells"
 RESULTS = frozenset({"answered", "refused", "failed", "done"})
 # Filled in by the journal itself, so that nobody else can claim them.
-OWN = frozenset({"seq", "event_id", "request_id", "time", "decision_hash", "usage_hash"})
+OWN = frozenset(
+    {"seq", "event_id", "request_id", "time", "decision_hash", "usage_hash", "charged_hash"}
+)
 
 
 class InvalidEntryError(ValueError):
@@ -39,7 +43,8 @@ class InvalidEntryError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What happened in one call. `decision` is None only where nothing was decided (a login, a
-    configuration change); `usage` exists exactly when an allowed call was answered."""
+    configuration change); `usage` exists exactly when an allowed call was answered, and `charged`
+    are the cells that it bills. It is stored only if what it `rests_on` is (see `Claim`)."""
 
     request_id: str
     event_id: str
@@ -47,6 +52,8 @@ class Entry:
     decision: Mapping[str, object] | None
     audit: Mapping[str, object]
     usage: UsageEvent | None
+    charged: Cells = field(default_factory=dict)
+    rests_on: tuple[tuple[int, str], ...] = ()
 
     def __post_init__(self) -> None:
         wrong = _decision(self) or _audit(self) or _usage(self)
@@ -106,7 +113,9 @@ def _usage(entry: Entry) -> str:
     if (usage is not None) != answered:
         return "usage belongs to an answered call, and every answered call has one"
     if usage is None or decision is None:
-        return ""
+        return "cells are charged without usage" if entry.charged else ""
+    if (entry.charged or usage.unit == BY_CELL) and count(entry.charged) != usage.billable_qty:
+        return "what is billed is not what the charged cells come to"
     pairs = (
         ("request_id", usage.request_id, entry.request_id),
         ("event_id", usage.event_id, entry.event_id),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
-from gateway.journal.counters import Used
+from gateway.journal.charges import Charged
+from gateway.journal.counters import Total
 from gateway.journal.schema import connect_reading
 from metering.calendar import month_range
 from metering.rating import Accrual, LineKey
@@ -19,13 +22,20 @@ from metering.usage import FIELDS, time_of, time_text
 _SAME_NAME = {"grant": "grant_id"}
 USAGE_COLUMNS = ", ".join(_SAME_NAME.get(name, name) for name in FIELDS)
 
-_USED = """
-SELECT grant_id, release, query_hash, page, event_id, repeat_of, qty, time
-FROM usage_event WHERE seq >= ? ORDER BY seq
+_TOTALS = """
+SELECT grant_id, sum(qty), sum(time >= :day), sum(iif(time >= :day, qty, 0))
+FROM usage_event WHERE seq >= :first AND time >= :month GROUP BY grant_id
+"""
+_QUERIES = """
+SELECT grant_id, query_hash FROM usage_event WHERE seq >= :first AND time >= :day
+"""
+CHARGED = """
+SELECT place, time, event_id, cells FROM charged_cell
+WHERE tenant = ? AND release = ? AND place IN (SELECT value FROM json_each(?)) AND time > ?
 """
 ACCRUED = """
 SELECT month, tenant, grant_id, service, unit, price_ref, price_micro, count(*), sum(qty),
-  sum(billable_qty), sum(iif(repeat_of IS NULL, 0, qty))
+  sum(billable_qty), sum(qty - billable_qty)
 FROM usage_event WHERE tenant = ? AND time >= ? AND time < ? GROUP BY 1, 2, 3, 4, 5, 6, 7
 """
 REFUSED = """
@@ -34,9 +44,20 @@ FROM audit_event WHERE result = 'refused' AND tenant = ? AND time >= ? AND time 
 """
 
 
+class ChargedRow(NamedTuple):
+    """Cells of one place that event `seq` charged."""
+
+    seq: int
+    tenant: str
+    release: str
+    place: int
+    cells: int
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One event as it lies in the journal: the sealed audit event, its decision, its usage."""
+    """One event as it lies in the journal: the sealed audit event, its decision, its usage and the
+    cells it charged."""
 
     seq: int
     request_id: str
@@ -46,6 +67,7 @@ class Recorded:
     decision: str | None
     decision_request: str | None
     usage: dict[str, str | int | None] | None
+    charged: tuple[ChargedRow, ...]
 
 
 def first_since(db: sqlite3.Connection, since: datetime) -> int:
@@ -62,16 +84,32 @@ def first_since(db: sqlite3.Connection, since: datetime) -> int:
     return low
 
 
-def used_since(db: sqlite3.Connection, since: datetime) -> Iterator[Used]:
-    """Recorded answers from `since` on, reading nothing older."""
-    for *values, time in db.execute(_USED, (first_since(db, since),)):
-        yield Used._make((*values, time_of(time)))
+def totals(db: sqlite3.Connection, month: datetime, day: datetime) -> Iterator[Total]:
+    """What each grant has used since the month and the day began; reads nothing older."""
+    moments = {"month": time_text(month), "day": time_text(day), "first": first_since(db, month)}
+    return map(Total._make, db.execute(_TOTALS, moments))
 
 
-def used_rows(db: sqlite3.Connection) -> Iterator[dict[str, str | int | None]]:
-    """All usage events in order, as `metering.usage.from_record` takes them."""
-    for row in db.execute(f"SELECT {USAGE_COLUMNS} FROM usage_event ORDER BY seq"):
-        yield dict(zip(FIELDS, row, strict=True))
+def queries_since(db: sqlite3.Connection, day: datetime) -> Iterator[tuple[str, str]]:
+    """Which queries each grant has asked since the day began; one asked again comes again."""
+    yield from db.execute(_QUERIES, {"day": time_text(day), "first": first_since(db, day)})
+
+
+def charged(
+    db: sqlite3.Connection, tenant: str, release: str, places: Collection[int], after: datetime
+) -> list[tuple[int, Charged]]:
+    """Cells a tenant was charged for at some places of a release, after a moment."""
+    rows = db.execute(CHARGED, (tenant, release, json.dumps(list(places)), time_text(after)))
+    return [
+        (place, Charged(time_of(time), event_id, int.from_bytes(cells, "big")))
+        for place, time, event_id, cells in rows.fetchall()
+    ]
+
+
+def used_rows(db: sqlite3.Connection) -> Iterator[tuple[int, dict[str, str | int | None]]]:
+    """All usage events in order with their numbers, as `metering.usage.from_record` takes them."""
+    for seq, *row in db.execute(f"SELECT seq, {USAGE_COLUMNS} FROM usage_event ORDER BY seq"):
+        yield seq, dict(zip(FIELDS, row, strict=True))
 
 
 def recorded(db: sqlite3.Connection, after: int = 0) -> Iterator[Recorded]:
@@ -83,10 +121,46 @@ def recorded(db: sqlite3.Connection, after: int = 0) -> Iterator[Recorded]:
         " LEFT JOIN usage_event u ON u.seq = a.seq WHERE a.seq > ? ORDER BY a.seq",
         (after,),
     )
+    cells = CellsByEvent(charged_rows(db, after))
     for row in rows:
         event = None if row[7] is None else dict(zip(FIELDS, row[8:], strict=True))
-        seq, request_id, body, prev_hash, digest, decision, decision_request = row[:7]
-        yield Recorded(seq, request_id, body, prev_hash, digest, decision, decision_request, event)
+        seq, request_id, body, prev_hash, digest, decision, asked = row[:7]
+        charged = tuple(cells.of(seq))
+        yield Recorded(seq, request_id, body, prev_hash, digest, decision, asked, event, charged)
+
+
+class CellsByEvent:
+    """Hands out charged cells event by event, as long as events are asked for in order."""
+
+    def __init__(self, rows: Iterator[ChargedRow]) -> None:
+        self._rows = rows
+        self._next = next(rows, None)
+        self.orphans: list[ChargedRow] = []
+
+    def of(self, seq: int) -> Iterator[ChargedRow]:
+        """The cells an event was charged for. Those of events that were never asked for are
+        `orphans`."""
+        while self._next is not None and self._next.seq <= seq:
+            if self._next.seq == seq:
+                yield self._next
+            else:
+                self.orphans.append(self._next)
+            self._next = next(self._rows, None)
+
+    def rest(self) -> list[ChargedRow]:
+        """After the last event: all cells of no event."""
+        return [*self.orphans, *([] if self._next is None else [self._next]), *self._rows]
+
+
+def charged_rows(db: sqlite3.Connection, after: int = 0) -> Iterator[ChargedRow]:
+    """All charged cells in the order of their events."""
+    rows = db.execute(
+        "SELECT seq, tenant, release, place, cells FROM charged_cell WHERE seq > ?"
+        " ORDER BY seq, place",
+        (after,),
+    )
+    for *key, cells in rows:
+        yield ChargedRow._make((*key, int.from_bytes(cells, "big")))
 
 
 def identity(db: sqlite3.Connection) -> tuple[str, str]:

@@ -1,8 +1,11 @@
 """The journal's tables, and connections that keep its promises.
 
 `synchronous=FULL` in WAL mode syncs the log at every commit: what was committed survives a power
-cut (NORMAL would lose the last commits). `fullfsync` asks macOS to flush the drive's own cache;
-elsewhere it changes nothing. A disk or hypervisor that lies about flushing is beyond any database.
+cut (NORMAL would lose the last commits). `psow=0` fills the log up to a sector's end at every
+commit: otherwise the next commit begins in the sector where the last one ends, and a cut while that
+sector is being written may take the acknowledged end with it. `fullfsync` asks macOS to flush the
+drive's own cache; elsewhere it changes nothing. A disk or hypervisor that lies about flushing is
+beyond any database.
 """
 
 from __future__ import annotations
@@ -70,23 +73,48 @@ CREATE INDEX usage_of_tenant ON usage_event (tenant, time);
 CREATE INDEX refusals_of_tenant ON audit_event (tenant, time) WHERE result = 'refused';
 """
 
+# Made on opening where they are missing. `charged_cell` is kept by what is looked up: has this
+# tenant been charged for cells of this release at these places?
+ADDED = """
+CREATE TABLE IF NOT EXISTS charged_cell (
+  tenant TEXT NOT NULL,
+  release TEXT NOT NULL,
+  place INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  event_id TEXT NOT NULL,
+  time TEXT NOT NULL,
+  cells BLOB NOT NULL,
+  PRIMARY KEY (tenant, release, place, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS reads_of_subject ON audit_event (json_extract(body, '$.subject'), seq)
+  WHERE json_extract(body, '$.subject') IS NOT NULL;
+"""
+
 _APPEND_ONLY = """
-CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table}
+CREATE TRIGGER IF NOT EXISTS {table}_no_update BEFORE UPDATE ON {table}
 BEGIN SELECT raise(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table}
+CREATE TRIGGER IF NOT EXISTS {table}_no_delete BEFORE DELETE ON {table}
 BEGIN SELECT raise(ABORT, 'the journal is append-only'); END;
 """
 
-LASTING = ("journal", "audit_event", "decision", "usage_event")
+WRITING = "psow=0"  # SQLite's words: the disk has no "powersafe overwrite"
+LASTING = ("journal", "audit_event", "decision", "usage_event", "charged_cell")
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """A writing connection on which a commit is a sync. Refuses where that cannot be had."""
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2.0)
+    place = f"{path.absolute().as_uri()}?{WRITING}"
+    db = sqlite3.connect(
+        place, uri=True, isolation_level=None, check_same_thread=False, timeout=2.0
+    )
     try:
         mode = db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
         for pragma in ("synchronous=FULL", "fullfsync=ON", "checkpoint_fullfsync=ON"):
             db.execute(f"PRAGMA {pragma}")
+        # After a crash SQLite writes on right behind the last commit, whose filling may be torn: in
+        # that commit's own sector. So what is in the log moves into the database before anything is
+        # written, and the log begins anew.
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         # Makes INSERT OR REPLACE fire the delete trigger too.
         db.execute("PRAGMA recursive_triggers=ON")
         level = db.execute("PRAGMA synchronous").fetchone()[0]
@@ -102,20 +130,23 @@ def create(db: sqlite3.Connection, journal_id: str, created: str) -> None:
     """Make the tables if this is a new file, else check that they are ours."""
     marked = db.execute("PRAGMA application_id").fetchone()[0]
     if marked == APPLICATION_ID:
+        db.executescript(f"BEGIN; {ADDED} {_APPEND_ONLY.format(table='charged_cell')} COMMIT;")
         return
     if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise JournalDamaged("the file is another program's database; the journal needs its own")
     triggers = "".join(_APPEND_ONLY.format(table=table) for table in LASTING)
-    db.executescript(f"BEGIN; {TABLES} {triggers} PRAGMA application_id={APPLICATION_ID};")
+    db.executescript(f"BEGIN; {TABLES} {ADDED} {triggers} PRAGMA application_id={APPLICATION_ID};")
     db.execute("INSERT INTO journal VALUES (?, ?, ?)", (journal_id, created, FORMAT))
     db.execute("COMMIT")
 
 
-def connect_reading(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write; usable while the server runs."""
+def connect_reading(path: Path, *, shared: bool = False) -> sqlite3.Connection:
+    """A connection that cannot write; usable while the server runs. `shared` between threads: the
+    caller sees to it that they take turns."""
     if not path.is_file():
         raise JournalDamaged(f"there is no journal at {path}")
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    place = f"{path.absolute().as_uri()}?mode=ro"
+    db = sqlite3.connect(place, uri=True, isolation_level=None, check_same_thread=not shared)
     try:
         if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise JournalDamaged(f"{path} is not a journal")

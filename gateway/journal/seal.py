@@ -2,7 +2,8 @@
 
     hash(n) = SHA-256( hash(n-1) ‖ canonical JSON of audit event n )
 
-The event holds the hashes of its decision and usage rows, so those cannot be changed either.
+The event holds the hashes of its decision, its usage and the cells it was charged for, so those
+cannot be changed either.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import orjson
+
+from gateway.journal.charges import Cells
 from gateway.journal.entry import Entry, canonical
 from metering.usage import time_text
 
@@ -27,6 +31,7 @@ class Sealed:
     audit: Row
     decision: Row | None
     usage: Row | None
+    charged: tuple[Row, ...]
 
 
 def genesis(journal_id: str, created: str) -> bytes:
@@ -44,6 +49,13 @@ def content_hash(content: bytes | None) -> str | None:
     return None if content is None else hashlib.sha256(content).hexdigest()
 
 
+def cells_hash(cells: Cells) -> str | None:
+    """Hash of the cells an answer was charged for; None when there are none."""
+    if not cells:
+        return None
+    return content_hash(orjson.dumps([[place, f"{cells[place]:x}"] for place in sorted(cells)]))
+
+
 def seal(entry: Entry, seq: int, prev: bytes) -> Sealed:
     """The entry as event number `seq` after `prev`."""
     decision = None if entry.decision is None else canonical(entry.decision)
@@ -56,6 +68,18 @@ def seal(entry: Entry, seq: int, prev: bytes) -> Sealed:
         (seq, entry.request_id, body.decode(), prev, digest),
         None if decision is None else (seq, entry.request_id, decision.decode()),
         None if usage is None else (seq, *usage.values()),
+        _charged(entry, seq),
+    )
+
+
+def _charged(entry: Entry, seq: int) -> tuple[Row, ...]:
+    if entry.usage is None:
+        return ()
+    whose, event = (entry.usage.tenant, entry.usage.release), (seq, entry.event_id)
+    time = time_text(entry.time)
+    return tuple(
+        (*whose, place, *event, time, bits.to_bytes((bits.bit_length() + 7) // 8, "big"))
+        for place, bits in entry.charged.items()
     )
 
 
@@ -71,4 +95,5 @@ def _event(
         event["decision_id"] = entry.decision["decision_id"]
     event["decision_hash"] = content_hash(decision)
     event["usage_hash"] = content_hash(None if usage is None else canonical(usage))
+    event["charged_hash"] = cells_hash(entry.charged)
     return event

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from gateway.journal import schema
 from gateway.journal.entry import Entry
-from gateway.journal.port import JournalBusy, JournalConflict, JournalRejected
+from gateway.journal.names import make_folder
+from gateway.journal.port import JournalBusy, JournalConflict, JournalRejected, JournalUnavailable
 from gateway.journal.reader import identity
 from gateway.journal.seal import Sealed, genesis, seal
 from metering.usage import time_text
@@ -27,9 +28,22 @@ _USAGE = (
     " version, release, unit, qty, billable_qty, repeat_of, price_ref, price_micro, providers_ref,"
     f" purpose, query_hash, page, time) VALUES ({_MARKS})"
 )
+_CHARGED = (
+    "INSERT INTO charged_cell (tenant, release, place, seq, event_id, time, cells)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+
+_STANDS = (
+    "SELECT 1 FROM charged_cell WHERE tenant = ? AND release = ? AND place = ? AND event_id = ?"
+)
+
+
+class _RestsOnNothing(Exception):
+    """Cells are free because of an answer that was not recorded after all."""
+
 
 # One entry's own fault: the unique key, a check, or a value that JSON or SQLite cannot hold.
-_REFUSED = (sqlite3.IntegrityError, TypeError, ValueError, OverflowError)
+_FAULTY = (sqlite3.IntegrityError, TypeError, ValueError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +59,8 @@ class Spool:
     """The journal file, held exclusively by this process until `close` or death."""
 
     def __init__(self, path: Path, journal_id: str, created: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
+        make_folder(path.parent)
+        self.path = path
         self._lock = _hold(path)
         try:
             self._db = schema.connect(path)
@@ -65,7 +79,7 @@ class Spool:
         """
         try:
             self._commit(entries)
-        except _REFUSED:
+        except (*_FAULTY, _RestsOnNothing):
             self._rollback()
             return self._append_singly(entries)
         return [None] * len(entries)
@@ -76,7 +90,7 @@ class Spool:
         Whether a commit that failed is in the file after all is read back, not guessed.
         """
         self._db.close()
-        self._db = schema.connect(self._path)
+        self._db = schema.connect(self.path)
         self._db.execute("INSERT OR REPLACE INTO probe VALUES (1, ?)", (now,))
         self.head = self._read_head()
 
@@ -91,8 +105,18 @@ class Spool:
         self._db.executemany(_AUDIT, [one.audit for one in sealed])
         self._db.executemany(_DECISION, [one.decision for one in sealed if one.decision])
         self._db.executemany(_USAGE, [one.usage for one in sealed if one.usage])
+        self._db.executemany(_CHARGED, [row for one in sealed for row in one.charged])
+        for entry in entries:
+            self._check_ground(entry)
         self._db.execute("COMMIT")
         self.head = _after(entries, sealed)
+
+    def _check_ground(self, entry: Entry) -> None:
+        """What an entry rests on stands before it in the journal or in the same batch."""
+        for place, event_id in entry.rests_on:
+            whose = (entry.usage.tenant, entry.usage.release) if entry.usage else ("", "")
+            if self._db.execute(_STANDS, (*whose, place, event_id)).fetchone() is None:
+                raise _RestsOnNothing
 
     def _seal(self, entries: Sequence[Entry]) -> list[Sealed]:
         seq, prev = self.head.seq, self.head.hash
@@ -110,9 +134,12 @@ class Spool:
         for entry in entries:
             try:
                 self._commit([entry])
-            except _REFUSED:
+            except _FAULTY:
                 self._rollback()
                 outcomes.append(self._why_refused(entry))
+            except _RestsOnNothing:
+                self._rollback()
+                outcomes.append(_not_free_after_all())
             else:
                 outcomes.append(None)
         return outcomes
@@ -140,6 +167,12 @@ class Spool:
             "SELECT seq, hash, time FROM audit_event ORDER BY seq DESC LIMIT 1"
         ).fetchone()
         return Head(0, self.genesis, "") if row is None else Head(*row)
+
+
+def _not_free_after_all() -> JournalUnavailable:
+    return JournalUnavailable(
+        "repeat_failed", "The call that this one repeats was not recorded; try again."
+    )
 
 
 def _after(entries: Sequence[Entry], sealed: Sequence[Sealed]) -> Head:

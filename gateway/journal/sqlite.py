@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
+from gateway.journal.charges import Charged, Charges
 from gateway.journal.checkpoint import CheckpointFile
-from gateway.journal.counters import REPEAT_WINDOW, Counters, Hold, UsageCounters
+from gateway.journal.counters import Counters, Hold, UsageCounters
 from gateway.journal.entry import Entry
 from gateway.journal.group import GroupCommit, Pace
-from gateway.journal.port import JournalDamaged
-from gateway.journal.reader import used_since
+from gateway.journal.port import JournalDamaged, JournalUnavailable
+from gateway.journal.reader import charged, queries_since, totals
 from gateway.journal.schema import connect_reading
 from gateway.journal.spool import Spool
 from gateway.journal.stamp import Stamp, Stamper
-from metering.calendar import month_begins
+from metering.calendar import day_begins, month_begins
 from metering.usage import time_of, time_text
 
 
@@ -38,7 +40,8 @@ class SqliteJournal:
     """Journal, counters and clock of one serving process. Make it with `open`."""
 
     def __init__(self, spool: Spool, checkpoints: CheckpointFile, every: Checkpointing) -> None:
-        self.counters = Counters()
+        self._looking = connect_reading(spool.path, shared=True)
+        self.counters = Counters(Charges(self._charged))
         self._spool, self._checkpoints, self._every = spool, checkpoints, every
         self._stamper = Stamper(_time(spool.head.time))
 
@@ -55,15 +58,19 @@ class SqliteJournal:
 
         Refuses when another process holds it, or when its end was cut off behind a checkpoint.
         """
-        with ExitStack() as undo:
-            spool = Spool(path, new_id(now), time_text(now))
-            undo.callback(spool.close)
-            checkpoints = CheckpointFile(path, spool.journal_id, keys)
-            _check_end(path, checkpoints)
-            journal = cls(spool, checkpoints, every)
-            journal._rebuild(path, now)
-            journal._checkpoint()
-            undo.pop_all()
+        try:
+            with ExitStack() as undo:
+                spool = Spool(path, new_id(now), time_text(now))
+                undo.callback(spool.close)
+                checkpoints = CheckpointFile(path, spool.journal_id, keys)
+                _check_end(path, checkpoints)
+                journal = cls(spool, checkpoints, every)
+                undo.callback(journal._looking.close)
+                journal._restore(now)
+                journal._checkpoint()
+                undo.pop_all()
+        except sqlite3.DatabaseError as error:
+            raise JournalDamaged(f"{path} cannot be used: {error}") from error
         journal._group = GroupCommit(spool.append, journal._settled, journal._reopen, pace)
         return journal
 
@@ -94,25 +101,31 @@ class SqliteJournal:
         """What a grant has used or reserved."""
         return self.counters.usage(grant, now)
 
-    def seen_within_30_days(
-        self, grant: str, release: str, query_hash: str, now: datetime, page: str = ""
-    ) -> bool:
-        """Whether this very answer was charged to the grant within the last 30 days."""
-        return self.counters.charged_event(grant, release, query_hash, page, now) is not None
-
     def close(self) -> None:
         """Write what waits, sign the end of the chain, let others have the journal."""
         self._group.close()
         try:
             self._checkpoint()
         finally:
+            self._looking.close()
             self._spool.close()
 
-    def _rebuild(self, path: Path, now: datetime) -> None:
+    def _restore(self, now: datetime) -> None:
         latest = max(now, _time(self._spool.head.time))
-        since = min(month_begins(latest), latest - REPEAT_WINDOW)
-        with closing(connect_reading(path)) as db:
-            self.counters.rebuild(used_since(db, since), latest)
+        month, day = month_begins(latest), day_begins(latest)
+        self.counters.restore(
+            totals(self._looking, month, day), queries_since(self._looking, day), latest
+        )
+
+    def _charged(
+        self, tenant: str, release: str, places: Collection[int], after: datetime
+    ) -> list[tuple[int, Charged]]:
+        """What is on record; `Charges` lets one thread in at a time."""
+        try:
+            return charged(self._looking, tenant, release, places, after)
+        except sqlite3.Error as error:
+            sorry = "The journal cannot be read at the moment; try again later."
+            raise JournalUnavailable("journal_down", sorry) from error
 
     def _settled(self) -> None:
         """After a batch: sign the head where a checkpoint is due."""

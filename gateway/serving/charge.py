@@ -1,14 +1,24 @@
-"""What an answer delivers and what of it is charged: visible cells, once in thirty days."""
+"""What an answer delivers and what of it is charged: each visible cell once in thirty days.
+
+A cell is known by its address in the release, not by the page or question it came with: whoever
+asks for the same cells in other pages, by another filter or in another order pays nothing again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.journal.charges import Cells, Claim
 from gateway.policy.port import TariffRule
 from gateway.serving.render import Table
 
 HIDDEN = frozenset({"s", "c"})
 FREE_OF_CHARGE = HIDDEN | {"z"}
+# Cells of a block that make a place: large enough that a page has few places, small enough that
+# the bits of one are cheap to add to.
+_SPAN = 256
+_BLOCKS = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -20,16 +30,43 @@ class Delivery:
     suppressed: int
     unit: str
     page: str
+    charged: int
     repeat_of: str | None
 
-    @property
-    def charged(self) -> int:
-        """A repeat within thirty days is free."""
-        return 0 if self.repeat_of else self.cells
+
+class _Shown(dict[tuple[str, ...], int]):
+    """The measures a row delivers, as bits; most rows of a page have the same few flags."""
+
+    def __init__(self, table: Table, letters: Mapping[str, int]) -> None:
+        super().__init__()
+        self._bits = [1 << letters[name] for name in table.flags]
+
+    def __missing__(self, flags: tuple[str, ...]) -> int:
+        pairs = zip(self._bits, flags, strict=True)
+        self[flags] = sum(bit for bit, flag in pairs if flag not in FREE_OF_CHARGE)
+        return self[flags]
 
 
-def deliver(table: Table, tariff: TariffRule, page: str, repeat_of: str | None) -> Delivery:
-    """Count a page; suppressed cells and structural zeros cost nothing."""
+def chargeable(
+    table: Table, addresses: Sequence[tuple[int, Sequence[int]]], letters: Mapping[str, int]
+) -> Cells:
+    """The delivered cells of a page. `addresses`: block and cell numbers of its rows; `letters`:
+    the number of each measure of the release."""
+    found: dict[int, int] = {}
+    rows, shown = zip(*table.flags.values(), strict=True), _Shown(table, letters)
+    width = len(letters)
+    for block, codes in addresses:
+        # The rows are the second: they end later than the codes, and zip must not take one away.
+        for code, flags in zip(codes, rows, strict=False):
+            if bits := shown[flags]:
+                part, at = divmod(code, _SPAN)
+                place = block * _BLOCKS + part
+                found[place] = found.get(place, 0) | bits << at * width
+    return found
+
+
+def deliver(table: Table, tariff: TariffRule, page: str, claim: Claim) -> Delivery:
+    """Count a page; suppressed cells, structural zeros and repeats cost nothing."""
     flags = [flag for column in table.flags.values() for flag in column]
     return Delivery(
         rows=table.rows,
@@ -37,5 +74,6 @@ def deliver(table: Table, tariff: TariffRule, page: str, repeat_of: str | None) 
         suppressed=sum(flag in HIDDEN for flag in flags),
         unit="free" if tariff.free else tariff.unit,
         page=page,
-        repeat_of=repeat_of,
+        charged=claim.count,
+        repeat_of=claim.repeat_of,
     )

@@ -76,6 +76,7 @@ def test_a_removed_event_is_named(home, seq):
         f"DELETE FROM audit_event WHERE seq = {seq}",
         f"DELETE FROM decision WHERE seq = {seq}",
         f"DELETE FROM usage_event WHERE seq = {seq}",
+        f"DELETE FROM charged_cell WHERE seq = {seq}",
     )
     expected = ("truncated" if seq == EVENTS else "gap", seq, seq)
     assert found(home) == {expected}
@@ -127,6 +128,14 @@ def test_a_removed_or_added_usage_event_is_named(home):
 def test_usage_without_an_audit_event_is_named(home):
     tamper(home, "UPDATE usage_event SET seq = 77 WHERE seq = 4")
     assert {("usage_changed", 4, 4), ("orphan", 77, 77)} == found(home)
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE charged_cell SET cells = x'01'", "DELETE FROM charged_cell"]
+)
+def test_changed_cells_of_a_charge_are_named(home, change):
+    tamper(home, f"{change} WHERE seq = 4")
+    assert found(home) == {("charge_changed", 4, 4)}
 
 
 def rehash(home, first, change):

@@ -18,9 +18,9 @@ from tests.crash_harness import Target, crash, free_port, post
 
 
 def target(home, sabotage="none", cut_power=False):
-    port, images = free_port(), home / "images"
+    port, trace = free_port(), home / "trace"
     command = [sys.executable, "-m", "tests.journal_server", str(home), str(port)]
-    command += ["--sabotage", sabotage] + (["--images", str(images)] if cut_power else [])
+    command += ["--sabotage", sabotage] + (["--trace", str(trace)] if cut_power else [])
 
     def stored():
         with closing(connect_reading(home / "journal.db")) as db:
@@ -29,8 +29,8 @@ def target(home, sabotage="none", cut_power=False):
         return Counter({r: n for r, n in counted.items() if r in audited})
 
     def after_kill(chance):
-        if cut_power and (home / "journal.db").exists():
-            power.cut(home / "journal.db", images, chance)
+        if trace.exists():
+            power.cut(home, trace, chance)
 
     return Target(command, port, post, stored, home / "server.log", after_kill)
 
@@ -38,7 +38,6 @@ def target(home, sabotage="none", cut_power=False):
 def assert_kept(report, home, kills):
     assert report.kept_its_word, (report.lost, report.doubled, report.broken)
     assert report.kills == kills
-    assert report.killed_while_starting > 0
     assert len(report.acknowledged) > kills // 4
     assert not verify(home / "journal.db", public_key(home / "keys" / PUBLIC_KEY)).findings
     assert not reconcile(home / "journal.db").differences
@@ -48,7 +47,6 @@ def test_sixty_kills_lose_and_double_nothing(tmp_path):
     assert_kept(crash(target(tmp_path), kills=60, seed=1), tmp_path, 60)
 
 
-@pytest.mark.slow  # a few cuts in 200 lose their last batch: see "Known" in DEVELOPERS.md
 def test_twenty_power_cuts_lose_and_double_nothing(tmp_path):
     assert_kept(crash(target(tmp_path, cut_power=True), kills=20, seed=2), tmp_path, 20)
 
@@ -58,7 +56,9 @@ def test_twenty_power_cuts_lose_and_double_nothing(tmp_path):
     [
         ("ack-before-commit", False, "lost"),
         ("no-unique-key", False, "doubled"),
-        ("no-fsync", True, "lost"),
+        ("ack-before-commit", True, "lost"),
+        ("synchronous-normal", True, "lost"),
+        ("shared-sectors", True, "lost"),
     ],
 )
 def test_a_planted_mistake_is_caught_within_thirty_kills(tmp_path, sabotage, cut_power, seen_by):
@@ -68,6 +68,7 @@ def test_a_planted_mistake_is_caught_within_thirty_kills(tmp_path, sabotage, cut
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_two_hundred_kills_and_power_cuts_lose_and_double_nothing(tmp_path):
     for name, cut_power in (("kill", False), ("power", True)):
         (tmp_path / name).mkdir()

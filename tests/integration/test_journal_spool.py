@@ -80,7 +80,7 @@ def test_an_entry_that_cannot_be_stored_fails_alone(journal, tmp_path):
 @pytest.mark.parametrize("table", schema.LASTING)
 def test_no_row_can_be_changed_or_removed(journal, tmp_path, table):
     record(journal, answered(1))
-    column = "id" if table == "journal" else "request_id"
+    column = {"journal": "id", "charged_cell": "tenant"}.get(table, "request_id")
     with closing(schema.connect(tmp_path / "journal.db")) as db:
         for statement in (
             f"UPDATE {table} SET {column} = 'x'",

@@ -51,7 +51,10 @@ def test_an_honest_journal_has_no_difference_and_says_what_is_owed(home):
 @pytest.mark.parametrize(
     ("forgery", "expected"),
     [
-        ("DELETE FROM usage_event WHERE seq = 2", {("answer_without_usage", "r2")}),
+        (
+            "DELETE FROM usage_event WHERE seq = 2",
+            {("answer_without_usage", "r2"), ("charge_without_usage", "event 2")},
+        ),
         (
             "DELETE FROM audit_event WHERE seq = 2",
             {("usage_without_answer", "r2"), ("decision_without_audit", "r2")},
@@ -65,14 +68,22 @@ def test_an_honest_journal_has_no_difference_and_says_what_is_owed(home):
             "UPDATE audit_event SET body = json_set(body, '$.cells', 7) WHERE seq = 2",
             {("cells_differ", "r2")},
         ),
-        ("UPDATE usage_event SET tenant = 'x' WHERE seq = 2", {("parties_differ", "r2")}),
+        (
+            "UPDATE usage_event SET tenant = 'x' WHERE seq = 2",
+            {("parties_differ", "r2"), ("bill_differs", "r2")},
+        ),
         (
             f"UPDATE usage_event SET event_id = '{event_id(1)}' WHERE seq = 2",
             {("event_twice", event_id(1))},
         ),
         ("UPDATE usage_event SET unit = 'per_moon' WHERE seq = 2", {("usage_invalid", "r2")}),
-        ("UPDATE usage_event SET query_hash = 'q1' WHERE seq = 2", {("charged_twice", "r2")}),
-        ("UPDATE usage_event SET query_hash = 'q1' WHERE seq = 7", {("repeat_of_nothing", "r7")}),
+        ("UPDATE charged_cell SET place = 1 WHERE seq = 2", {("charged_twice", "r2")}),
+        ("UPDATE charged_cell SET cells = x'01' WHERE seq = 2", {("bill_differs", "r2")}),
+        ("DELETE FROM charged_cell WHERE seq = 2", {("bill_differs", "r2")}),
+        (
+            f"UPDATE usage_event SET repeat_of = '{event_id(9)}' WHERE seq = 7",
+            {("repeat_of_nothing", "r7")},
+        ),
     ],
 )
 def test_each_kind_of_difference_is_named_with_its_request(home, forgery, expected):
