@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import tests.one_thread  # noqa: F401  (first: it must be before NumPy)
 from tests.gateway_factory import LARGE, Gateway, build_home, copy_home, copy_policies, serving
 
 

@@ -261,8 +261,13 @@ AMOUNTS = (
 )  # fmt: skip
 
 
-def build_warehouse(home: Path, *, persons: int = 1500, visits: int = 9000, seed: int = 7) -> Path:
-    """Write version `v1` below `home/warehouse` and point to it; the same seed, the same rows."""
+def build_warehouse(
+    home: Path, *, persons: int = 1500, visits: int = 9000, seed: int = 7, days: int = 366
+) -> Path:
+    """Write version `v1` below `home/warehouse` and point to it; the same seed, the same rows.
+
+    The visits lie in the first `days` of 2024.
+    """
     rng = np.random.default_rng(seed)
     people, enrolled = _persons(rng, persons)
     houses = _institutions()
@@ -273,7 +278,7 @@ def build_warehouse(home: Path, *, persons: int = 1500, visits: int = 9000, seed
         pharmacies = [h for h in houses if h["hosp_lv"] == "11"]
         others = [h for h in houses if h["hosp_lv"] != "11"]
         choice = pharmacies if kind == "41" else others
-        when = datetime(2024, 1, 1, 9) + timedelta(days=int(rng.integers(0, 366)))  # noqa: DTZ001
+        when = datetime(2024, 1, 1, 9) + timedelta(days=int(rng.integers(0, days)))  # noqa: DTZ001
         house = choice[int(rng.integers(0, len(choice)))]
         writer.settle(people[i], enrolled[i], house, when, str(kind))
     zero = {name: Decimal(0) for name in AMOUNTS}

@@ -28,7 +28,8 @@ def describe(catalogue: Catalogue) -> str:
 
 
 def _service(service: Service) -> str:
-    geo = ", ".join(f"{level.level} (at most {level.max_dims} dims)" for level in service.geo)
+    geo = ", ".join(level.level for level in service.geo)
+    periods = ", ".join(service.periods)
     price = f"{service.tariff.price_fen / 100:.2f} yuan" if service.tariff.price_fen else "free"
     lines = [
         f"## {service.id} `{service.code}` {service.title.zh}",
@@ -37,7 +38,7 @@ def _service(service: Service) -> str:
         "",
         f"{service.summary.zh}",
         "",
-        f"- Version {service.version}; periods: {_periods(service)}; geography: {geo}",
+        f"- Version {service.version}; periods: {periods}; geography: {geo}",
         f"- Consumers: {', '.join(service.consumers)}; scenarios: {', '.join(service.scenarios)}",
         f"- Disclosure profile {service.sdc}; output level {service.output_level}; "
         f"at least {service.min_lag_days} days after the period",
@@ -53,14 +54,6 @@ def _service(service: Service) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def _periods(service: Service) -> str:
-    limits = service.max_dims_by_grain
-    return ", ".join(
-        f"{grain} (at most {limits[grain]} dims)" if grain in limits else str(grain)
-        for grain in service.periods
-    )
 
 
 def _dim(dim: Dim) -> str:

@@ -143,12 +143,12 @@ def _definition_faults(service: Service, measure: Measure, known: set[str]) -> I
 
 
 def _check_links(service: Service, services: Mapping[str, Service], root: Path) -> None:
-    for link in service.disclosure.linked:
+    for link in (*service.disclosure.linked, *service.disclosure.within):
         other = services.get(link.service)
         known = {dim.name for dim in other.dims} if other else set()
         if other is None or not {*link.where, *link.dims.values()} <= known:
             raise CatalogueError(
-                "catalogue_link", f"{root / service.id}: disclosure.linked: {link.service} unknown"
+                "catalogue_link", f"{root / service.id}: disclosure: {link.service} unknown"
             )
 
 
@@ -168,7 +168,6 @@ def _policy_view(service: Service) -> dict[str, object]:
         "tariff": service.tariff.model_dump(),
         "free_for": list(service.free_for),
         "periods": [str(grain) for grain in service.periods],
-        "max_dims_by_grain": {str(g): most for g, most in service.max_dims_by_grain.items()},
         "geo": [level.model_dump() for level in service.geo],
         "dims": [dim.name for dim in dims],
         "axes": {dim.name: dim.axis for dim in dims},

@@ -42,10 +42,9 @@ class Tariff(Frozen):
 
 
 class GeoLevel(Frozen):
-    """A geography released; finer levels allow fewer dims."""
+    """A geography released. How many dims a cell may name is the profile's to say."""
 
     level: Literal["city", "county"]
-    max_dims: int = Field(ge=0)
 
 
 class Column(Frozen):
@@ -196,7 +195,8 @@ class Disclosure(Frozen):
     one); facts in `side` (exposure, per-record values) never do. Exposure comes from the fact named
     `exposure`, projected on the dims that fact has. `forbid_together`: dims never in one cell.
     `linked`: cells of another service that count the same records and so
-    must share the same flags (SPEC §4.3.9).
+    must share the same flags (SPEC §4.3.9). `within`: another service whose persons these are
+    among: its cells over the same dims contain this service's, so no rest may be small.
     """
 
     person_measure: str | None = None
@@ -206,14 +206,11 @@ class Disclosure(Frozen):
     sensitive_dims: tuple[str, ...] = ()
     structural_zeros: tuple[dict[str, tuple[str, ...]], ...] = ()
     linked: tuple[Link, ...] = ()
+    within: tuple[Link, ...] = ()
 
 
 class Service(Frozen):
-    """The contract of one data service.
-
-    A short period is thin like a fine geography: `max_dims_by_grain` limits its dims besides the
-    limits of the geography level and of the profile.
-    """
+    """The contract of one data service."""
 
     id: str = Field(pattern=r"^S\d\d$")
     code: str
@@ -229,7 +226,6 @@ class Service(Frozen):
     tariff: Tariff
     free_for: tuple[str, ...] = ()
     periods: tuple[Grain, ...]
-    max_dims_by_grain: dict[Grain, int] = {}
     geo: tuple[GeoLevel, ...]
     dims: tuple[Dim, ...]
     measures: tuple[Measure, ...]

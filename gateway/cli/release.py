@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from gateway.catalogue.load import load_catalogue
 from gateway.errors import OperatorError
 from gateway.releases.build import Order, Step, build
 from gateway.releases.manifest import Manifest
 from gateway.releases.shelf import Entry, entries, withdraw
-from gateway.releases.verify import Report, verify
+from gateway.releases.verify import Report, verify, verify_together
 from gateway.settings import Settings
 
 app = typer.Typer(help="Releases: protected tables that the gateway serves.", no_args_is_help=True)
@@ -95,11 +96,18 @@ def _listed(entry: Entry) -> dict[str, object]:
 @app.command("verify")
 def verify_releases(
     releases: Annotated[list[str] | None, typer.Argument(help="Release ids; all if none.")] = None,
+    together: Annotated[
+        bool, typer.Option("--all", help="Also services in force against each other.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Prove that releases are untouched and that no small count follows from their tables."""
+    settings = Settings()
     try:
-        reports = verify(Settings().releases, tuple(releases or ()))
+        reports = verify(settings.releases, tuple(releases or ()))
+        if together or not releases:
+            services = load_catalogue(settings.policies).services
+            reports += verify_together(settings.releases, services)
     except OperatorError as error:
         raise _fail(error) from error
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,10 @@ from gateway.releases.kernel import Floats, Ints, Shares
 
 @dataclass(frozen=True)
 class Block:
-    """The cells of one shape at one geography level, sorted by period, place and code."""
+    """The cells of one shape at one geography level, sorted by period, place and code.
+
+    `sums` and `records` are filled for published cells only, once it is known which these are.
+    """
 
     shape: int
     level: int
@@ -31,12 +34,29 @@ class Block:
     makers: Ints
     maker_top1: Ints
     squares: Mapping[str, Floats]
-    sums: Mapping[tuple[str, str], Ints]
-    records: Mapping[tuple[str, str], Records]
     shares: Shares
+    sums: Mapping[tuple[str, str], Ints] = field(default_factory=dict)
+    records: Mapping[tuple[str, str], Records] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.code)
+
+    def only(self, kept: Ints) -> Block:
+        """Some of the cells, in the same order; providers of the others are dropped."""
+        place = np.full(len(self), -1, np.int64)
+        place[kept] = np.arange(len(kept))
+        there = place[self.shares.cells]
+        own = there >= 0
+        held = self.shares
+        figures: dict[str, Any] = {  # replaces fields of one type by columns of the same
+            name: getattr(self, name)[kept] for name in _FIGURES
+        }
+        return replace(
+            self,
+            **figures,
+            squares={name: values[kept] for name, values in self.squares.items()},
+            shares=Shares(there[own], held.party[own], held.persons[own], held.only[own]),
+        )
 
 
 @dataclass(frozen=True)
@@ -49,7 +69,7 @@ class Records:
 
 
 def joined(parts: Sequence[Block]) -> Block:
-    """Blocks of one shape and level, of later and later periods, as one."""
+    """Blocks of one shape and level, of later and later periods, as one; not yet filled."""
     if len(parts) == 1:
         return parts[0]
     before = np.cumsum([0, *(len(part) for part in parts)])
@@ -63,23 +83,12 @@ def joined(parts: Sequence[Block]) -> Block:
         first,
         **figures,
         squares={k: _lined_up(p.squares[k] for p in parts) for k in first.squares},
-        sums={k: _lined_up(p.sums[k] for p in parts) for k in first.sums},
-        records={k: _records([p.records[k] for p in parts]) for k in first.records},
         shares=Shares(_lined_up(cells), **others),
     )
 
 
 def _lined_up(columns: Iterable[npt.NDArray[Any]]) -> npt.NDArray[Any]:  # of any one kind
     return np.concatenate(list(columns))
-
-
-def _records(parts: Sequence[Records]) -> Records:
-    counts = np.concatenate([np.diff(part.starts) for part in parts])
-    return Records(
-        np.concatenate([part.values for part in parts]),
-        np.append(0, np.cumsum(counts)).astype(np.int64),
-        np.concatenate([part.persons for part in parts]),
-    )
 
 
 _FIGURES = (

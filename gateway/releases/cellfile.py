@@ -17,7 +17,8 @@ import numpy as np
 from gateway.catalogue.model import Measure
 from gateway.releases.kernel import Ints, mixed, unmixed
 from gateway.releases.plan import Plan
-from gateway.releases.shown import ABSENT, Figure, Marks, Shown
+from gateway.releases.sheet import Sheet
+from gateway.releases.shown import ABSENT, Figure, Shown
 
 _PAGE_BYTES = 4096
 _CHUNK = 20_000
@@ -36,52 +37,60 @@ def answered(plan: Plan) -> tuple[tuple[str, ...], ...]:
     return tuple(shape.columns for shape in plan.shapes if shape.pivot is None)
 
 
-def write_cells(path: Path, shown: Shown, found: dict[str, Figure]) -> int:
+def write_cells(path: Path, sheet: Sheet) -> int:
     """Write the file; how many cells it holds. The same input gives the same bytes."""
-    measures = [m for m in shown.table.plan.service.measures if not m.internal]
+    places = [i for i, measure in enumerate(sheet.measures) if not measure.internal]
     con = sqlite3.connect(path, isolation_level=None)
     try:
         con.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         con.execute("PRAGMA journal_mode = OFF")
         con.execute("PRAGMA synchronous = OFF")
-        names = ", ".join(f'"{m.name}"' for m in measures)
+        names = ", ".join(f'"{sheet.measures[i].name}"' for i in places)
         con.execute(
             f"CREATE TABLE cells (block INTEGER, cell INTEGER, marks TEXT, {names}, "
             "PRIMARY KEY (block, cell)) WITHOUT ROWID"
         )
-        hole = ", ".join("?" * (3 + len(measures)))
+        hole = ", ".join("?" * (3 + len(places)))
         con.execute("BEGIN")
-        rows = 0
-        for chunk in _chunks(shown, [(m, found[m.name]) for m in measures]):
+        for chunk in _chunks(sheet, places):
             con.executemany(f"INSERT INTO cells VALUES ({hole})", chunk)
-            rows += len(chunk)
         con.execute("COMMIT")
     finally:
         con.close()
-    return rows
+    return len(sheet)
 
 
-def _chunks(shown: Shown, columns: list[tuple[Measure, Figure]]) -> Iterator[list[Row]]:
-    block, cell = addresses(shown)
-    order = np.lexsort((cell, block))
-    order = order[block[order] >= 0]
-    for first in range(0, len(order), _CHUNK):
-        some = order[first : first + _CHUNK]
-        letters = [_letters(figure.marks[some]) for _, figure in columns]
-        values = [rendered(measure, figure, some) for measure, figure in columns]
-        marks = ["".join(row) for row in zip(*letters, strict=True)]
-        yield list(zip(block[some].tolist(), cell[some].tolist(), marks, *values, strict=True))
+def _chunks(sheet: Sheet, places: list[int]) -> Iterator[Iterator[Row]]:
+    letters = np.where(sheet.marks[places] == ABSENT, ord("-"), sheet.marks[places])
+    kind = np.dtype(f"S{len(places)}")
+    cuts = np.searchsorted(sheet.open, np.arange(0, len(sheet) + _CHUNK, _CHUNK))
+    for first, low, high in zip(range(0, len(sheet), _CHUNK), cuts, cuts[1:], strict=False):
+        part = slice(first, first + _CHUNK)
+        block, cell = sheet.block[part], sheet.cell[part]
+        own = sheet.open[low:high] - first
+        marks = np.ascontiguousarray(letters[:, part].T.astype(np.uint8)).view(kind)[:, 0]
+        columns = [_column(sheet, i, slice(int(low), int(high)), own, len(block)) for i in places]
+        yield zip(block.tolist(), cell.tolist(), marks.astype(str).tolist(), *columns, strict=True)
 
 
-def _letters(marks: Marks) -> list[str]:
-    return ["-" if mark == ABSENT else chr(mark) for mark in marks.tolist()]
+def _column(sheet: Sheet, at: int, part: slice, own: Ints, length: int) -> list[object]:
+    figure = Figure(
+        sheet.values[at][part],
+        sheet.marks[at][sheet.open[part]],
+        sheet.scales[at],
+        sheet.labels[at],
+    )
+    found = np.full(length, None, object)
+    found[own] = rendered(sheet.measures[at], figure)
+    values: list[object] = found.tolist()
+    return values
 
 
 def addresses(shown: Shown) -> tuple[Ints, Ints]:
     """Block and cell number of each shown cell; block -1 where no query can ask for it."""
     plan = shown.table.plan
     shapes = {columns: i for i, columns in enumerate(answered(plan))}
-    places = places_of(plan)
+    places, numbers = places_of(plan), np.array(plan.numbers, np.int64)
     block_of = np.full(len(shown), -1, np.int64)
     cell_of = np.zeros(len(shown), np.int64)
     for block, part, own in shown.by_block:
@@ -90,7 +99,7 @@ def addresses(shown: Shown) -> tuple[Ints, Ints]:
             continue
         city = plan.service.geo[block.level].level == "city"
         before = 0 if city else len(places) - len(plan.counties)
-        number = shapes[columns] * len(plan.periods) + block.period[own]
+        number = shapes[columns] * len(plan.calendar) + numbers[block.period[own]]
         block_of[part] = number * len(places) + before + block.geo[own]
         digits = unmixed(block.code[own], plan.sizes(columns))[1:]
         sizes = [len(plan.domains[c].values) for c in columns]
@@ -102,10 +111,9 @@ def addresses(shown: Shown) -> tuple[Ints, Ints]:
     return block_of, cell_of
 
 
-def rendered(measure: Measure, figure: Figure, some: Ints) -> list[object]:
+def rendered(measure: Measure, figure: Figure) -> list[object]:
     """Values as they are answered: money as text with two decimals, the rest as numbers."""
-    numbers = figure.values[some].tolist()
-    shown = figure.open[some].tolist()
+    numbers, shown = figure.values.tolist(), figure.open.tolist()
     if figure.labels:
         return [figure.labels[n] if o else None for n, o in zip(numbers, shown, strict=True)]
     write = _money if measure.unit == "CNY" else _plain

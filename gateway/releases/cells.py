@@ -1,111 +1,48 @@
-"""Every cell of a service's lattice with its true figures; none of this leaves the builder."""
+"""Every cell of a service's lattice with what protection must know of it; nothing of this leaves.
+
+A cell with fewer persons than any profile publishes keeps its persons and amount alone: whatever
+else is true of it, it is hidden.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from gateway.catalogue.model import GeoLevel
-from gateway.releases.blocks import Block, Records, joined
+from gateway.releases.blocks import Block, joined
 from gateway.releases.busy import Busy
-from gateway.releases.facts import Window
 from gateway.releases.kernel import (
+    Bools,
     Ints,
     Parties,
-    Rows,
+    People,
     Shares,
-    collapse,
-    mixed,
+    located,
+    ordered,
     parties,
     people,
     shares,
-    stable_order,
-    unmixed,
 )
 from gateway.releases.plan import Plan
-from gateway.releases.shapes import Shape, covering_fact, covers
-
-EXPOSURE = "exposure"
-_PARTIES: tuple[str, ...] = ("person", "inst", "maker")
-_BATCH = 400_000  # rows grouped at a time: bounds memory, and few enough to stay fast
+from gateway.releases.shapes import Shape
+from gateway.releases.slices import EXPOSURE, Slice, onto, slices, spans
 
 
-class Slice:
-    """One fact in some periods at one geography level; remembers its rows merged by event dims.
+@dataclass(frozen=True)
+class _Crowd:
+    """The rows of the cells with enough persons: `place` is a row's cell among these cells."""
 
-    A cell's place is a period (slot) and a geography in one number.
-    """
-
-    def __init__(self, plan: Plan, window: Window, level: GeoLevel, kept: Sequence[str]):
-        self._plan = plan
-        places = plan.places(level)
-        rows = window.rows
-        place = rows.keys["slot"] * places + rows.keys[level.level]
-        self._window = replace(window, rows=Rows({**rows.keys, "place": place}, rows.sums))
-        self._places = places * (int(rows.keys["slot"].max(initial=0)) + 1)
-        self._kept = tuple(c for c in kept if c in window.fact.columns)
-        self._merged: dict[tuple[str, tuple[str, ...]], Rows] = {}
-
-    def merged(self, party: str, columns: Sequence[str]) -> Rows:
-        """Rows merged to the person dims, the event dims of `columns` and, before them, `party`."""
-        event = tuple(c for c in columns if c not in self._kept)
-        if (party, event) not in self._merged:
-            leading = {"people": ("person", "inst"), "sums": ()}.get(party, (party,))
-            names = [*leading, "place", *self._kept, *event]
-            rows = self._window.rows
-            lines = rows if party == "sums" else Rows(rows.keys, rows.sums[:2])
-            self._merged[party, event] = collapse(lines, names, self._radix(rows, names))
-        return self._merged[party, event]
-
-    def _radix(self, rows: Rows, names: Sequence[str]) -> list[int]:
-        return [
-            len(self._plan.domains[n])
-            if n in self._plan.domains
-            else int(rows.keys[n].max(initial=0)) + 1
-            for n in names
-        ]
-
-    def sorted_by_cell(self, party: str, columns: Sequence[str]) -> tuple[Ints, Rows]:
-        """Cell codes (geo first) in order, and the rows in that order."""
-        rows = self.merged(party, columns)
-        cell, size = self._cells(rows, columns)
-        order = stable_order(cell, size)
-        keys: dict[str, Ints] = {n: rows.keys[n][order] for n in _PARTIES if n in rows.keys}
-        return cell[order], Rows(keys, rows.sums[:, order])
-
-    def _cells(self, rows: Rows, columns: Sequence[str]) -> tuple[Ints, int]:
-        sizes = [self._places, *self._plan.sizes(columns)]
-        code = mixed([rows.keys["place"], *(rows.keys[c] for c in columns)], sizes, len(rows))
-        return code, prod(sizes)
-
-    def summed(self, columns: Sequence[str]) -> tuple[Ints, Rows]:
-        """One row per cell with every sum of the fact."""
-        rows = self.merged("sums", columns)
-        cell, size = self._cells(rows, columns)
-        one = collapse(Rows({"cell": cell}, rows.sums), ["cell"], [size])
-        return one.keys["cell"], one
-
-    def parties(self, party: str, columns: Sequence[str]) -> Parties:
-        cell, rows = self.sorted_by_cell(party, columns)
-        return parties(cell, rows.keys[party], rows.sums[0], rows.sums[1])
-
-    def records(self, column: str, columns: Sequence[str]) -> tuple[Ints, Records]:
-        """Values by cell, ascending, of the rows that have one."""
-        held = np.flatnonzero(self._window.present[column])
-        rows = self._window.rows.take(held)
-        values = self._window.records[column][held]
-        cell, _ = self._cells(rows, columns)
-        order = np.lexsort((values, cell))
-        cells, starts = np.unique(cell[order], return_index=True)
-        person = rows.keys["person"]
-        crowd = int(person.max(initial=0)) + 1
-        pairs = np.unique(cell * crowd + person) // crowd
-        persons = np.searchsorted(pairs, cells, "right") - np.searchsorted(pairs, cells, "left")
-        offsets = np.append(starts, len(values)).astype(np.int64)
-        return cells, Records(values[order], offsets, persons.astype(np.int64))
+    cells: Ints
+    place: Ints
+    inst: Ints
+    counting: Ints
+    amount: Ints
+    lead: Bools
 
 
 class Grouping:
@@ -114,186 +51,149 @@ class Grouping:
     def __init__(self, plan: Plan, span: range, level: int, busy: Busy):
         self.plan, self.span, self.level, self.busy = plan, span, level, busy
         self.geo = plan.service.geo[level]
-        grain = plan.periods[span.start].grain
-        self.most = plan.service.max_dims_by_grain.get(grain, self.geo.max_dims)
-        chosen = plan.periods[span.start : span.stop]
-        person_dims = plan.facts[EXPOSURE].columns
-        self.slices = {
-            name: Slice(plan, fact.window(chosen), self.geo, person_dims)
-            for name, fact in plan.facts.items()
-        }
-        self._exposed: dict[tuple[str, ...], tuple[Ints, Ints, Rows]] = {}
+        self.slices = slices(plan, span, self.geo)
+        self._insured: dict[tuple[str, ...], tuple[Ints, Ints]] = {}
 
     def blocks(self) -> Iterator[Block]:
         for number, shape in enumerate(self.plan.shapes):
-            if shape.n_dims <= min(self.geo.max_dims, self.most):
-                block = self._block(number, shape)
-                if block is not None:
-                    yield block
+            block = self._block(number, shape)
+            if block is not None:
+                yield block
 
     def _block(self, number: int, shape: Shape) -> Block | None:
-        name = covering_fact(self.plan.service, shape.columns)
-        if name is None or not len(self.slices[name].merged("people", shape.columns)):
+        name = self.plan.fits[number].main
+        if name is None:
             return None
         main = self.slices[name]
-        cell, rows = main.sorted_by_cell("people", shape.columns)
-        counting, amount = rows.sums
-        who = people(cell, rows.keys["person"], counting, amount)
-        houses = main.parties("inst", shape.columns)
-        made = self._makers(main, shape)
+        rows = main.merged("people", shape.columns)
+        if not len(rows):
+            return None
+        cell, order = ordered(*main.cells(rows, shape.columns))
+        counting, amount = rows.sums[0][order], rows.sums[1][order]
+        who = people(cell, rows.keys["person"][order], counting, amount)
         width = prod(self.plan.sizes(shape.columns))
         slot, geo = np.divmod(who.cells // width, self.plan.places(self.geo))
-        period, code = self.span.start + slot, who.cells % width
-        exposed, days = self._exposure(who.cells, shape)
-        crowded = np.logical_and.reduce(
-            [
-                figure >= least
-                for figure, least in zip(
-                    (who.persons, houses.parties, exposed), self.plan.least, strict=True
-                )
-            ]
-        )
+        where = (self.span.start + slot, geo, who.cells % width)
         # On persons alone: they are what is protected against subtraction, whatever hides a cell.
         enough = who.persons >= self.plan.least[0]
-        held = self.busy.matters(shape, self.level, (period, geo, code), enough)
+        held = self.busy.matters(shape, self.level, where, enough)
         if not held.any():
             return None
-        cells, exposed, days = who.cells[held], exposed[held], days[held]
-        magnitude, sums = self._sums(cells, shape, days, name)
-        squares = {"hhi_institution": houses.squares[held]}
-        if made is not None:
-            squares["hhi_maker"] = made.squares[held]
-        nothing = np.zeros(len(cells), np.int64)
+        crowd = _crowd(who, enough, rows.keys["inst"][order], (counting, amount))
         return Block(
-            number,
-            self.level,
-            period[held],
-            geo[held],
-            code[held],
-            who.persons[held],
-            houses.parties[held],
-            exposed,
-            magnitude,
-            houses.top1[held],
-            houses.top2[held],
-            who.top[held],
-            made.parties[held] if made else nothing,
-            made.top1[held] if made else nothing,
-            squares,
-            sums,
-            self._records(cells, shape),
-            self._shares(cells, who.cells[crowded], cell, rows),
+            shape=number,
+            level=self.level,
+            period=where[0][held],
+            geo=where[1][held],
+            code=where[2][held],
+            persons=who.persons[held],
+            magnitude=who.magnitude[held],
+            top_person=who.top[held],
+            **self._parties(main, shape, crowd, np.flatnonzero(enough[held]), int(held.sum())),
         )
 
-    def _shares(self, cells: Ints, crowded: Ints, cell: Ints, rows: Rows) -> Shares:
-        """Providers of the crowded cells, by place among `cells`."""
-        at = np.minimum(np.searchsorted(crowded, cell), max(len(crowded) - 1, 0))
-        keep = crowded[at] == cell if len(crowded) else np.zeros(len(cell), np.bool_)
+    def _parties(
+        self, main: Slice, shape: Shape, crowd: _Crowd, at: Ints, length: int
+    ) -> dict[str, Any]:  # fields of a block
+        """Institutions, makers and insured persons of the crowded cells, at their places."""
+        shape_of = (len(crowd.cells), self.plan.n_institutions)
+        houses = parties(crowd.place, crowd.inst, crowd.counting, crowd.amount, shape_of)
+        exposed = self._exposure(crowd.cells, shape)
+        made = self._makers(main, shape, crowd.cells)
+        _, inst, insured = self.plan.least
+        open_ = (houses.parties >= inst) & (exposed >= insured)
+
+        def out(values: npt.NDArray[Any]) -> npt.NDArray[Any]:  # of one kind, as given
+            full = np.zeros(length, values.dtype)
+            full[at] = values
+            return full
+
+        squares = {"hhi_institution": out(houses.squares)}
+        if made is not None:
+            squares["hhi_maker"] = out(made.squares)
+        return {
+            "institutions": out(houses.parties),
+            "exposure": out(exposed),
+            "top1": out(houses.top1),
+            "top2": out(houses.top2),
+            "makers": out(made.parties) if made else np.zeros(length, np.int64),
+            "maker_top1": out(made.top1) if made else np.zeros(length, np.int64),
+            "squares": squares,
+            "shares": self._shares(crowd, open_, at),
+        }
+
+    def _shares(self, crowd: _Crowd, open_: Bools, at: Ints) -> Shares:
+        """Providers of the cells that may be published, by place in the block."""
+        chosen = np.flatnonzero(open_)
+        number = np.full(len(open_), -1, np.int64)
+        number[chosen] = np.arange(len(chosen))
+        place = number[crowd.place]
+        keep = place >= 0
         found = shares(
-            cell[keep],
-            rows.keys["person"][keep],
-            rows.keys["inst"][keep],
-            rows.sums[0][keep],
-            self.plan.n_institutions,
+            place[keep],
+            crowd.lead[keep],
+            crowd.inst[keep],
+            crowd.counting[keep],
+            (len(chosen), self.plan.n_institutions),
         )
-        place = np.searchsorted(cells, found.cells).astype(np.int64)
-        return Shares(place, found.party, found.persons, found.only)
+        return Shares(at[chosen][found.cells], found.party, found.persons, found.only)
 
-    def _makers(self, main: Slice, shape: Shape) -> Parties | None:
-        wanted = set(self.plan.service.disclosure.makers_for) & set(shape.columns)
-        return main.parties("maker", shape.columns) if wanted else None
+    def _makers(self, main: Slice, shape: Shape, cells: Ints) -> Parties | None:
+        if not set(self.plan.service.disclosure.makers_for) & set(shape.columns):
+            return None
+        rows = main.merged("maker", shape.columns)
+        place = located(cells, *main.cells(rows, shape.columns))
+        keep = place >= 0
+        maker = rows.keys["maker"]
+        many = int(maker.max(initial=0)) + 1
+        counting, amount = rows.sums[0][keep], rows.sums[1][keep]
+        return parties(place[keep], maker[keep], counting, amount, (len(cells), many))
 
-    def _exposure(self, cells: Ints, shape: Shape) -> tuple[Ints, Ints]:
-        """Insured persons and days of each cell, on the dims that exposure has."""
+    def _exposure(self, cells: Ints, shape: Shape) -> Ints:
+        """Insured persons of each cell, on the dims that exposure has."""
         known = tuple(c for c in shape.columns if c in self.plan.facts[EXPOSURE].columns)
-        if known not in self._exposed:
+        if known not in self._insured:
             source = self.slices[EXPOSURE]
-            cell, rows = source.sorted_by_cell("person", known)
-            who = people(cell, rows.keys["person"], rows.sums[0], rows.sums[1])
-            self._exposed[known] = (who.cells, who.persons, source.summed(known)[1])
-        there, persons, sums = self._exposed[known]
-        wanted = self._project(cells, shape.columns, known)
-        days = self.plan.facts[EXPOSURE].sums
-        amount = sums.sums[2 + days.index("days")] if "days" in days else sums.sums[1]
-        return _aligned(wanted, there, persons), _aligned(wanted, there, amount)
-
-    def _project(self, cells: Ints, columns: Sequence[str], onto: Sequence[str]) -> Ints:
-        sizes = self.plan.sizes(columns)
-        parts = dict(zip(columns, unmixed(cells, sizes)[1:], strict=True))
-        geo = cells // prod(sizes)
-        return mixed([geo, *(parts[c] for c in onto)], [1, *self.plan.sizes(onto)], len(cells))
-
-    def _sums(
-        self, cells: Ints, shape: Shape, days: Ints, main: str
-    ) -> tuple[Ints, dict[tuple[str, str], Ints]]:
-        """Net magnitude and every sum of the facts that can tell these cells apart."""
-        found: dict[tuple[str, str], Ints] = {(EXPOSURE, "days"): days}
-        magnitude = np.zeros(len(cells), np.int64)
-        for name, fact in self.plan.facts.items():
-            spec = self.plan.service.facts[name]
-            if name == EXPOSURE or not covers(self.plan.service, spec, shape.columns):
-                continue
-            there, rows = self.slices[name].summed(shape.columns)
-            for line, column in enumerate(fact.sums):
-                found[name, column] = _aligned(cells, there, rows.sums[2 + line])
-            if name == main:
-                magnitude = _aligned(cells, there, rows.sums[1])
-        return magnitude, found
-
-    def _records(self, cells: Ints, shape: Shape) -> dict[tuple[str, str], Records]:
-        found = {}
-        for name, fact in self.plan.facts.items():
-            spec = self.plan.service.facts[name]
-            if fact.records and covers(self.plan.service, spec, shape.columns):
-                for column in fact.records:
-                    there, records = self.slices[name].records(column, shape.columns)
-                    found[name, column] = _fit(cells, there, records)
-        return found
+            rows = source.merged("person", known)
+            cell, order = ordered(*source.cells(rows, known))
+            who = people(cell, rows.keys["person"][order], rows.sums[0][order], rows.sums[1][order])
+            self._insured[known] = (who.cells, who.persons)
+        there, persons = self._insured[known]
+        return aligned(onto(self.plan, cells, shape.columns, known), there, persons)
 
 
-def _aligned(cells: Ints, there: Ints, values: Ints) -> Ints:
-    """`values` of the cells `there`, at the places of `cells`; 0 where there is none."""
+def _crowd(who: People, enough: Bools, inst: Ints, sums: tuple[Ints, Ints]) -> _Crowd:
+    number = np.where(enough, np.cumsum(enough) - 1, -1)
+    place = number[who.cell_of]
+    keep = place >= 0
+    counting, amount = sums
+    return _Crowd(
+        cells=who.cells[enough],
+        place=place[keep],
+        inst=inst[keep],
+        counting=counting[keep],
+        amount=amount[keep],
+        lead=who.lead[keep],
+    )
+
+
+def aligned(cells: Ints, there: Ints, values: Ints) -> Ints:
+    """`values` of the cells `there` (ascending), at the places of `cells`; 0 where none is."""
     if not len(there):
         return np.zeros(len(cells), np.int64)
     at = np.minimum(np.searchsorted(there, cells), len(there) - 1)
     return np.where(there[at] == cells, values[at], 0)
 
 
-def _fit(cells: Ints, there: Ints, records: Records) -> Records:
-    """Records cut to the cells asked for, in their order; empty where there are none."""
-    counts = _aligned(cells, there, np.diff(records.starts))
-    begin = _aligned(cells, there, records.starts[:-1])
-    starts = np.append(0, np.cumsum(counts)).astype(np.int64)
-    index = np.arange(starts[-1]) - np.repeat(starts[:-1] - begin, counts)
-    return Records(records.values[index], starts, _aligned(cells, there, records.persons))
+def all_blocks(plan: Plan) -> list[Block]:
+    """Every block of the lattice.
 
-
-def spans(plan: Plan) -> list[range]:
-    """Periods in batches of one grain: as many together as keep the rows of a batch few."""
-    found: list[range] = []
-    held = 0
-    for i, period in enumerate(plan.periods):
-        rows = max(
-            int(np.subtract(*np.searchsorted(f.months, [period.last + 1, period.first])))
-            for f in plan.facts.values()
-        )
-        fresh = not found or plan.periods[found[-1].start].grain != period.grain
-        if fresh or held + rows > _BATCH:
-            found.append(range(i, i + 1))
-            held = rows
-        else:
-            found[-1] = range(found[-1].start, i + 1)
-            held += rows
-    return found
-
-
-def all_blocks(plan: Plan, progress: Callable[[float], None]) -> list[Block]:
-    """Every block of the lattice; `progress` is told the share done."""
-    parts: dict[tuple[int, int], list[Block]] = {}
+    Longer periods come before the shorter ones inside them, and cities before counties.
+    """
+    made: dict[tuple[int, int], list[Block]] = {}
     rounds = [(span, g) for span in spans(plan) for g in reversed(range(len(plan.service.geo)))]
     busy = Busy(plan)
-    for done, (span, level) in enumerate(reversed(rounds)):
+    for span, level in reversed(rounds):
         for block in Grouping(plan, span, level, busy).blocks():
-            parts.setdefault((block.shape, block.level), []).append(block)
-        progress((done + 1) / len(rounds))
-    return [joined(parts[key][::-1]) for key in sorted(parts)]
+            made.setdefault((block.shape, block.level), []).append(block)
+    return [joined(made[key][::-1]) for key in sorted(made)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,8 +19,10 @@ from gateway.releases.blocks import Block
 from gateway.releases.cellfile import answered, places_of
 from gateway.releases.kernel import unmixed
 from gateway.releases.manifest import File, Level, Shown, Table
+from gateway.releases.plan import Plan
 from gateway.releases.prepare import Prepared
 from gateway.releases.source import Input, digest
+from gateway.releases.table import Table as ReleaseTable
 from synthetic.warehouse.codes import VERSIONS
 
 
@@ -35,11 +37,12 @@ class Facts:
     waiver: str | None
     rounding_key: str
     inputs: Sequence[Input]
+    contradicted: frozenset[int]  # impossible combinations that there is somebody in
 
 
 def contents(one: Prepared, folder: Path, known: Facts) -> dict[str, Any]:  # fields of Manifest
     """The fields of the manifest, its id and time apart."""
-    plan, service = one.table.plan, one.table.plan.service
+    plan, service = one.plan, one.plan.service
     labels = {p.label for p in plan.periods}
     return {
         "service": service.id,
@@ -58,7 +61,11 @@ def contents(one: Prepared, folder: Path, known: Facts) -> dict[str, Any]:  # fi
             if not m.internal
         ),
         "person_measure": service.disclosure.person_measure,
-        "structural_zeros": tuple(_true_zeros(one)),
+        "structural_zeros": tuple(
+            dict(rule)
+            for i, rule in enumerate(service.disclosure.structural_zeros)
+            if i not in known.contradicted
+        ),
         "profiles": {key: dict(p) for key, p in known.profiles.items()},
         "cells": dict(known.cells),
         "definitions": known.definitions,
@@ -78,7 +85,7 @@ def contents(one: Prepared, folder: Path, known: Facts) -> dict[str, Any]:  # fi
 
 def _domains(one: Prepared) -> dict[str, tuple[str, ...]]:
     """The closed list of each dim a query can name; a dim with levels lists all of them."""
-    plan = one.table.plan
+    plan = one.plan
     return {
         dim.name: tuple(
             v for column in (dim.levels or (dim.name,)) for v in plan.domains[column].values
@@ -89,7 +96,7 @@ def _domains(one: Prepared) -> dict[str, tuple[str, ...]]:
 
 
 def _levels(one: Prepared) -> dict[str, Level]:
-    plan = one.table.plan
+    plan = one.plan
     return {
         column: Level(
             dim=dim.name,
@@ -110,16 +117,15 @@ def _zero(measure: Measure) -> str | int | None:
     return "0.00" if measure.unit == "CNY" else 0
 
 
-def _true_zeros(one: Prepared) -> Iterator[dict[str, tuple[str, ...]]]:
-    """The contract's impossible combinations, without those in which there is somebody."""
-    table = one.table
-    for rule in table.plan.service.disclosure.structural_zeros:
-        if not any(_contradicts(one, block, rule) for block in table.blocks):
-            yield dict(rule)
+def contradicted(table: ReleaseTable) -> frozenset[int]:
+    """Which of the contract's impossible combinations there is somebody in."""
+    rules = enumerate(table.plan.service.disclosure.structural_zeros)
+    return frozenset(
+        i for i, rule in rules if any(_holds(table.plan, b, rule) for b in table.blocks)
+    )
 
 
-def _contradicts(one: Prepared, block: Block, rule: Mapping[str, Sequence[str]]) -> bool:
-    plan = one.table.plan
+def _holds(plan: Plan, block: Block, rule: Mapping[str, Sequence[str]]) -> bool:
     columns = plan.shapes[block.shape].columns
     if not set(rule) <= set(columns):
         return False

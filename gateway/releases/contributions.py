@@ -6,7 +6,7 @@ the cell could not be published without the provider.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gateway.releases.blocks import Block
-from gateway.releases.cellfile import addresses, places_of
+from gateway.releases.cellfile import places_of
 from gateway.releases.kernel import Ints
 from gateway.releases.sdc import Profile
 from gateway.releases.shown import ROUNDED, Shown
@@ -33,29 +33,28 @@ SCHEMA = pa.schema(
 )
 
 
+Columns = dict[str, Ints]
+
+
 def write_contributions(
-    path: Path, shown: Mapping[str, tuple[Shown, Profile]], providers: tuple[str, ...]
+    path: Path,
+    found: Mapping[str, Iterable[Columns]],
+    providers: tuple[str, ...],
+    regions: tuple[str, ...],
 ) -> int:
     """Write the providers of every published cell of every profile; how many rows."""
-    regions = _regions(shown)
     names = [*providers, "unknown", *(f"others({region})" for region in regions)]
     rows = 0
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
-        for number, (cells, profile) in enumerate(shown[key] for key in sorted(shown)):
-            for columns in _columns(cells, profile, len(providers) + 1):
+        for number, key in enumerate(sorted(found)):
+            for columns in filter(None, found[key]):  # a season may publish nothing
                 profiles = np.full(len(columns["block"]), number, np.int64)
-                writer.write_table(_table(columns, profiles, sorted(shown), names))
+                writer.write_table(_table(columns, profiles, sorted(found), names))
                 rows += len(profiles)
     return rows
 
 
-def _regions(shown: Mapping[str, tuple[Shown, Profile]]) -> tuple[str, ...]:
-    return next((places_of(cells.table.plan) for cells, _ in shown.values()), ())
-
-
-def _table(
-    columns: Mapping[str, Ints], profiles: Ints, keys: list[str], names: list[str]
-) -> pa.Table:
+def _table(columns: Columns, profiles: Ints, keys: list[str], names: list[str]) -> pa.Table:
     def words(codes: Ints, values: list[str]) -> pa.DictionaryArray:
         return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(values))
 
@@ -73,11 +72,16 @@ def _table(
     )
 
 
-def _columns(shown: Shown, profile: Profile, first_region: int) -> Iterator[dict[str, Ints]]:
-    """Per shape, the rows of its published cells, sorted by cell and provider."""
-    block_of, cell_of = addresses(shown)
+def contributed(shown: Shown, addresses: tuple[Ints, Ints], profile: Profile) -> Columns:
+    """The providers of the published cells, sorted by block, cell and provider.
+
+    Providers beyond the known ones and the unknown stand for a region's whose few persons are
+    pooled.
+    """
+    first_region = shown.table.plan.n_institutions
+    block_of, cell_of = addresses
     n_places = len(places_of(shown.table.plan))
-    batches: dict[int, list[dict[str, Ints]]] = {}
+    batches: list[Columns] = []
     for block, part, own in shown.by_block:
         open_ = (shown.marks[part] == ROUNDED) & (block_of[part] >= 0)
         if open_.any():
@@ -87,19 +91,18 @@ def _columns(shown: Shown, profile: Profile, first_region: int) -> Iterator[dict
             found |= {"block": places, "cell": cell_of[part][open_][cells]}
             region = first_region + places % n_places
             found["provider"] = np.where(found["provider"] < 0, region, found["provider"])
-            batches.setdefault(block.shape, []).append(found)
-    for shape in sorted(batches):
-        yield _sorted(
-            {k: np.concatenate([b[k] for b in batches[shape]]) for k in batches[shape][0]}
-        )
+            batches.append(found)
+    if not batches:
+        return {}
+    return _sorted({k: np.concatenate([b[k] for b in batches]) for k in batches[0]})
 
 
-def _sorted(columns: dict[str, Ints]) -> dict[str, Ints]:
+def _sorted(columns: Columns) -> Columns:
     order = np.lexsort((columns["provider"], columns["cell"], columns["block"]))
     return {name: values[order] for name, values in columns.items()}
 
 
-def _of_block(block: Block, own: Ints, profile: Profile) -> dict[str, Ints]:
+def _of_block(block: Block, own: Ints, profile: Profile) -> Columns:
     """Providers of the chosen cells of a block; -1 stands for the pooled ones."""
     place = np.full(len(block), -1, np.int64)
     place[own] = np.arange(len(own))

@@ -14,7 +14,7 @@ import numpy as np
 
 from gateway.catalogue.model import Dim, Service
 from gateway.errors import OperatorError
-from gateway.releases.kernel import Ints
+from gateway.releases.kernel import Ints, narrow
 from gateway.releases.shapes import coarser, dims_by_column, fact_columns
 from gateway.releases.source import Atoms, Words
 from synthetic.warehouse.codes import code_list
@@ -85,7 +85,7 @@ def encode(
         parents = _parents(values, known, domains[up] if up else None, places, above)
         nested, slots = _nested(places, above, parents)
         domains[column] = Domain(column, tuple(values), up, (*parents, *slots))
-        codes |= {(f, column): nested[f] for f in facts}
+        codes |= {(f, column): narrow(nested[f]) for f in facts}
         lost = sum(int((nested[f] >= len(values)).sum()) for f in facts)
         if lost:
             unmapped[column] = lost

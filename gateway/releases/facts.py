@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from gateway.catalogue.model import Grain, Quantile, Service, Sum, Variation
 from gateway.releases.domains import Encoded
-from gateway.releases.kernel import Ints, Rows
+from gateway.releases.kernel import Ints, Rows, narrow
 from gateway.releases.shapes import fact_columns
 from gateway.releases.source import Atoms
 
@@ -28,6 +28,21 @@ class Coded:
     months: Ints
     records: Mapping[str, Ints] = field(default_factory=dict)
     present: Mapping[str, Ints] = field(default_factory=dict)
+
+    def cut(self, first: int, last: int) -> Coded:
+        """The rows of the months `first` to `last`, copied, so that the others can be let go."""
+        low, high = np.searchsorted(self.months, [first, last + 1])
+        part = slice(int(low), int(high))
+        return replace(
+            self,
+            rows=Rows(
+                {name: values[part].copy() for name, values in self.rows.keys.items()},
+                self.rows.sums[:, part].copy(),
+            ),
+            months=self.months[part].copy(),
+            records={name: values[part].copy() for name, values in self.records.items()},
+            present={name: values[part].copy() for name, values in self.present.items()},
+        )
 
     def window(self, span: Sequence[Period]) -> Window:
         """The rows of neighbouring periods of one grain; `slot` says which period a row is in."""
@@ -105,7 +120,7 @@ def coded(service: Service, name: str, atoms: Atoms, encoded: Encoded, shared: S
     keys["county"] = _places(atoms, "geo_county", shared.counties)
     city = np.array([shared.cities.index(city_of(c)) for c in shared.counties], np.int64)
     keys["city"] = city[keys["county"]]
-    keys["person"] = atoms.words["psn_no"].codes
+    keys["person"] = atoms.words["psn_no"].codes.astype(np.int64)
     keys["inst"] = _places(atoms, "fixmedins_code", shared.institutions)
     if "maker" in atoms.words:
         keys["maker"] = _places(atoms, "maker", shared.makers)
@@ -117,7 +132,7 @@ def coded(service: Service, name: str, atoms: Atoms, encoded: Encoded, shared: S
         columns,
         sums,
         atoms.scales,
-        Rows(keys, lines).take(order),
+        Rows({name: narrow(values)[order] for name, values in keys.items()}, lines[:, order]),
         months[order],
         {c: atoms.numbers[c][order] for c in records},
         {c: atoms.present[c].astype(np.int64)[order] for c in records},

@@ -16,7 +16,8 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-_RADIX = 1 << 16
+_KEY_BITS = 62
+_SPARSE = 8  # so many possible codes per row are still counted in a table of all codes
 
 
 @dataclass(frozen=True)
@@ -52,60 +53,120 @@ def mixed(columns: Sequence[Ints], sizes: Sequence[int], length: int) -> Ints:
     return code
 
 
+def narrow(codes: Ints) -> Ints:
+    """The same codes in as few bytes as the largest needs; they are widened when mixed."""
+    kind = np.min_scalar_type(int(codes.max(initial=0)))
+    return codes.astype(kind) if codes.min(initial=0) >= 0 else codes
+
+
 def unmixed(codes: Ints, sizes: Sequence[int]) -> list[Ints]:
     """The digits of mixed-radix codes, with what is left over in front."""
     digits = []
     for size in reversed(sizes):
-        digits.append(codes % size)
-        codes = codes // size
+        above = codes // size
+        digits.append(codes - above * size)
+        codes = above
     return [codes, *reversed(digits)]
 
 
-def stable_order(codes: Ints, size: int) -> npt.NDArray[np.intp]:
-    """Positions that sort `codes` (all below `size`), equal codes in their old order.
+def ordered(codes: Ints, size: int) -> tuple[Ints, Ints]:
+    """Codes (all below `size`) in ascending order and their positions, equal ones in old order.
 
-    Sixteen-bit keys take NumPy's radix sort, which is linear; larger ones take it twice.
+    Code and position are sorted as one number: NumPy sorts numbers much faster than positions.
     """
-    low = np.argsort((codes % _RADIX).astype(np.uint16), kind="stable")
-    if size <= _RADIX:
-        return low
-    high = codes[low] // _RADIX
-    kind = np.uint16 if size // _RADIX < _RADIX else np.int64
-    return low[np.argsort(high.astype(kind), kind="stable")]
+    bits = len(codes).bit_length()
+    if size.bit_length() + bits > _KEY_BITS:
+        index = np.argsort(codes, kind="stable")
+        return codes[index], index
+    packed = (codes << bits) | np.arange(len(codes))
+    packed.sort()
+    return packed >> bits, packed & ((1 << bits) - 1)
+
+
+def spread(values: Ints, starts: Ints) -> Ints:
+    """The sum of each stretch of values; stretches begin at `starts` and cover all values."""
+    running = np.append(0, np.cumsum(values))
+    sums: Ints = np.diff(running[np.append(starts, len(values))])
+    return sums
+
+
+def totals(codes: Ints, size: int, columns: Sequence[Ints]) -> tuple[Ints, list[Ints]]:
+    """The distinct codes (all below `size`), ascending, and the sum of each column by code."""
+    if size > _SPARSE * len(codes):
+        ranked, index = ordered(codes, size)
+        starts = np.flatnonzero(changes(ranked))
+        return ranked[starts], [spread(column[index], starts) for column in columns]
+    found = np.flatnonzero(np.bincount(codes, minlength=size))
+    sums = []
+    for column in columns:
+        table = np.zeros(size, np.int64)
+        np.add.at(table, codes, column)
+        sums.append(table[found])
+    return found, sums
 
 
 def collapse(rows: Rows, names: Sequence[str], sizes: Sequence[int]) -> Rows:
     """Rows with equal keys merged and their sums added, sorted by the keys in the order named."""
     if not len(rows):
         return Rows({n: rows.keys[n] for n in names}, rows.sums)
-    code = mixed([rows.keys[n] for n in names], sizes, len(rows))
-    order = np.argsort(code)
-    starts = np.flatnonzero(changes(code[order]))
-    first = order[starts]
-    sums = np.add.reduceat(rows.sums[:, order], starts, axis=1)
-    return Rows({n: rows.keys[n][first] for n in names}, sums)
+    size = 1
+    for each in sizes:
+        size *= each
+    code, order = ordered(mixed([rows.keys[n] for n in names], sizes, len(rows)), size)
+    starts = np.flatnonzero(changes(code))
+    sums = np.stack([spread(line[order], starts) for line in rows.sums])
+    digits = unmixed(code[starts], sizes)[1:]
+    return Rows(dict(zip(names, digits, strict=True)), sums)
+
+
+def located(cells: Ints, codes: Ints, size: int) -> Ints:
+    """Place of each code (below `size`) among the ascending `cells`; -1 where it is none."""
+    if size <= _SPARSE * (len(codes) + len(cells)):
+        table = np.full(size, -1, np.int64)
+        table[cells] = np.arange(len(cells))
+        return table[codes]
+    if not len(cells):
+        return np.full(len(codes), -1, np.int64)
+    at = np.minimum(np.searchsorted(cells, codes), len(cells) - 1)
+    return np.where(cells[at] == codes, at, -1)
 
 
 @dataclass(frozen=True)
 class People:
-    """Distinct persons of each cell and the largest amount of one of them."""
+    """Rows by cell and person, and what each cell has of them.
+
+    `cell_of` is the place of each row's cell among `cells`, `lead` marks the first row of each
+    (cell, person).
+    """
 
     cells: Ints
     persons: Ints
     top: Ints
+    magnitude: Ints
+    cell_of: Ints
+    lead: Bools
 
 
 def people(cell: Ints, person: Ints, counting: Ints, amount: Ints) -> People:
-    """Persons per cell; rows are sorted by cell, then person; `counting` rows make a person."""
+    """Persons per cell and the largest net amount of one; rows are sorted by cell, then person.
+
+    Only rows that are `counting` make a person.
+    """
     new_cell = changes(cell)
-    starts = np.flatnonzero(new_cell | changes(person))
-    counts = np.add.reduceat(counting, starts) > 0
-    amounts = np.abs(np.add.reduceat(amount, starts))
-    cells = np.flatnonzero(new_cell[starts])
+    lead = new_cell | changes(person)
+    starts, pairs = np.flatnonzero(new_cell), np.flatnonzero(lead)
+    cell_of = np.cumsum(new_cell) - 1
+    amounts = spread(amount, pairs)
+    of_pair = cell_of[pairs]
+    counted = spread(counting, pairs) > 0
+    first = np.flatnonzero(changes(of_pair))
     return People(
-        cell[starts[cells]],
-        np.add.reduceat(counts.astype(np.int64), cells),
-        np.maximum.reduceat(amounts, cells),
+        cells=cell[starts],
+        persons=np.bincount(of_pair[counted], minlength=len(starts)),
+        top=np.maximum.reduceat(np.abs(amounts), first) if len(first) else first,
+        magnitude=spread(amounts, first),
+        cell_of=cell_of,
+        lead=lead,
     )
 
 
@@ -113,32 +174,31 @@ def people(cell: Ints, person: Ints, counting: Ints, amount: Ints) -> People:
 class Parties:
     """Distinct parties (institutions, makers) of each cell, its two largest and concentration."""
 
-    cells: Ints
     parties: Ints
     top1: Ints
     top2: Ints
     squares: Floats
 
 
-def parties(cell: Ints, party: Ints, counting: Ints, amount: Ints) -> Parties:
-    """Parties per cell; rows are sorted by cell, then party."""
-    new_cell = changes(cell)
-    starts = np.flatnonzero(new_cell | changes(party))
-    counts = np.add.reduceat(counting, starts) > 0
-    amounts = np.abs(np.add.reduceat(amount, starts))
-    of_cell = cell[starts]
-    cells = np.flatnonzero(changes(of_cell))
-    ranked = amounts[np.lexsort((-amounts, of_cell))]
-    second = np.minimum(cells + 1, len(ranked) - 1)
-    top2 = np.where(of_cell[second] == of_cell[cells], ranked[second], 0)
-    top2[second == cells] = 0
-    return Parties(
-        of_cell[cells],
-        np.add.reduceat(counts.astype(np.int64), cells),
-        ranked[cells],
-        top2,
-        np.add.reduceat(np.square(amounts.astype(np.float64)), cells),
-    )
+def parties(
+    place: Ints, party: Ints, counting: Ints, amount: Ints, shape: tuple[int, int]
+) -> Parties:
+    """Parties of cells 0 … shape[0]-1; `shape[1]` is how many parties there are at all."""
+    length, many = shape
+    code, (counts, sums) = totals(place * many + party, length * many, [counting, amount])
+    cell, amounts = code // many, np.abs(sums)
+    there = np.bincount(cell, minlength=length) > 0
+    starts = np.flatnonzero(changes(cell))
+    top1, top2 = np.zeros(length, np.int64), np.zeros(length, np.int64)
+    squares = np.zeros(length)
+    if len(starts):
+        top1[there] = np.maximum.reduceat(amounts, starts)
+        squares[there] = np.add.reduceat(np.square(amounts.astype(np.float64)), starts)
+        best = np.flatnonzero(amounts == top1[cell])
+        rest = amounts.copy()
+        rest[best[changes(cell[best])]] = 0
+        top2[there] = np.maximum.reduceat(rest, starts)
+    return Parties(np.bincount(cell[counts > 0], minlength=length), top1, top2, squares)
 
 
 @dataclass(frozen=True)
@@ -156,25 +216,18 @@ class Shares:
         return Shares(none, none, none, none)
 
 
-def shares(cell: Ints, person: Ints, party: Ints, counting: Ints, n_parties: int) -> Shares:
-    """Persons by cell and party; rows are sorted by cell, person, party."""
-    if not len(cell):
+def shares(place: Ints, lead: Bools, party: Ints, counting: Ints, shape: tuple[int, int]) -> Shares:
+    """Persons by cell and party; rows are sorted by cell, person, party.
+
+    `place` numbers the cells 0 … shape[0]-1, `lead` marks the first row of each (cell, person).
+    """
+    if not len(place):
         return Shares.empty()
-    new_person = changes(cell) | changes(person)
-    starts = np.flatnonzero(new_person | changes(party))
-    counts = np.add.reduceat(counting, starts) > 0
-    starts = starts[counts]
-    if not len(starts):
-        return Shares.empty()
-    owner = np.cumsum(new_person)[starts]
+    length, many = shape
+    starts = np.flatnonzero(lead | changes(party))
+    starts = starts[spread(counting, starts) > 0]
+    owner = np.cumsum(lead)[starts]
     alone = (np.bincount(owner)[owner] == 1).astype(np.int64)
-    code = cell[starts] * n_parties + party[starts]
-    order = np.argsort(code)
-    ranked = code[order]
-    first = np.flatnonzero(changes(ranked))
-    return Shares(
-        ranked[first] // n_parties,
-        ranked[first] % n_parties,
-        np.diff(np.append(first, len(ranked))),
-        np.add.reduceat(alone[order], first),
-    )
+    code = place[starts] * many + party[starts]
+    found, (persons, only) = totals(code, length * many, [np.ones_like(alone), alone])
+    return Shares(found // many, found % many, persons, only)

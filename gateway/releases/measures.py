@@ -25,7 +25,7 @@ from gateway.catalogue.model import (
 from gateway.releases.facts import Period
 from gateway.releases.kernel import Floats, Ints
 from gateway.releases.sdc import Profile, percentile, ratio, round_count, round_significant
-from gateway.releases.shapes import applies, parts
+from gateway.releases.shapes import parts
 from gateway.releases.shown import ABSENT, HIDDEN, OK, ROUNDED, SUPPRESSED, Figure, Marks, Shown
 
 _DAYS_IN_4_YEARS = 1461
@@ -83,11 +83,7 @@ def _figure(shown: Shown, rules: Rules, measure: Measure, found: Mapping[str, Fi
 
 def _where_offered(shown: Shown, measure: Measure, raw: Figure) -> Figure:
     plan = shown.table.plan
-    fits = [
-        shape.pivot is None and applies(plan.service, measure, shape.columns)
-        for shape in plan.shapes
-    ]
-    offered = shown.where(lambda block: fits[block.shape])
+    offered = shown.where(lambda block: measure.name in plan.fits[block.shape].measures)
     marks = np.where(offered, raw.marks, ABSENT).astype(np.uint8)
     values = np.where((marks == ROUNDED) | (marks == OK), raw.values, 0)
     return Figure(values, marks, raw.scale, raw.labels)
@@ -203,6 +199,11 @@ def _ratio(shown: Shown, define: Ratio, found: Mapping[str, Figure]) -> Figure:
     num, den = found[define.num], found[define.den]
     if define.over or define.lag_years:
         den = _moved(den, _denominators(shown, define), shown)
+    return quotient(define, num, den)
+
+
+def quotient(define: Ratio, num: Figure, den: Figure) -> Figure:
+    """A ratio of two published figures of the same cells."""
     open_ = num.open & den.open
     top = np.where(open_, num.values, 0) * 10**den.scale
     bottom = np.where(open_, den.values, 0) * (define.divisor * 10**num.scale)
@@ -222,7 +223,7 @@ def _worse(num: Marks, den: Marks, held: npt.NDArray[np.bool_]) -> Marks:
 def _denominators(shown: Shown, define: Ratio) -> Ints:
     plan = shown.table.plan
     place = {(p.grain, p.label): i for i, p in enumerate(plan.periods)}
-    earlier = [place.get(_years_before(p, define.lag_years), -1) for p in plan.periods]
+    earlier = [place.get(years_before(p, define.lag_years), -1) for p in plan.periods]
     return shown.related(
         lambda named: parts(plan.service, define, tuple(named))[1],
         np.array(earlier, np.int64),
@@ -230,5 +231,6 @@ def _denominators(shown: Shown, define: Ratio) -> Ints:
     )
 
 
-def _years_before(period: Period, years: int) -> tuple[Grain, str]:
+def years_before(period: Period, years: int) -> tuple[Grain, str]:
+    """Grain and label of the same period some years earlier."""
     return period.grain, f"{int(period.label[:4]) - years:04d}{period.label[4:]}"

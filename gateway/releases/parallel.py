@@ -1,4 +1,4 @@
-"""Independent parts of a build side by side, each in a process of its own.
+"""Independent jobs of a build side by side, each in one of a few worker processes.
 
 NumPy holds the interpreter for most of a build, so threads would not help. Workers are spawned
 fresh (no forked database threads) and die with their parent, so that a killed build leaves nobody
@@ -11,61 +11,97 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.queues import Queue
 from queue import Empty
-from typing import TypeAlias, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-Part = TypeVar("Part")
+Given = ParamSpec("Given")
 Made = TypeVar("Made")
-Note: TypeAlias = tuple[int, str, float]  # which part, what it does, share done
-Tell: TypeAlias = Callable[[str, float], None]
+Tell: TypeAlias = Callable[[str], None]
+Then: TypeAlias = Callable[[Any], None]  # takes what its job made, of whatever type that is
 
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.2
-_notes: list[Queue[Note]] = []  # one per worker process, set once at its start
+_notes: list[Queue[str]] = []  # one per worker process, set once at its start
 
 
-def side_by_side(
-    work: Callable[[Part, Tell], Made], parts: Sequence[Part], tell: Tell
-) -> list[Made]:
-    """`work` of every part, in the order of the parts; `tell` hears what is done and how far."""
-    if len(parts) < 2 or (os.cpu_count() or 1) < 2:
-        return [work(part, tell) for part in parts]
+class Crew:
+    """Does jobs and hands each result to whoever asked for it, in this process."""
+
+    def __init__(self, pool: ProcessPoolExecutor | None, notes: Queue[str] | None, tell: Tell):
+        self._pool, self._notes, self._tell = pool, notes, tell
+        self._running: dict[Future[Any], Then] = {}
+        self._waiting: list[tuple[Callable[[], Any], Then]] = []
+
+    def start(
+        self, then: Callable[[Made], None], work: Callable[Given, Made],
+        *args: Given.args, **kwargs: Given.kwargs,
+    ) -> None:  # fmt: skip
+        """Have a job done; `then` gets what it makes. Without workers it is done on `finish`."""
+        if self._pool is None:
+            self._waiting.append((partial(work, *args, **kwargs), then))
+        else:
+            self._running[self._pool.submit(work, *args, **kwargs)] = then
+
+    def finish(self) -> None:
+        """Return when every job is done, those started by a `then` included."""
+        while self._waiting:
+            job, then = self._waiting.pop(0)
+            then(job())
+        while self._running:
+            done, _ = wait(self._running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+            self._listen()
+            for future in done:
+                self._running.pop(future)(future.result())
+
+    def _listen(self) -> None:
+        while self._notes is not None:
+            try:
+                self._tell(self._notes.get_nowait())
+            except Empty:
+                return
+
+
+@contextmanager
+def crew(workers: int, tell: Tell) -> Iterator[Crew]:
+    """Workers for the time of a block; with fewer than two this process does everything itself."""
+    if workers < 2:
+        _here.append(tell)
+        try:
+            yield Crew(None, None, tell)
+        finally:
+            _here.remove(tell)
+        return
+    # A processor each is theirs; they read this as they import NumPy.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     context = get_context("spawn")
-    notes: Queue[Note] = context.Queue()
-    most = min(len(parts), os.cpu_count() or 1)
-    with ProcessPoolExecutor(most, context, _begin, (notes, os.getpid())) as pool:
-        running = [pool.submit(_run, work, part, number) for number, part in enumerate(parts)]
-        _listen(running, notes, tell)
-        return [future.result() for future in running]
+    notes: Queue[str] = context.Queue()
+    pool = ProcessPoolExecutor(workers, context, _begin, (notes, os.getpid()))
+    try:
+        yield Crew(pool, notes, tell)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _begin(notes: Queue[Note], parent: int) -> None:
+_here: list[Tell] = []  # who listens to jobs done in this process
+
+
+def note(doing: str) -> None:
+    """Say what is being done, from inside a job."""
+    for queue in _notes:
+        queue.put(doing)
+    for tell in _here:
+        tell(doing)
+
+
+def _begin(notes: Queue[str], parent: int) -> None:
     _notes.append(notes)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before we asked to die with it
             os._exit(1)
-
-
-def _run(work: Callable[[Part, Tell], Made], part: Part, number: int) -> Made:
-    return work(part, partial(_note, number))
-
-
-def _note(number: int, doing: str, done: float) -> None:
-    _notes[0].put((number, doing, done))
-
-
-def _listen(running: Sequence[Future[Made]], notes: Queue[Note], tell: Tell) -> None:
-    shares = [0.0] * len(running)
-    while not all(future.done() for future in running):
-        try:
-            number, doing, done = notes.get(timeout=_POLL_SECONDS)
-        except Empty:
-            continue
-        shares[number] = done
-        tell(doing, sum(shares) / len(shares))

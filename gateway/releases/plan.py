@@ -11,7 +11,7 @@ from gateway.releases.blocks import Block
 from gateway.releases.domains import Domain
 from gateway.releases.facts import Coded, Period
 from gateway.releases.kernel import Ints
-from gateway.releases.shapes import Shape
+from gateway.releases.shapes import Fit, Shape
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,15 @@ class Plan:
     service: Service
     domains: Mapping[str, Domain]
     shapes: tuple[Shape, ...]
+    fits: tuple[Fit, ...]  # of each shape
     periods: tuple[Period, ...]
     counties: tuple[str, ...]
     cities: tuple[str, ...]
     n_institutions: int
     least: tuple[int, int, int]  # persons, institutions and insured any publishable cell has
     facts: Mapping[str, Coded]
+    calendar: tuple[Period, ...]  # every period of the release
+    numbers: tuple[int, ...]  # which of them `periods` are
 
     def sizes(self, columns: Sequence[str]) -> list[int]:
         return [len(self.domains[c]) for c in columns]

@@ -1,22 +1,21 @@
-"""From a warehouse to one service's table of cells: run the facts, check them, code and group."""
+"""From a warehouse to one service's coded rows: run the facts, check them, code and cut them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gateway.catalogue.load import Catalogue
-from gateway.catalogue.model import Service
-from gateway.releases.cells import all_blocks
+from gateway.catalogue.model import Grain, Service
 from gateway.releases.domains import Encoded, encode
 from gateway.releases.facts import Coded, Shared, coded, columns_wanted, periods, shared_lists
 from gateway.releases.manifest import ReleaseError
 from gateway.releases.plan import Plan
-from gateway.releases.shapes import fact_columns, shapes
+from gateway.releases.seasons import seasons
+from gateway.releases.shapes import fact_columns, fit, shapes
 from gateway.releases.source import Atoms, Source
-from gateway.releases.table import Table
 
 _INFLATED = 1.005
 _LOST = 0.5
@@ -24,9 +23,13 @@ _LOST = 0.5
 
 @dataclass(frozen=True)
 class Prepared:
-    """A service's cells with what the manifest says about how they came about."""
+    """What to build of a service: the plan as a whole, without rows, and season by season.
 
-    table: Table
+    With it what the manifest says about how the rows came about.
+    """
+
+    plan: Plan
+    seasons: Mapping[str, Plan]
     unmapped: Mapping[str, int]
     institutions: tuple[str, ...]
 
@@ -48,9 +51,9 @@ def prepare(
     limits: Limits,
     *,
     sensitive: Mapping[str, frozenset[str]],
-    progress: Callable[[float], None],
+    grain: Grain,
 ) -> Prepared:
-    """Every cell of the service's lattice."""
+    """The rows of the service's lattice, in seasons as long as `grain`."""
     atoms = {name: _atoms(catalogue, service, source, name) for name in service.facts}
     encoded = encode(service, atoms, sensitive)
     shared = shared_lists(atoms)
@@ -58,9 +61,8 @@ def prepare(
     check_totals(service, facts, shared)
     del atoms
     plan = _plan(service, facts, encoded, shared, limits)
-    return Prepared(
-        Table.of(plan, all_blocks(plan, progress)), encoded.unmapped, shared.institutions
-    )
+    whole = replace(plan, facts={})
+    return Prepared(whole, seasons(plan, grain), encoded.unmapped, shared.institutions)
 
 
 def _plan(
@@ -70,16 +72,21 @@ def _plan(
     shared: Shared,
     limits: Limits,
 ) -> Plan:
+    every = periods(shared.months, service.periods)
+    every_shape = shapes(service, limits.max_dims)
     return Plan(
         service=service,
         domains=encoded.domains,
-        shapes=shapes(service, limits.max_dims),
-        periods=periods(shared.months, service.periods),
+        shapes=every_shape,
+        fits=tuple(fit(service, shape) for shape in every_shape),
+        periods=every,
         counties=shared.counties,
         cities=shared.cities,
         n_institutions=len(shared.institutions) + 1,
         least=(limits.persons, limits.institutions, limits.exposure),
         facts=facts,
+        calendar=every,
+        numbers=tuple(range(len(every))),
     )
 
 

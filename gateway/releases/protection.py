@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TypeAlias
 
 import numpy as np
 
 from gateway.catalogue.model import Link as Linked
+from gateway.releases.across import Nest, labelled, nests, rests_of
 from gateway.releases.blocks import Block
 from gateway.releases.kernel import Bools, Ints, mixed, unmixed
 from gateway.releases.manifest import ReleaseError
 from gateway.releases.sdc import Job, Link, Profile, guard_persons, protect_linked
-from gateway.releases.sdc.lattice import Flags
+from gateway.releases.sdc.lattice import Flags, Lattice
 from gateway.releases.table import Table, facts_of, hits, lattice_of
 
 Merged: TypeAlias = Mapping[str, object]
@@ -84,7 +86,48 @@ def protect_all(
                     withheld=withheld[service],
                 )
             found[service, key] = Protected(own, withheld[service])
+    for nest in nests({service: table.plan.service for service, table in tables.items()}):
+        if {nest.outer, nest.inner} <= tables.keys():
+            _guard_nest(nest, tables, lattices, found, _Limits(profiles, rounded))
     return found
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """The merged profiles by service and key, and person counts as each would round them."""
+
+    profiles: Mapping[str, Mapping[str, Merged]]
+    rounded: Callable[[str, str], Ints]
+
+    def k(self, service: str, key: str) -> int:
+        return Profile.of(self.profiles[service][key]).k
+
+
+def _guard_nest(
+    nest: Nest,
+    tables: Mapping[str, Table],
+    lattices: Mapping[str, Lattice],
+    found: dict[tuple[str, str], Protected],
+    limits: _Limits,
+) -> None:
+    """Withhold, in place, inner person figures that leave a small rest of an outer one.
+
+    Whatever the two profiles: consumers may pool what they were given. Rests are looked for in the
+    true counts and in the rounded ones, like those inside one table.
+    """
+    pair = (nest.outer, nest.inner)
+    services = {name: tables[name].plan.service for name in pair}
+    outer, inner = (labelled(tables[name], lattices[name]) for name in pair)
+    true = [tables[name].whole("persons") for name in pair]
+    for key, other in product(limits.profiles[nest.inner], limits.profiles[nest.outer]):
+        keys = ((nest.outer, other), (nest.inner, key))
+        shown = [(found[at].flags == 0) & ~found[at].withheld for at in keys]
+        least = max(limits.k(*at) for at in keys)
+        hide = found[nest.inner, key].withheld.copy()
+        for counts in (true, [limits.rounded(*at) for at in keys]):
+            figures = list(zip(counts, shown, strict=True))
+            hide[rests_of(nest, services, (outer, inner), figures, least).inner] = True
+        found[nest.inner, key] = Protected(found[nest.inner, key].flags, hide)
 
 
 def links_of(tables: Mapping[str, Table], services: Sequence[str]) -> list[Link]:

@@ -157,3 +157,29 @@ def offered(service: Service, columns: Columns) -> tuple[str, ...]:
     return tuple(
         m.name for m in service.measures if not m.internal and applies(service, m, columns)
     )
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What the cells of a shape can carry, by name.
+
+    `main` is the fact that decides persons and shares, `facts` those that tell the cells apart.
+    """
+
+    main: str | None
+    facts: frozenset[str]
+    measures: frozenset[str]
+
+
+def fit(service: Service, shape: Shape) -> Fit:
+    """Look it all up once: a build asks for every measure of every shape in every season."""
+    columns = shape.columns
+    return Fit(
+        covering_fact(service, columns),
+        frozenset(name for name, fact in service.facts.items() if covers(service, fact, columns)),
+        frozenset(
+            measure.name
+            for measure in service.measures
+            if shape.pivot is None and applies(service, measure, columns)
+        ),
+    )

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import numpy as np
@@ -21,6 +22,8 @@ from gateway.errors import OperatorError
 from gateway.releases.kernel import Ints
 
 _FLOAT_SCALE = 6  # decimals kept of a column that has no exact type
+_BATCH = 500_000  # rows that leave DuckDB together
+_MEMORY = "1536MiB"  # of each connection: two loaders and the build itself stay below 6 GiB
 _FIXED = ("period_m", "geo_county", "psn_no", "fixmedins_code")
 
 
@@ -37,7 +40,7 @@ class Input:
 class Words:
     """A column of strings as codes into its sorted values; -1 where there was none."""
 
-    codes: Ints
+    codes: npt.NDArray[np.int32]
     values: tuple[str, ...]
 
 
@@ -61,12 +64,21 @@ def digest(path: Path) -> str:
 class Source:
     """One warehouse version, open for the facts of any service."""
 
-    def __init__(self, version: Path, rollups: str, *, threads: int = 2, memory: str = "3GiB"):
+    def __init__(self, version: Path, rollups: str, *, threads: int = 1, memory: str = _MEMORY):
         self.version = version
         self.tables = sorted(version.glob("*.parquet"))
         if not self.tables:
             raise OperatorError("warehouse_empty", f"No tables in {version}.")
+        self._spill = TemporaryDirectory(prefix="sluice-spill-")
         self._con = duckdb.connect(":memory:")
+        try:
+            self._open(rollups, threads, memory)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, rollups: str, threads: int, memory: str) -> None:
+        self._con.execute("SET temp_directory = $d", {"d": self._spill.name})
         self._con.execute("SET threads = $n", {"n": threads})
         self._con.execute("SET memory_limit = $m", {"m": memory})
         self._con.execute("SET preserve_insertion_order = false")
@@ -80,6 +92,7 @@ class Source:
 
     def close(self) -> None:
         self._con.close()
+        self._spill.cleanup()
 
     def inputs(self) -> tuple[Input, ...]:
         """Every table with its content hash."""
@@ -108,10 +121,10 @@ class Source:
         counting = counting if each else f"bool_or({counting})"
         keys = ", ".join(f'"{name}"' for name in names)
         tail = "" if each else f" GROUP BY {keys}"
-        table = self._con.sql(
+        reader = self._con.sql(
             f"SELECT {keys}, {counting} AS counting, {', '.join(numbers)} FROM ({sql}){tail}"
-        ).to_arrow_table()
-        return _coded(table, names, scales)
+        ).to_arrow_reader(_BATCH)
+        return _coded(_encoded(reader, names), names, scales)
 
     def _types(self, sql: str) -> dict[str, str]:
         rows = self._con.execute(f"DESCRIBE {sql}").fetchall()
@@ -129,6 +142,23 @@ def _number(name: str, scale: int, each: bool) -> str:
     return f'{whole} AS "{name}"' if each else f'sum({whole})::BIGINT AS "{name}"'
 
 
+def _encoded(reader: pa.RecordBatchReader, names: Sequence[str]) -> pa.Table:
+    """The rows with their words as codes, made batch by batch: all texts at once would not fit."""
+    words = pa.dictionary(pa.int32(), pa.string())
+    schema = pa.schema([(f.name, words if f.name in names else f.type) for f in reader.schema])
+    batches = [
+        pa.RecordBatch.from_arrays(
+            [
+                column.cast(pa.string()).dictionary_encode() if field.name in names else column
+                for field, column in zip(reader.schema, batch.columns, strict=True)
+            ],
+            schema=schema,
+        )
+        for batch in reader
+    ]
+    return pa.Table.from_batches(batches, schema).unify_dictionaries()
+
+
 def _coded(table: pa.Table, names: Sequence[str], scales: Mapping[str, int]) -> Atoms:
     numbers, present = {}, {}
     for name in scales:
@@ -141,12 +171,12 @@ def _coded(table: pa.Table, names: Sequence[str], scales: Mapping[str, int]) -> 
 
 
 def _words(column: pa.ChunkedArray) -> Words:
-    encoded = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    encoded = column.combine_chunks()
     values = np.array(encoded.dictionary.to_pylist(), dtype=object)
     order = np.argsort(values)
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
-    codes = np.asarray(pc.fill_null(encoded.indices, -1)).astype(np.int64)
+    codes = np.asarray(pc.fill_null(encoded.indices, -1)).astype(np.int32)
     known = codes >= 0
     codes[known] = rank[codes[known]]
     return Words(codes, tuple(values[order]))

@@ -11,7 +11,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -49,12 +49,14 @@ class Selection:
 
 @dataclass(frozen=True)
 class Page:
-    """Some rows of an answer, by column. `total` counts all rows of the answer."""
+    """Some rows of an answer, by column. `total` counts all rows of the answer; `addresses` are
+    the rows' blocks, each with the cell numbers inside it."""
 
     total: int
     keys: dict[str, list[str]]
     values: dict[str, list[Value]]
     flags: dict[str, list[str]]
+    addresses: list[tuple[int, Sequence[int]]] = field(default_factory=list)
 
 
 class ReleaseStore:
@@ -107,6 +109,7 @@ class ReleaseStore:
             rows = _look_up(con, part.block, asked.codes, part.rows, selection.measures)
             _append_keys(page, asked, part.period, part.geo, part.rows)
             _append_cells(page, asked, part.rows, rows, zeros)
+            page.addresses.append((part.block, asked.codes[part.rows]))
         return page
 
     def _resolve(self, release_id: str, query: Query) -> Range:

@@ -1,24 +1,28 @@
 """Search published person counts for a subtraction that leaves a count of 1 … k−1.
 
-Sees what a client sees. A cell less one that lies inside it, and a cell less two of its children
-along one axis; rounding is no excuse, since a reader cannot tell a rounded rest from a true one.
+Sees what a client sees, in one release or in those of two services whose persons nest. A cell less
+one that lies inside it, and a cell less two of its children along one axis; rounding is no excuse,
+since a reader cannot tell a rounded rest from a true one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import product
 from typing import TypeAlias
 
 import numpy as np
 
-from gateway.catalogue.model import Grain
+from gateway.catalogue.model import Grain, Service
+from gateway.releases.across import TOTAL, Labelled, Nest, axis_of, rests_of
 from gateway.releases.facts import city_of, label_of
+from gateway.releases.kernel import Ints
 from gateway.releases.listing import Listed
 from gateway.releases.manifest import Manifest
+from gateway.releases.sdc import Lattice
 
 Cell: TypeAlias = tuple[str, ...]
-TOTAL = "*"
 
 
 class Ladders:
@@ -64,6 +68,72 @@ def subtractions(manifest: Manifest, rows: Iterable[Listed], k: int) -> Iterator
                 children.setdefault((axis, upper), []).append(cell)
     for (_, upper), cells in children.items():
         yield from _pairs(figures, upper, cells, k)
+
+
+@dataclass(frozen=True)
+class Published:
+    """The person counts one profile publishes of a service, and the fewest it may show."""
+
+    table: Labelled
+    persons: Ints
+    least: int
+
+    @classmethod
+    def of(cls, manifest: Manifest, rows: Iterable[Listed], least: int) -> Published:
+        figures = _figures(manifest, rows)
+        words = _words(manifest)
+        places = [{word: code for code, word in enumerate(axis)} for axis in words]
+        codes = np.array(
+            [[place[w] for place, w in zip(places, cell, strict=True)] for cell in figures],
+            np.int32,
+        ).reshape(len(figures), len(words))
+        axes = tuple(
+            axis_of(name, [_place(manifest, i, word, places[i]) for word in words[i][1:]])
+            for i, name in enumerate(_names(manifest))
+        )
+        counts = np.fromiter(figures.values(), np.int64, len(figures))
+        return cls(Labelled(Lattice(axes, codes), words), counts, least)
+
+
+def between(
+    nest: Nest, services: Mapping[str, Service], outer: Published, inner: Published
+) -> Iterator[str]:
+    """Each dangerous difference of two services' figures as a sentence without figures."""
+    figures = [(side.persons, np.ones(side.persons.size, np.bool_)) for side in (outer, inner)]
+    least = max(outer.least, inner.least)
+    rests = rests_of(nest, services, (outer.table, inner.table), figures, least)
+    for upper, lower, second, beside in zip(
+        rests.outer.tolist(), rests.inner.tolist(), rests.second.tolist(), rests.beside.tolist(),
+        strict=True,
+    ):  # fmt: skip
+        third, where = (outer, nest.outer) if beside else (inner, nest.inner)
+        more = f" and {where} {third.table.text(second)}" if second >= 0 else ""
+        yield (
+            f"{nest.outer} {outer.table.text(upper)} less {nest.inner} "
+            f"{inner.table.text(lower)}{more}"
+        )
+
+
+def _names(manifest: Manifest) -> tuple[str, ...]:
+    return ("period", "geo", *dict.fromkeys(_roots(manifest).values()))
+
+
+def _words(manifest: Manifest) -> tuple[tuple[str, ...], ...]:
+    """The words of each axis's codes, the total first."""
+    roots = _roots(manifest)
+    periods = (TOTAL, *(f"{grain}={label}" for grain, label in manifest.blocks))
+    found = [periods, (TOTAL, *manifest.geo)]
+    for root in dict.fromkeys(roots.values()):
+        columns = [column for column in roots if roots[column] == root]
+        values = (f"{c}={value}" for c in columns for value in manifest.levels[c].values)
+        found.append((TOTAL, *values))
+    return tuple(found)
+
+
+def _place(manifest: Manifest, axis: int, word: str, places: Mapping[str, int]) -> int:
+    """The code one step above a word; -1 where nothing published lies there."""
+    up = _coarser(manifest, axis, word)
+    return -1 if up is None else places[up]
 
 
 def _figures(manifest: Manifest, rows: Iterable[Listed]) -> dict[Cell, int]:

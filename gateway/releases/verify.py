@@ -1,22 +1,29 @@
 """Prove a published release: untouched, complete, and safe against subtraction.
 
 Sees only what is published. The files must hash to the manifest, the manifest to the release's id,
-and no difference of up to three published person counts may be 1 … k−1.
+and no difference of up to three published person counts may be 1 … k−1, neither within a release
+nor between those of services whose persons nest.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
+from gateway.catalogue.model import Service
+from gateway.releases.across import nests
 from gateway.releases.listing import listing
 from gateway.releases.manifest import FILE, Manifest, ReleaseError
 from gateway.releases.shelf import Entry, entries
 from gateway.releases.source import digest
 from gateway.releases.store import cell_file
-from gateway.releases.subtraction import subtractions
+from gateway.releases.subtraction import Published, between, subtractions
+
+REST = "release_rest"
+"""Code of a subtraction across services that leaves too few persons."""
 
 _NAMED = 10
 
@@ -47,6 +54,35 @@ def verify(root: Path, wanted: Sequence[str] = ()) -> list[Report]:
         if folder not in {entry.folder for entry in found}
     ]
     return [Report(e.folder.name, tuple(_faults(e))) for e in chosen] + broken
+
+
+def verify_together(root: Path, services: Mapping[str, Service]) -> list[Report]:
+    """Check the releases in force against each other, wherever the persons of two services nest.
+
+    Every profile of one with every profile of the other: consumers may pool what they were given.
+    """
+    in_force = {e.manifest.service: e for e in entries(root) if e.state == "in force"}
+    reports = []
+    for nest in nests(services):
+        if {nest.outer, nest.inner} <= in_force.keys():
+            outer, inner = (_published(in_force[name]) for name in (nest.outer, nest.inner))
+            found = [
+                f"{text} leaves fewer than {max(one.least, other.least)} persons"
+                for one, other in product(outer, inner)
+                for text in between(nest, services, one, other)
+            ]
+            named = [f"{REST}: {text}" for text in dict.fromkeys(found)]
+            more = [f"{REST}: {len(named) - _NAMED} more such subtractions"][: len(named) > _NAMED]
+            reports.append(Report(f"{nest.outer} with {nest.inner}", (*named[:_NAMED], *more)))
+    return reports
+
+
+def _published(entry: Entry) -> list[Published]:
+    manifest = entry.manifest
+    return [
+        Published.of(manifest, listing(entry.folder, manifest, key), int(rules["k_person"]))
+        for key, rules in manifest.profiles.items()
+    ]
 
 
 def _faults(entry: Entry) -> Iterator[str]:

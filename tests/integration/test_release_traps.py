@@ -21,7 +21,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("traps")
-    build_warehouse(folder, persons=200, visits=800)
+    build_warehouse(folder, persons=200, visits=500, days=85)
     return folder
 
 

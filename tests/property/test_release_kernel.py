@@ -10,16 +10,19 @@ from hypothesis import strategies as st
 
 from gateway.releases.kernel import (
     Rows,
+    changes,
     collapse,
+    located,
     mixed,
+    ordered,
     parties,
     people,
     shares,
-    stable_order,
+    totals,
     unmixed,
 )
 
-N_INST = 3
+N_INST, N_CELLS = 3, 4
 atoms = st.lists(
     st.tuples(
         st.integers(0, 3),  # cell
@@ -45,14 +48,19 @@ def test_persons_are_distinct_and_only_counting_rows_make_one(
 ) -> None:
     cell, person, _, counting, amount = _columns(rows, 0, 1)
     found = people(cell, person, counting, amount)
-    for c, persons, top in zip(found.cells, found.persons, found.top, strict=True):
+    for c, persons, top, magnitude in zip(
+        found.cells, found.persons, found.top, found.magnitude, strict=True
+    ):
         mine = [row for row in rows if row[0] == c]
+        assert magnitude == sum(row[4] for row in mine)
         assert persons == len({row[1] for row in mine if row[3]})
-        totals = defaultdict(int)
+        net: dict[int, int] = defaultdict(int)
         for row in mine:
-            totals[row[1]] += row[4]
-        assert top == max(abs(total) for total in totals.values())
+            net[row[1]] += row[4]
+        assert top == max(abs(total) for total in net.values())
     assert set(found.cells) == {row[0] for row in rows}
+    assert found.cells[found.cell_of].tolist() == cell.tolist()
+    assert int(found.lead.sum()) == len({(row[0], row[1]) for row in rows})
 
 
 @given(atoms)
@@ -60,18 +68,18 @@ def test_persons_are_distinct_and_only_counting_rows_make_one(
 def test_the_two_largest_parties_are_those_of_the_net_amounts(
     rows: list[tuple[int, int, int, bool, int]],
 ) -> None:
-    cell, _, inst, counting, amount = _columns(rows, 0, 2)
-    found = parties(cell, inst, counting, amount)
-    for i, c in enumerate(found.cells):
-        mine = [row for row in rows if row[0] == c]
-        totals: dict[int, int] = defaultdict(int)
+    cell, _, inst, counting, amount = _columns(rows)
+    found = parties(cell, inst, counting, amount, (N_CELLS, N_INST))
+    for i in range(N_CELLS):
+        mine = [row for row in rows if row[0] == i]
+        net: dict[int, int] = defaultdict(int)
         for row in mine:
-            totals[row[2]] += row[4]
-        ranked = sorted((abs(total) for total in totals.values()), reverse=True)
+            net[row[2]] += row[4]
+        ranked = [*sorted((abs(total) for total in net.values()), reverse=True), 0, 0]
         assert found.parties[i] == len({row[2] for row in mine if row[3]})
         assert found.top1[i] == ranked[0]
-        assert found.top2[i] == (ranked[1] if len(ranked) > 1 else 0)
-        assert found.squares[i] == sum(total**2 for total in totals.values())
+        assert found.top2[i] == ranked[1]
+        assert found.squares[i] == sum(total**2 for total in net.values())
 
 
 @given(atoms)
@@ -80,7 +88,8 @@ def test_a_provider_s_persons_and_those_nobody_else_has(
     rows: list[tuple[int, int, int, bool, int]],
 ) -> None:
     cell, person, inst, counting, _ = _columns(rows, 0, 1, 2)
-    found = shares(cell, person, inst, counting, N_INST)
+    lead = changes(cell) | changes(person)
+    found = shares(cell, lead, inst, counting, (N_CELLS, N_INST))
     seen: dict[tuple[int, int], set[int]] = defaultdict(set)
     for c, p, i, counts, _amount in rows:
         if counts:
@@ -122,12 +131,41 @@ def test_merging_keeps_every_sum_and_no_key_twice(
 
 @given(
     st.lists(st.integers(0, 2**33 - 1), max_size=60),
-    st.sampled_from([2**16, 2**20, 2**33]),
+    st.sampled_from([2**16, 2**33, 2**60]),
 )
 @settings(max_examples=150)
 def test_sorting_is_stable_whatever_the_size_of_the_codes(values: list[int], size: int) -> None:
     codes = np.array([value % size for value in values], np.int64)
-    assert stable_order(codes, size).tolist() == np.argsort(codes, kind="stable").tolist()
+    ranked, index = ordered(codes, size)
+    assert index.tolist() == np.argsort(codes, kind="stable").tolist()
+    assert ranked.tolist() == sorted(codes.tolist())
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(-9, 9)), min_size=1, max_size=40),
+    st.sampled_from([31, 2**20]),
+)
+@settings(max_examples=150)
+def test_totals_are_the_same_counted_in_a_table_or_sorted(
+    rows: list[tuple[int, int]], size: int
+) -> None:
+    codes, amounts = (np.array(column, np.int64) for column in zip(*rows, strict=True))
+    found, (sums,) = totals(codes, size, [amounts])
+    expected = {c: sum(a for d, a in rows if d == c) for c, _ in rows}
+    assert dict(zip(found.tolist(), sums.tolist(), strict=True)) == expected
+    assert found.tolist() == sorted(expected)
+
+
+@given(
+    st.sets(st.integers(0, 30)), st.lists(st.integers(0, 30), min_size=1),
+    st.sampled_from([31, 2**20]),
+)  # fmt: skip
+def test_cells_are_located_the_same_by_table_or_by_search(
+    known: set[int], wanted: list[int], size: int
+) -> None:
+    cells = sorted(known)
+    place = located(np.array(cells, np.int64), np.array(wanted, np.int64), size)
+    assert place.tolist() == [cells.index(w) if w in known else -1 for w in wanted]
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6), st.integers(0, 4)), min_size=1))

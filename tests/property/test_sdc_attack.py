@@ -35,19 +35,14 @@ def test_no_primary_cell_can_be_computed_exactly(of: World) -> None:
     assert not table.computable() & set(primary)
 
 
-def needed(low: float, k: int) -> int:
-    """Width an interval must have: 2k; k where the cell may be empty for all that is known."""
-    return 2 * k if low > 1e-6 else k
-
-
 @settings(max_examples=30, deadline=None)
 @given(worlds)
-def test_no_solution_of_the_equations_bounds_a_primary_cell_to_less_than_k(of: World) -> None:
+def test_no_solution_of_the_equations_bounds_a_primary_cell_closely(of: World) -> None:
     rules = profile()
     table, primary = attacked(of, protect(of.lattice, of.facts, rules))
     for cell, (low, high) in table.bounds(primary).items():
         assert low - 1e-6 <= table.persons[cell] <= high + 1e-6
-        assert high - low > rules.k - 1
+        assert high - low >= 2 * rules.k - 1e-6
 
 
 @settings(max_examples=15, deadline=None)
@@ -57,4 +52,4 @@ def test_no_squeezing_bounds_a_primary_cell_closely(of: World) -> None:
     table, primary = attacked(of, protect(of.lattice, of.facts, rules))
     for cell, (low, high) in table.squeezed(primary).items():
         assert low <= table.persons[cell] <= high
-        assert high - low >= needed(low, rules.k)
+        assert high - low >= 2 * rules.k

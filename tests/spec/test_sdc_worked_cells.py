@@ -81,8 +81,10 @@ def test_a_total_with_a_single_county_shares_its_fate() -> None:
     assert row(8, 0) == "s s s"
 
 
-def test_where_no_county_is_published_a_large_enough_total_stays() -> None:
-    assert row(10, 9) == "shown s s"
+def test_where_no_county_is_published_the_total_bounds_them_all_and_needs_2k_persons() -> None:
+    assert row(10, 9) == "c s s"
+    assert row(10, 11) == "c s c"
+    assert row(10, 12) == "shown s c"
 
 
 @pytest.mark.parametrize(

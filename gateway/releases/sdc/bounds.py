@@ -1,8 +1,4 @@
-"""Attack by interval bounds: a primary cell must be uncertain by at least 2k persons.
-
-Where nothing at all says that the cell is not empty, k persons are enough: such an interval only
-repeats that the cell lies within a published one.
-"""
+"""Attack by interval bounds: a primary cell must be uncertain by at least 2k persons."""
 
 from __future__ import annotations
 
@@ -13,19 +9,25 @@ import numpy as np
 
 from gateway.releases.sdc.lattice import Bools, Ints, ragged
 from gateway.releases.sdc.problem import Problem
+from gateway.releases.sdc.remembered import Remembered
 from gateway.releases.sdc.settle import edges_of, first_published, groups_under
-from gateway.releases.sdc.shuttle import Intervals, intervals
+from gateway.releases.sdc.shuttle import Intervals
 
 _Walk: TypeAlias = Callable[[Problem, Ints, Ints, Ints], Ints]
 """From stuck cells on: (problem, neighbours, whose, all widths) to the next cells to relieve."""
 
 
-def tight(problem: Problem, hidden: Bools) -> Ints:
-    """Published nodes to hide because a primary cell's interval is narrower than 2k persons."""
-    found = intervals(problem, hidden)
-    need = np.where(found.low > 0, 2 * problem.node_k, problem.node_k)
-    narrow = problem.primary & hidden & (found.width < need)
-    return relief(problem, hidden, np.flatnonzero(narrow), found)
+class Tight:
+    """The attack on one problem; bounds are remembered from one pattern to the next."""
+
+    def __init__(self) -> None:
+        self._bounds = Remembered()
+
+    def __call__(self, problem: Problem, hidden: Bools) -> Ints:
+        """Published nodes to hide: a primary cell's interval is narrower than 2k persons."""
+        found = self._bounds.intervals(problem, hidden)
+        narrow = problem.primary & hidden & (found.width < 2 * problem.node_k)
+        return relief(problem, hidden, np.flatnonzero(narrow), found)
 
 
 def relief(problem: Problem, hidden: Bools, cells: Ints, found: Intervals) -> Ints:
@@ -78,18 +80,19 @@ def _pick(
     node = np.where(child >= 0, child, np.where(open_parent, parent, -1))
     have = node >= 0
     owner, group, node, last = owner[have], group[have], node[have], open_parent[have]
-    slack = _slack(problem, hidden, found)[group]
+    slack = _slack(problem, hidden, found, group)
     order = np.lexsort((problem.place[node], problem.persons[node], slack, last, owner))
     served, first = np.unique(owner[order], return_index=True)
     return node[order][first], served
 
 
-def _slack(problem: Problem, hidden: Bools, found: Intervals) -> Ints:
-    """Room in a group: how far its hidden members can move together."""
-    width = np.where(hidden, found.width, 0)
-    room = np.zeros(problem.parent.size, np.int64)
-    np.add.at(room, problem.edge_group, width[problem.edge_child])
-    return np.where(hidden[problem.parent], np.minimum(room, width[problem.parent]), room)
+def _slack(problem: Problem, hidden: Bools, found: Intervals, groups: Ints) -> Ints:
+    """Room in each group: how far its hidden members can move together."""
+    edges, of = ragged(problem.starts, groups)
+    child, parent = problem.edge_child[edges], problem.parent[groups]
+    room, width = np.zeros(groups.size, np.int64), found.width
+    np.add.at(room, of, np.where(hidden[child], width[child], 0))
+    return np.where(hidden[parent], np.minimum(room, width[parent]), room)
 
 
 def _groups_of(problem: Problem, cells: Ints) -> tuple[Ints, Ints]:

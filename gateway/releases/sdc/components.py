@@ -1,11 +1,11 @@
-"""Attack by linear algebra on small islands of hidden cells.
+"""Attack by linear programming on what persons add up to.
 
-Groups one by one may all look safe while together they fix a hidden cell. For every connected
-island of at most `ISLAND_CELLS` hidden cells the equations are solved as a whole: a primary cell
-that is the same in all solutions could be computed exactly; one whose person count moves by less
-than k over all non-negative solutions, or by less than 2k where something published is subtracted,
-is too narrow. Larger islands are left to the shuttle
-algorithm: with that many unknowns an exact solution is neither cheap to find nor likely to exist.
+Groups one by one may all look safe while together they bound a hidden cell. Hidden cells that are
+connected by groups in which persons add up form an island; what is outside says nothing of what is
+in it. On an island without a cycle the shuttle algorithm is exact. On every other one that has
+something published beside, all solutions in non-negative counts are searched for one that moves
+each primary cell by 2k persons; where none is found the cell counts as exposed. Islands of more
+than `ISLAND_CELLS` hidden cells are left to the shuttle algorithm.
 """
 
 from __future__ import annotations
@@ -21,102 +21,157 @@ from gateway.releases.sdc.problem import Problem
 from gateway.releases.sdc.shuttle import intervals
 from gateway.releases.sdc.territory import connect
 
-ISLAND_CELLS = 64
+ISLAND_CELLS = 128
+"""The search costs the cube of an island's size."""
+
 _STEPS, _REACH, _EPS = 30, 0.9, 1e-7
+_FAR = 1e-4  # where nothing stops a first step, it ends after the inverse of this
+_GLANCE = 4  # sweeps enough to tell which neighbour to hide
 
 
-def exposed(problem: Problem, hidden: Bools) -> Ints:
-    """Published nodes to hide because a primary cell of a small island can be computed."""
-    open_cells = [island.exposed() for island in islands(problem, hidden)]
-    cells = np.unique(np.concatenate([*open_cells, np.zeros(0, np.int64)]))
-    if not cells.size:
-        return cells
-    return relief(problem, hidden, cells, intervals(problem, hidden))
+class Search:
+    """The attack on one problem; islands once found safe are not searched again.
+
+    Hiding more elsewhere changes nothing on an island, hiding more beside it makes it another one.
+    """
+
+    def __init__(self) -> None:
+        self._safe: set[bytes] = set()
+
+    def __call__(self, problem: Problem, hidden: Bools) -> Ints:
+        """Published nodes to hide because sums of persons bound a primary cell to less than 2k."""
+        found = [np.zeros(0, np.int64)]
+        for nodes, members, groups in islands(problem, hidden):
+            if nodes.tobytes() not in self._safe:
+                cells = Island.of(problem, nodes, members, groups).exposed()
+                found.append(cells)
+                if not cells.size:
+                    self._safe.add(nodes.tobytes())
+        cells = np.unique(np.concatenate(found))
+        if not cells.size:
+            return cells
+        return relief(problem, hidden, cells, intervals(problem, hidden, _GLANCE))
 
 
 @dataclass(frozen=True)
 class Island:
-    """Hidden cells connected by groups: `system @ cells` is known for each group.
-
-    `records` has all groups, `people` those in which persons add up, `remains` those of them with
-    something published to subtract.
-    """
+    """Hidden cells connected by groups: `system @ cells` is known for each group."""
 
     nodes: Ints
     persons: Floats
     least: Floats
     primary: Bools
-    records: Floats
-    people: Floats
-    remains: Floats
+    system: Floats
+
+    @classmethod
+    def of(cls, problem: Problem, nodes: Ints, member: Ints, group: Ints) -> Island:
+        """The island of these nodes, given its (member, group) pairs."""
+        distinct, row = np.unique(group, return_inverse=True)
+        system = np.zeros((distinct.size, nodes.size))
+        sign = np.where(problem.parent[group] == member, -1.0, 1.0)
+        system[row, np.searchsorted(nodes, member)] = sign
+        return cls(
+            nodes=nodes,
+            persons=problem.persons[nodes].astype(np.float64),
+            least=2.0 * problem.node_k[nodes].astype(np.float64),
+            primary=problem.primary[nodes],
+            system=system,
+        )
 
     def exposed(self) -> Ints:
-        """Primary cells that are fixed exactly or move by too little."""
-        fixed: Bools = np.abs(_null_space(self.records)).max(axis=1, initial=0.0) < _EPS
-        fixed &= self.primary
-        for system, least in ((self.people, self.least / 2), (self.remains, self.least)):
-            basis = _null_space(system)
-            for at in np.flatnonzero(self.primary & ~fixed & ~self._wide_at_once(basis, least)):
-                fixed[at] = not self._wide(basis, int(at), float(least[at]))
-        exposed: Ints = self.nodes[fixed]
+        """Primary cells not seen to move far enough."""
+        basis = _null_space(self.system)
+        seen = self._first_steps(basis)
+        enough = self.least - 0.5
+        for at in np.flatnonzero(self.primary):
+            if seen.width[at] < enough[at]:
+                self._walk_both_ways(basis, int(at), seen)
+        exposed: Ints = self.nodes[self.primary & (seen.width < enough)]
         return exposed
 
-    def _wide_at_once(self, basis: Floats, least: Floats) -> Bools:
-        """Cells whose first step both ways is far enough already: nearly all of them."""
-        scaled = _directions(basis, self.persons) / self.persons[:, None]
+    def _first_steps(self, basis: Floats) -> _Seen:
+        """How far a first step towards or away from each cell moves all: enough for nearly all."""
+        ways = _directions(basis, self.persons, slice(None))
+        scaled = ways / self.persons[:, None]
         scaled[np.abs(scaled) < _EPS * _EPS] = 0.0
-        up = _REACH / np.maximum(-scaled.min(axis=0, initial=0.0), _EPS)
-        down = _REACH / np.maximum(scaled.max(axis=0, initial=0.0), _EPS)
-        wide: Bools = np.diag(scaled) * self.persons * (up + down) >= least
-        return wide
+        up = _REACH / np.maximum(-scaled.min(axis=0, initial=0.0), _FAR)
+        down = _REACH / np.maximum(scaled.max(axis=0, initial=0.0), _FAR)
+        steps = np.concatenate([ways * up, ways * -down], axis=1)
+        return _Seen(
+            self.persons + steps.min(axis=1, initial=0.0),
+            self.persons + steps.max(axis=1, initial=0.0),
+        )
 
-    def _wide(self, basis: Floats, at: int, least: float) -> bool:
-        """Whether some solution is far enough from another, walking from the truth both ways."""
-        need, width = least - 0.5, 0.0
-        for sign in (1.0, -1.0):
-            width += _walk(basis, self.persons, at, sign, need - width)
-            if width >= need:
-                return True
-        return False
+    def _walk_both_ways(self, basis: Floats, at: int, seen: _Seen) -> None:
+        """Walk from the truth, up and then down, until the cell is wide enough."""
+        need = float(self.least[at]) - 0.5
+        for sign, behind in ((1.0, self.persons - seen.low), (-1.0, seen.high - self.persons)):
+            if seen.width[at] < need:
+                seen.add(_walk(basis, self.persons, at, sign, need - float(behind[at])))
 
 
-def islands(problem: Problem, hidden: Bools) -> Iterator[Island]:
-    """Every small island with a primary cell, in order of its nodes."""
+@dataclass
+class _Seen:
+    """The least and the greatest value of each cell among the solutions met so far.
+
+    Every solution met for one cell counts for all of them.
+    """
+
+    low: Floats
+    high: Floats
+
+    @property
+    def width(self) -> Floats:
+        return self.high - self.low
+
+    def add(self, solution: Floats) -> None:
+        np.minimum(self.low, solution, out=self.low)
+        np.maximum(self.high, solution, out=self.high)
+
+
+def islands(problem: Problem, hidden: Bools) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """Nodes and (member, group) pairs of every island to be searched."""
     member, group = _memberships(problem, hidden)
     label = connect(member, group, problem.persons.size, problem.parent.size)
     cells = np.flatnonzero(hidden & (problem.persons > 0))
+    chosen = _worth_searching(problem, hidden, label, (member, group))
+    cells = cells[chosen[label[cells]]]
     order = cells[np.argsort(label[cells], kind="stable")]
     _, first, size = np.unique(label[order], return_index=True, return_counts=True)
     by_node = np.argsort(member, kind="stable")
-    open_groups = hidden[problem.parent] | problem.open_groups(hidden)
     starts = starts_of(member[by_node], problem.persons.size)
     for at, length in zip(first.tolist(), size.tolist(), strict=True):
         nodes = order[at : at + length]
-        if length <= ISLAND_CELLS and problem.primary[nodes].any():
-            rows = np.concatenate([by_node[starts[n] : starts[n + 1]] for n in nodes])
-            yield _island(problem, nodes, member[rows], group[rows], open_groups)
+        rows = np.concatenate([by_node[starts[n] : starts[n + 1]] for n in nodes])
+        yield nodes, member[rows], group[rows]
 
 
-def _island(problem: Problem, nodes: Ints, member: Ints, group: Ints, open_groups: Bools) -> Island:
-    distinct, row = np.unique(group, return_inverse=True)
-    column = np.searchsorted(nodes, member)
-    system = np.zeros((distinct.size, nodes.size))
-    system[row, column] = np.where(problem.parent[group] == member, -1.0, 1.0)
-    return Island(
-        nodes=nodes,
-        persons=problem.persons[nodes].astype(np.float64),
-        least=2.0 * problem.node_k[nodes].astype(np.float64),
-        primary=problem.primary[nodes],
-        records=system,
-        people=system[problem.equal[distinct]],
-        remains=system[problem.equal[distinct] & open_groups[distinct]],
-    )
+def _worth_searching(
+    problem: Problem, hidden: Bools, label: Ints, memberships: tuple[Ints, Ints]
+) -> Bools:
+    """By label: small islands with a primary cell, a cycle, and something published beside.
+
+    Where nothing is published all counts may be any multiple of the true ones.
+    """
+    member, group = memberships
+    count = problem.persons.size
+    alive = hidden & (problem.persons > 0)
+    _, one = np.unique(group, return_index=True)
+    cells = np.bincount(label[alive], minlength=count)
+    edges = np.bincount(label[member], minlength=count)
+    groups = np.bincount(label[member[one]], minlength=count)
+    primary = np.bincount(label[alive & problem.primary], minlength=count)
+    known = ~hidden[problem.parent] | problem.open_groups(hidden)
+    beside = np.bincount(label[member[known[group]]], minlength=count)
+    cyclic, small = edges >= cells + groups, cells <= ISLAND_CELLS
+    worth: Bools = cyclic & small & (primary > 0) & (beside > 0)
+    return worth
 
 
 def _memberships(problem: Problem, hidden: Bools) -> tuple[Ints, Ints]:
-    """(hidden node, group) for every group it is parent or child of."""
-    edges = np.flatnonzero(hidden[problem.edge_child])
-    own = np.flatnonzero(hidden[problem.parent])
+    """(hidden node, group) for every group it is parent or child of and in which persons add up."""
+    edges = np.flatnonzero(hidden[problem.edge_child] & problem.equal[problem.edge_group])
+    own = np.flatnonzero(hidden[problem.parent] & problem.equal)
     return (
         np.concatenate([problem.edge_child[edges], problem.parent[own]]),
         np.concatenate([problem.edge_group[edges], own]),
@@ -130,29 +185,33 @@ def _null_space(system: Floats) -> Floats:
     return basis
 
 
-def _directions(basis: Floats, point: Floats) -> Floats:
-    """Column j: the way that moves unknown j while it avoids unknowns that are close to zero."""
+def _directions(basis: Floats, point: Floats, at: slice) -> Floats:
+    """Column j: the way that moves unknown j while it avoids unknowns that are close to zero.
+
+    Any combination of the basis is a solution's direction: a badly solved system makes a way that
+    leads less far, not a wrong one.
+    """
     near = basis / point[:, None]
-    moves: Floats = basis @ np.linalg.pinv(near.T @ near, hermitian=True) @ basis.T
-    return moves
+    ways: Floats = basis @ np.linalg.solve(near.T @ near, basis[at].T)
+    return ways
 
 
-def _walk(basis: Floats, start: Floats, at: int, sign: float, need: float) -> float:
-    """How far unknown `at` can certainly move one way while all stay non-negative.
+def _walk(basis: Floats, start: Floats, at: int, sign: float, need: float) -> Floats:
+    """The solution met when unknown `at` walks one way by `need`, or as far as it certainly can.
 
     Affine scaling: steps along solutions of the equations, scaled by the distance to zero. Every
-    point is a solution, so the distance walked is attainable; with the steps allowed it comes
-    within a small part of the farthest solution.
+    point is a solution, so what is reached is attainable; with the steps allowed it comes within a
+    small part of the farthest solution.
     """
     point = start.copy()
-    for _ in range(_STEPS):
-        way = _directions(basis, point)[:, at] * sign
-        falling = float((-way / point).max())
-        if abs(way[at]) < _EPS:
+    for _ in range(_STEPS if basis.shape[1] else 0):
+        way = _directions(basis, point, slice(at, at + 1))[:, 0] * sign
+        falling, pace = float((-way / point).max()), abs(float(way[at]))
+        if pace < _EPS:
             break
-        if falling < _EPS * abs(float(way[at])):
-            return need
+        if falling < _EPS * pace:  # nothing stops it
+            return point + way * (need / pace)
         point = point + way * (_REACH / falling)
         if abs(float(point[at] - start[at])) >= need:
             break
-    return abs(float(point[at] - start[at]))
+    return point

@@ -8,6 +8,7 @@ counts where each person has one value on that axis.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,6 +24,7 @@ Figures: TypeAlias = NDArray[Any]  # counts or shares, whatever number type the 
 
 PUBLISHED, PRIMARY, COMPLEMENTARY = 0, 1, 2
 NO_TOTAL = -1
+_FEW = 512  # where so small a part of all ids is given, sorting these is faster than a table
 
 
 class LatticeError(OperatorError):
@@ -59,6 +61,11 @@ class Lattice:
     def __len__(self) -> int:
         return int(self.codes.shape[0])
 
+    @cached_property
+    def index(self) -> CellIndex:
+        """The cells by key; made once, since every question about the lattice needs it."""
+        return CellIndex.of(self)
+
 
 @dataclass(frozen=True)
 class CellFacts:
@@ -85,7 +92,7 @@ class CellFacts:
 @dataclass(frozen=True)
 class Groups:
     """Additive groups of a lattice: `parent[g]`, `axis[g]`, and one (group, child) pair per edge,
-    edges sorted by group. Cells without records are left out: they protect nothing."""
+    edges sorted by group, then child. Cells without records are left out: they protect nothing."""
 
     parent: Ints
     axis: Ints
@@ -146,19 +153,30 @@ class CellIndex:
 def groups_of(index: CellIndex, present: Bools) -> Groups:
     """All additive groups among the cells that hold records."""
     cells = np.flatnonzero(present)
-    parents, axes, children = [], [], []
+    count = max(1, len(index.lattice))
+    parents, axes, children, owners, groups = [], [], [], [], 0
     for column in range(len(index.lattice.axes)):
         above = index.parents(column, cells)
         found = above >= 0
-        parents.append(above[found])
-        children.append(cells[found])
-        axes.append(np.full(int(found.sum()), column, np.int64))
-    parent, child, axis = (_join(part) for part in (parents, children, axes))
-    group_key = axis * max(1, len(index.lattice)) + parent
-    order = np.lexsort((index.key[child], group_key))
-    distinct, edge_group = np.unique(group_key[order], return_inverse=True)
-    count = max(1, len(index.lattice))
-    return Groups(distinct % count, distinct // count, edge_group.astype(np.int64), child[order])
+        # Parent and child as one number: NumPy sorts numbers much faster than positions.
+        edges = np.sort(above[found] * count + cells[found])
+        parent, child = np.divmod(edges, count)
+        first = np.diff(parent, prepend=-1) != 0
+        parents.append(parent[first])
+        axes.append(np.full(int(first.sum()), column, np.int64))
+        children.append(child)
+        owners.append(np.cumsum(first) - 1 + groups)
+        groups += parents[-1].size
+    return Groups(_join(parents), _join(axes), _join(owners), _join(children))
+
+
+def distinct(ids: Ints, count: int) -> Ints:
+    """The different ids, ascending; all are below `count`."""
+    if ids.size < count // _FEW:
+        return np.unique(ids)
+    seen = np.zeros(count, np.bool_)
+    seen[ids] = True
+    return np.flatnonzero(seen)
 
 
 def starts_of(sorted_ids: Ints, count: int) -> Ints:

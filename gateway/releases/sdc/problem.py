@@ -153,7 +153,7 @@ def _part(table: _Table, index: CellIndex, of: Ints, persons: Ints) -> _Part:
 def _assemble(tables: Sequence[_Table], nodes: Nodes, first: Bools) -> Problem:
     persons = np.full(nodes.count, np.iinfo(np.int64).max)
     place, node_k = persons.copy(), np.zeros(nodes.count, np.int64)
-    indexes, offset = [CellIndex.of(table.lattice) for table in tables], 0
+    indexes, offset = [table.lattice.index for table in tables], 0
     for table, index, of in zip(tables, indexes, nodes.of, strict=True):
         # Linked cells that disagree count as the smaller.
         np.minimum.at(persons, of, table.persons)
@@ -176,8 +176,12 @@ def _joined(
     parent = np.concatenate([part.parent for part in parts])
     group = np.concatenate([part.group + at for part, at in zip(parts, sizes, strict=False)])
     child = np.concatenate([part.child for part in parts])
-    order = np.lexsort((place[child], persons[child], group))
-    group, child = group[order], child[order]
+    # Group and rank as one number: NumPy sorts numbers much faster than positions.
+    smallest_first = np.lexsort((place, persons))
+    rank = np.empty(persons.size, np.int64)
+    rank[smallest_first] = np.arange(persons.size)
+    group, position = np.divmod(np.sort(group * persons.size + rank[child]), max(1, persons.size))
+    child = smallest_first[position]
     starts = starts_of(group, parent.size)
     total = np.add.reduceat(persons[child], starts[:-1]) if parent.size else parent
     largest = persons[child[starts[1:] - 1]]

@@ -1,8 +1,9 @@
 """Disclosure control of whole tables: which cells to publish, once, before anybody asks.
 
 `protect` and `protect_linked` are the face of the package for the release build. The pattern is
-settled group by group, then attacked: by subtraction across several levels, by interval bounds, and
-by linear algebra. Whatever an attack finds hides more cells, until no attack finds anything.
+settled group by group, then attacked: by subtraction across several levels, by interval bounds, by
+linear programming, and by elimination. Whatever an attack finds hides more cells, until none finds
+anything.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from gateway.releases.sdc.bounds import tight
-from gateway.releases.sdc.components import exposed
+from gateway.releases.sdc.bounds import Tight
+from gateway.releases.sdc.components import Search
+from gateway.releases.sdc.elimination import computed
 from gateway.releases.sdc.lattice import (
     COMPLEMENTARY,
     PRIMARY,
@@ -27,15 +29,17 @@ from gateway.releases.sdc.lattice import (
 from gateway.releases.sdc.primary import primary
 from gateway.releases.sdc.problem import Job, Link, Nodes, Problem, build
 from gateway.releases.sdc.profile import Profile
-from gateway.releases.sdc.rest import leaks
+from gateway.releases.sdc.rest import Leaks
 from gateway.releases.sdc.settle import Pattern
 from gateway.releases.sdc.territory import territories
 
 Attack: TypeAlias = Callable[[Problem, Bools], Ints]
 """Finds published nodes that must be hidden so that the attack fails; empty when it fails."""
 
-ATTACKS: tuple[Attack, ...] = (leaks, tight, exposed)
-"""Cheapest first: each runs only against a pattern the ones before could not break."""
+
+def attacks() -> tuple[Attack, ...]:
+    """Cheapest first: each runs only against a pattern the ones before could not break."""
+    return (Leaks(), Tight(), Search(), computed)
 
 
 def protect(
@@ -66,15 +70,15 @@ def resist(problem: Problem, first: Bools) -> Bools:
 
 def _resist(problem: Problem, first: Bools) -> Bools:
     pattern = Pattern(problem)
-    found = np.flatnonzero(first)
+    found, tried = np.flatnonzero(first), attacks()
     while found.size:
         pattern.hide(found)
-        found = _first_success(problem, pattern.hidden)
+        found = _first_success(tried, problem, pattern.hidden)
     return pattern.hidden
 
 
-def _first_success(problem: Problem, hidden: Bools) -> Ints:
-    for attack in ATTACKS:
+def _first_success(tried: Sequence[Attack], problem: Problem, hidden: Bools) -> Ints:
+    for attack in tried:
         found = attack(problem, hidden)
         if found.size:
             return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway.releases.sdc.lattice import Bools, Ints, ragged
+from gateway.releases.sdc.lattice import Bools, Ints, distinct, ragged
 from gateway.releases.sdc.problem import Problem
 
 
@@ -52,12 +52,25 @@ def close_pairs(problem: Problem, lower: Ints, reach: Ints) -> Pairs:
     return _distinct(problem, found)
 
 
+class Leaks:
+    """The attack on one problem; hiding only grows, so once it finds nothing it never will."""
+
+    def __init__(self) -> None:
+        self._over = False
+
+    def __call__(self, problem: Problem, hidden: Bools) -> Ints:
+        """As `leaks`."""
+        found = np.zeros(0, np.int64) if self._over else leaks(problem, hidden)
+        self._over = not found.size
+        return found
+
+
 def leaks(problem: Problem, hidden: Bools) -> Ints:
     """Published cells that leave fewer than k persons of a published cell above them."""
     lower = np.flatnonzero(~hidden & (problem.persons > 0))
     pairs = close_pairs(problem, lower, problem.node_k)
     small = (pairs.most > 0) & (pairs.least < problem.node_k[pairs.lower])
-    return np.unique(pairs.lower[small & ~hidden[pairs.upper]])
+    return distinct(pairs.lower[small & ~hidden[pairs.upper]], hidden.size)
 
 
 def _beside(problem: Problem) -> tuple[Ints, Ints]:

@@ -3,15 +3,16 @@
 SPEC 4.3.3. A group is safe when it does not have exactly one hidden member, and when the hidden
 children beside a published one together hold enough persons (and, on axes where one person may be
 in several children, one of them k by itself). Where no child is published there is nothing to
-subtract: the parent, itself large enough, is all that is known. An unsafe group hides its smallest
-published child, or its parent when no child is left; hiding only ever grows, so the end is reached.
+subtract, but the parent bounds them all: it is published only if it holds 2k persons. An unsafe
+group hides its smallest published child, or its parent when no child is left; hiding only ever
+grows, so the end is reached.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from gateway.releases.sdc.lattice import Bools, Ints, ragged
+from gateway.releases.sdc.lattice import Bools, Ints, distinct, ragged
 from gateway.releases.sdc.problem import Problem
 
 
@@ -31,7 +32,7 @@ class Pattern:
         """Hide these nodes and whatever must follow."""
         while nodes.size:
             failing = self._failing(self.cover(nodes))
-            nodes = np.unique(self.next_published(failing))
+            nodes = distinct(self.next_published(failing), self.hidden.size)
 
     def next_published(self, groups: Ints) -> Ints:
         """The smallest published child of each group; its parent if no child is left."""
@@ -42,7 +43,8 @@ class Pattern:
     def cover(self, nodes: Ints) -> Ints:
         """Mark nodes hidden; the groups whose figures changed."""
         problem = self.problem
-        nodes = np.unique(nodes[~self.hidden[nodes] & (problem.persons[nodes] > 0)])
+        fresh = nodes[~self.hidden[nodes] & (problem.persons[nodes] > 0)]
+        nodes = distinct(fresh, self.hidden.size)
         self.hidden[nodes] = True
         edges = edges_of(problem, nodes)
         groups, persons = problem.edge_group[edges], problem.persons[problem.edge_child[edges]]
@@ -51,7 +53,7 @@ class Pattern:
         np.maximum.at(self.hidden_largest, groups, persons)
         own = groups_under(problem, nodes)
         self.parent_hidden[own] = True
-        return np.unique(np.concatenate([groups, own]))
+        return distinct(np.concatenate([groups, own]), problem.parent.size)
 
     def _failing(self, groups: Ints) -> Ints:
         return groups[unsafe(self, groups)]
@@ -61,13 +63,13 @@ def unsafe(pattern: Pattern, groups: Ints) -> Bools:
     """Which of the groups let an attacker subtract."""
     problem = pattern.problem
     above, children = pattern.parent_hidden[groups], pattern.hidden_children[groups]
+    k, persons = problem.group_k[groups], problem.persons[problem.parent[groups]]
     single = above + children == 1
-    beside_open = ~above & (children > 0) & (children < problem.sizes[groups])
+    closed = children == problem.sizes[groups]
     too_few = pattern.hidden_persons[groups] < problem.hidden_sum[groups]
-    spread_thin = ~problem.equal[groups] & (
-        pattern.hidden_largest[groups] < problem.group_k[groups]
-    )
-    failing: Bools = single | (beside_open & (too_few | spread_thin))
+    spread_thin = ~problem.equal[groups] & (pattern.hidden_largest[groups] < k)
+    beside_open = (children > 0) & ~closed & (too_few | spread_thin)
+    failing: Bools = single | (~above & (beside_open | (closed & (persons < 2 * k))))
     return failing
 
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway.releases.sdc.lattice import Bools, Ints
+from gateway.releases.sdc.lattice import Bools, Ints, ragged
 from gateway.releases.sdc.problem import Problem
+from gateway.releases.sdc.settle import edges_of, groups_under
 
 SWEEPS = 100
-_UNBOUNDED = np.int64(2**36)
+UNBOUNDED = np.int64(2**36)
 
 
 @dataclass(frozen=True)
@@ -34,61 +35,45 @@ class Intervals:
 def intervals(problem: Problem, hidden: Bools, sweeps: int = SWEEPS) -> Intervals:
     """Intervals after tightening over all groups with hidden members until nothing moves."""
     low = np.where(hidden, 0, problem.persons)
-    high = np.where(hidden, _UNBOUNDED, problem.persons)
-    concerned = hidden[problem.parent].copy()
-    concerned[problem.edge_group[hidden[problem.edge_child]]] = True
-    system = active = _System.of(problem).where(concerned & problem.sound)
-    for _ in range(sweeps):
-        moved = active.tighten(low, high)
-        if not moved.any():
-            break
-        active = system.touching(moved)
+    high = np.where(hidden, UNBOUNDED, problem.persons)
+    settle(problem, np.flatnonzero(hidden), low, high, sweeps)
     return Intervals(low, high)
 
 
-@dataclass(frozen=True)
-class _System:
-    """Groups to sweep over: parents, and edges sorted by group."""
+def settle(problem: Problem, nodes: Ints, low: Ints, high: Ints, sweeps: int = SWEEPS) -> None:
+    """Tighten around the nodes, and on around whatever moves, in place."""
+    groups = around(problem, nodes)
+    for _ in range(sweeps):
+        if not groups.size:
+            break
+        groups = around(problem, _sweep(problem, groups, low, high))
 
-    parent: Ints
-    group: Ints
-    child: Ints
-    equal: Bools
 
-    @classmethod
-    def of(cls, problem: Problem) -> _System:
-        return cls(problem.parent, problem.edge_group, problem.edge_child, problem.equal)
+def around(problem: Problem, nodes: Ints) -> Ints:
+    """The sound groups these nodes are members of: only there anything can tighten."""
+    touched = np.zeros(problem.parent.size, np.bool_)
+    touched[problem.edge_group[edges_of(problem, nodes)]] = True
+    touched[groups_under(problem, nodes)] = True
+    return np.flatnonzero(touched & problem.sound)
 
-    def where(self, chosen: Bools) -> _System:
-        """The chosen groups alone."""
-        edges = chosen[self.group]
-        number = np.cumsum(chosen) - 1
-        group = number[self.group[edges]]
-        return _System(self.parent[chosen], group, self.child[edges], self.equal[chosen])
 
-    def touching(self, moved: Bools) -> _System:
-        """The groups with a member that moved: only they can tighten anything further."""
-        touched = moved[self.parent].copy()
-        touched[self.group[moved[self.child]]] = True
-        return self.where(touched)
-
-    def tighten(self, low: Ints, high: Ints) -> Bools:
-        """One sweep over the groups, in place; which nodes moved."""
-        before_low, before_high = low.copy(), high.copy()
-        if self.parent.size:
-            self._sweep(low, high)
-        moved: Bools = (low != before_low) | (high != before_high)
-        return moved
-
-    def _sweep(self, low: Ints, high: Ints) -> None:
-        starts = np.flatnonzero(np.diff(self.group, prepend=-1))
-        low_c, high_c = low[self.child], high[self.child]
-        sum_low, sum_high = np.add.reduceat(low_c, starts), np.add.reduceat(high_c, starts)
-        # parent − Σ others: a floor in every group, a ceiling too where persons add up.
-        room = np.where(self.equal, high[self.parent] - sum_low, high[self.parent])
-        own = np.where(self.equal[self.group], low_c, 0)
-        np.minimum.at(high, self.child, room[self.group] + own)
-        np.maximum.at(low, self.child, (low[self.parent] - sum_high)[self.group] + high_c)
-        floor = np.where(self.equal, sum_low, np.maximum.reduceat(low_c, starts))
-        np.maximum.at(low, self.parent, floor)
-        np.minimum.at(high, self.parent, sum_high)
+def _sweep(problem: Problem, groups: Ints, low: Ints, high: Ints) -> Ints:
+    """Tighten the members of each group by those of the others, in place; which nodes moved."""
+    edges, group = ragged(problem.starts, groups)
+    child, parent, equal = problem.edge_child[edges], problem.parent[groups], problem.equal[groups]
+    starts = np.cumsum(problem.sizes[groups]) - problem.sizes[groups]
+    members = np.concatenate([child, parent])
+    before_low, before_high = low[members], high[members]
+    low_c, high_c = low[child], high[child]
+    sum_low, sum_high = np.add.reduceat(low_c, starts), np.add.reduceat(high_c, starts)
+    # parent − Σ others: a floor in every group, a ceiling too where persons add up.
+    room = np.where(equal, high[parent] - sum_low, high[parent])
+    own = np.where(equal[group], low_c, 0)
+    np.minimum.at(high, child, room[group] + own)
+    np.maximum.at(low, child, (low[parent] - sum_high)[group] + high_c)
+    floor = np.where(equal, sum_low, np.maximum.reduceat(low_c, starts))
+    np.maximum.at(low, parent, floor)
+    np.minimum.at(high, parent, sum_high)
+    moved = np.zeros(low.size, np.bool_)
+    moved[members[(low[members] != before_low) | (high[members] != before_high)]] = True
+    return np.flatnonzero(moved)
