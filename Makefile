@@ -42,9 +42,13 @@ test-all: setup ## everything, also the slow suites
 bench: setup ## ratios measured side by side
 	$(BIN)/python -m tests.benchmarks
 
-services: ## real servers for the tests: OPA (needs Go), into .tools
+services: ## real servers and peers for the tests: OPA (Go), Chromium (Debian), client libraries (npm, Maven)
 	command -v opa >/dev/null || GOBIN=$(CURDIR)/.tools/bin go install github.com/open-policy-agent/opa@$(OPA_VERSION)
 	opa version | head -n 1
+	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk; }
+	test -n "$$(fc-list :lang=zh)" || apt-get install -y -qq --no-install-recommends fonts-noto-cjk
+	test -d tests/peers/nimbus/lib || mvn -q -B -f tests/peers/nimbus/pom.xml dependency:copy-dependencies -DoutputDirectory=lib
+	test tests/peers/node_modules/.package-lock.json -nt tests/peers/package-lock.json || npm ci --silent --prefix tests/peers
 
 docs: setup ## write the generated documents
 	$(SLUICE) catalogue docs

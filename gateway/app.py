@@ -14,24 +14,31 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Response
 from starlette.routing import Route
 
-from gateway.api import health, oauth, problems, services, usage
+from gateway.api import consent_office, health, oauth, problems, services, usage
+from gateway.api.admin.office import open_office as open_admin
+from gateway.api.admin.router import admin_router
+from gateway.api.admin.upstream import open_upstream
 from gateway.api.edge import Edge
+from gateway.api.oauth_audit import OAuthAudit
+from gateway.api.oauth_office import open_office
 from gateway.api.openapi import VERSION, openapi_bytes
+from gateway.api.policy_bundle import Shelf, bundle_router
 from gateway.api.queries import PATH, Queries
 from gateway.catalogue.load import Catalogue, load_catalogue
 from gateway.errors import OperatorError
 from gateway.identity.desk import Identity, open_identity
 from gateway.identity.directory import Directory, Snapshot
+from gateway.identity.secrets import secret
 from gateway.journal.failures import FailureBudget
 from gateway.journal.sqlite import SqliteJournal
-from gateway.policy.embedded import EmbeddedPolicy
+from gateway.policy.engines import Engine, open_engine, read_token
+from gateway.policy.packing import bundle_key
 from gateway.releases.store import ReleaseStore
 from gateway.serving.accept import JSON
 from gateway.serving.answer import Desk
 from gateway.serving.arrival import Doorkeeper
 from gateway.serving.cursor import CursorSeal
 from gateway.serving.pinning import Offers
-from gateway.serving.secrets import secret
 from gateway.settings import Settings
 
 REFRESH_SECONDS = 1.0
@@ -52,7 +59,7 @@ class Parts:
     settings: Settings
     catalogue: Catalogue
     identity: Identity
-    policy: EmbeddedPolicy
+    policy: Engine
     releases: ReleaseStore
     journal: SqliteJournal
     desk: Desk
@@ -61,7 +68,8 @@ class Parts:
     def ready(self) -> bool:
         """Whether a query could be answered now."""
         known = (self.releases.latest(service) for service in self.catalogue.services)
-        return self.journal.healthy and any(release is not None for release in known)
+        parts_work = self.journal.healthy and self.policy.healthy
+        return parts_work and any(release is not None for release in known)
 
     def close(self) -> None:
         """Let go of everything, the journal's last entries written."""
@@ -97,10 +105,10 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = utc_now) -> P
         return Parts(settings, catalogue, identity, policy, releases, journal, desk, undo.pop_all())
 
 
-def _open_policy(settings: Settings, catalogue: Catalogue, directory: Directory) -> EmbeddedPolicy:
+def _open_policy(settings: Settings, catalogue: Catalogue, directory: Directory) -> Engine:
     """The policy on the directory's documents, following their changes."""
     first = directory.snapshot
-    policy = EmbeddedPolicy(settings.policies, catalogue.as_policy_data(), first.policy_data)
+    policy = open_engine(settings, catalogue.as_policy_data(), first.policy_data)
 
     def follow(snapshot: Snapshot) -> None:
         if snapshot is not first:  # which the policy has already
@@ -137,6 +145,8 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:  # Any: the type FastAP
         async with AsyncExitStack() as stack:
             stack.push_async_callback(asyncio.to_thread, parts.close)
             parts.identity.start()
+            app.state.consent_keeper.start()
+            stack.push_async_callback(asyncio.to_thread, app.state.consent_keeper.stop)
             following = asyncio.create_task(_follow(parts.releases))
             yield
             following.cancel()
@@ -166,13 +176,23 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         lifespan=_lifespan(parts),
     )
     app.state.settings, app.state.clock, app.state.ready = settings, clock, parts.ready
     app.state.identity, app.state.desk = parts.identity, parts.desk
+    app.state.oauth = open_office(parts.identity, secret(settings.keys, "oauth"))
+    app.state.oauth_audit = OAuthAudit(parts.journal)
     app.router.routes.append(Route(PATH, Queries(parts.desk, clock), methods=["POST"]))
-    for router in (oauth.router, services.router, usage.router, health.router):
+    oauth.install(app)
+    for router in (services.router, usage.router, health.router):
         app.include_router(router)
+    admin = open_admin(settings, parts.identity)
+    app.include_router(admin_router(admin, open_upstream(settings, admin)))
+    consent_office.install(app, settings, clock)
+    if settings.policy_bundle_token_file is not None:
+        shelf = Shelf(parts.policy, bundle_key(secret(settings.keys, "policy_bundle")))
+        app.include_router(bundle_router(shelf, read_token(settings.policy_bundle_token_file)))
     app.include_router(_document(parts.catalogue, settings.base_url))
     problems.install(app)
     app.add_middleware(Edge)

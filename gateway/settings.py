@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -23,9 +25,7 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address the server listens on.")
     port: int = Field(default=8780, ge=1, le=65535, description="Port the server listens on.")
-    issuer: str = Field(
-        default="", description="Public base URL; empty means http://{host}:{port}."
-    )
+    issuer: str = Field(default="", description="Public base URL; empty: http(s)://{host}:{port}.")
     env: str = Field(
         default="prod", pattern="^(prod|sandbox)$", description="Which world this serves."
     )
@@ -33,10 +33,99 @@ class Settings(BaseSettings):
         default=300, ge=60, le=900, description="Life of an access token."
     )
 
+    tls_cert: Path | None = Field(
+        default=None, description="Server certificate chain (PEM); set together with tls_key."
+    )
+    tls_key: Path | None = Field(default=None, description="Private key of tls_cert (PEM).")
+    client_ca: Path | None = Field(
+        default=None, description="CA certificates (PEM) that client certificates must come from."
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses or ranges, with commas between, of proxies whose X-Forwarded-For "
+        "and client-certificate headers are believed; none by default.",
+    )
+    client_cert_header: str = Field(
+        default="client-cert",
+        pattern="^[A-Za-z0-9-]{1,64}$",
+        description="Header in which a trusted proxy hands on the client certificate (RFC 9440).",
+    )
+
+    fetch_loopback: bool = Field(
+        default=False, description="May keys at a jwks_uri be fetched from this machine itself?"
+    )
+    fetch_ca: Path | None = Field(
+        default=None, description="CA certificates (PEM) for a jwks_uri; default: the system's."
+    )
+
+    policy_engine: str = Field(
+        default="embedded",
+        pattern="^(embedded|opa)$",
+        description="What decides: the engine inside the process, or an OPA server at opa_url.",
+    )
+    opa_url: str = Field(
+        default="http://127.0.0.1:8181", description="Scheme, host and port of the OPA server."
+    )
+    opa_token_file: Path | None = Field(
+        default=None, description="File with the token that OPA asks of those who question it."
+    )
+    policy_bundle_token_file: Path | None = Field(
+        default=None,
+        description="File with the token for /policy/bundle.tar.gz; not served without one.",
+    )
+
+    person_login: str = Field(
+        default="none",
+        pattern="^(none|simulated|oidc)$",
+        description="How insured persons sign in: not at all, simulated, or an OIDC provider.",
+    )
+    person_issuer: str = Field(default="", description="Issuer of the OIDC provider of persons.")
+    person_client_id: str = Field(default="", description="Our client id at that provider.")
+    person_key: Path | None = Field(
+        default=None, description="Private key (JWK, ES256) that proves us to that provider."
+    )
+    person_certno_claim: str = Field(
+        default="certno", description="Claim of its id_token that holds the certificate number."
+    )
+
+    staff_sso_issuer: str = Field(default="", description="OpenID provider of the staff, if any.")
+    staff_sso_client_id: str = Field(default="", description="Our client id at that provider.")
+    staff_sso_secret_file: Path | None = Field(
+        default=None, description="File with our client secret at that provider."
+    )
+    staff_sso_amr: str = Field(
+        default="mfa",
+        description="What the provider's `amr` must name; empty: it always asks for two factors.",
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for each in filter(None, value.split(",")):
+            ip_network(each.strip(), strict=False)
+        return value
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("set tls_cert and tls_key together, or neither")
+        if self.client_ca is not None and self.tls_cert is None:
+            raise ValueError("client_ca needs tls_cert and tls_key")
+        return self
+
     @property
     def base_url(self) -> str:
         """Issuer identifier and base of every published address, without a trailing slash."""
-        return (self.issuer or f"http://{self.host}:{self.port}").rstrip("/")
+        return (self.issuer or f"{self.scheme}://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def scheme(self) -> str:
+        return "http" if self.tls_cert is None else "https"
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The trusted proxies, one by one."""
+        return tuple(each.strip() for each in self.trusted_proxies.split(",") if each.strip())
 
     @property
     def warehouse(self) -> Path:

@@ -21,22 +21,28 @@ from fastapi import FastAPI
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key
 
-from gateway.api.oauth import router
+from gateway.api import oauth
+from gateway.api.edge import Edge
+from gateway.api.oauth_audit import OAuthAudit
+from gateway.api.oauth_office import open_office
+from gateway.authserver.office import Office
 from gateway.db.engine import writing
+from gateway.identity.binding import Presented
 from gateway.identity.boundaries import load_boundaries
 from gateway.identity.changes import (
-    approve_grant,
-    enter_grant,
     register_client,
     register_tenant,
-    set_tenant_status,
 )
 from gateway.identity.desk import Identity, open_identity
-from gateway.identity.entries import GrantEntry, TenantEntry
+from gateway.identity.entries import ClientTerms, GrantEntry, TenantEntry
+from gateway.identity.grants import approve_grant, enter_grant
 from gateway.identity.model import Client, Grant, Tenant
 from gateway.identity.narrowing import Boundaries
+from gateway.identity.organisations import set_tenant_status
 from gateway.identity.record import Act
-from gateway.identity.requester import token_form
+from gateway.identity.requester import ProvenBy, make_proof, token_form
+from gateway.identity.secrets import secret
+from gateway.journal.sqlite import SqliteJournal
 from gateway.settings import Settings
 
 EVIDENCE = "0" * 64
@@ -113,11 +119,19 @@ def add_tenant(identity: Identity, tenant_id: str = "T-INS", **facts: Any) -> Te
         return register_tenant(session, act(), tenant_entry(tenant_id, **facts))
 
 
-def add_client(identity: Identity, client_id: str, tenant_id: str, jwks: object) -> Client:
-    """Register a client."""
+def add_client(
+    identity: Identity, client_id: str, tenant_id: str, jwks: object, **terms: Any
+) -> Client:
+    """Register a client; a machine with DPoP unless its terms say otherwise."""
     with writing(identity.engine) as session:
         return register_client(
-            session, act(), client_id=client_id, tenant_id=tenant_id, name="测试程序", jwks=jwks
+            session,
+            act(),
+            client_id=client_id,
+            tenant_id=tenant_id,
+            name="测试程序",
+            jwks=jwks,
+            terms=ClientTerms(**terms),
         )
 
 
@@ -184,6 +198,27 @@ class Machine:
         return token_form(self.assertion(now, **changes))
 
 
+IP = "127.0.0.1"
+ANYWHERE = "/v1/services"
+
+
+def proven(
+    identity: Identity,
+    key: Key,
+    now: datetime,
+    token: str | None = None,
+    *,
+    method: str = "GET",
+    path: str = ANYWHERE,
+    ip: str = IP,
+) -> Presented:
+    """What a request shows that was proved by this key, with a nonce of this very process."""
+    url = f"{identity.issuer}{path}"
+    nonce = identity.proofs.nonce(now)
+    proof = make_proof(key, method, url, now, nonce=nonce, access_token=token)
+    return Presented(method, url, (proof,), ip=ip)
+
+
 def sign(header: Mapping[str, Any], claims: Mapping[str, Any], key: Key) -> str:
     """A JWT by joserfc, an implementation Sluice's own verifier does not share."""
     return jwt.encode(dict(header), dict(claims), key, algorithms=[header["alg"]])
@@ -209,12 +244,16 @@ class Served:
     http: httpx.Client
     clock: MovableClock
 
-    def post(self, form: Mapping[str, Any]) -> httpx.Response:
-        """One token request."""
-        return self.http.post("/oauth/token", data=dict(form))
+    prover: ProvenBy
+    office: Office
+    app: FastAPI
+
+    def post(self, form: Mapping[str, Any], **asked: Any) -> httpx.Response:
+        """One token request, with a proof by the first machine's key unless told otherwise."""
+        return self.http.post("/oauth/token", **{"data": dict(form), "auth": self.prover} | asked)
 
     def token(self, machine: Machine | None = None) -> str:
-        """An access token."""
+        """An access token, bound to the first machine's key."""
         reply = self.post((machine or self.machine).form(self.clock()))
         assert reply.status_code == 200, reply.text
         return str(reply.json()["access_token"])
@@ -239,6 +278,11 @@ def first_machine(identity: Identity, key: Key | None = None) -> Machine:
     return Machine("ins-app", key, identity.issuer)
 
 
+def office_of(identity: Identity, settings: Settings) -> Office:
+    """The authorisation server of this identity."""
+    return open_office(identity, secret(settings.keys, "oauth"))
+
+
 @contextmanager
 def served(home: Path) -> Iterator[Served]:
     """Serve the OAuth routes by uvicorn in a thread, on a free port of the loopback."""
@@ -250,17 +294,24 @@ def served(home: Path) -> Iterator[Served]:
     clock = MovableClock()
     identity, settings = open_at(home, port, clock)
     app = FastAPI()
-    app.include_router(router)
+    oauth.install(app)
+    app.add_middleware(Edge)
+    journal = SqliteJournal.open(settings.journal, settings.keys, clock())
     app.state.identity = identity
+    app.state.oauth = office = office_of(identity, settings)
+    app.state.oauth_audit = OAuthAudit(journal)
     server.config.app = app
     thread = threading.Thread(target=server.run, args=([socket],), daemon=True)
     identity.start()
     thread.start()
     try:
         with httpx.Client(base_url=identity.issuer, timeout=20) as http:
-            yield Served(identity, settings, first_machine(identity), http, clock)
+            machine = first_machine(identity)
+            prover = ProvenBy(machine.key, clock)
+            yield Served(identity, settings, machine, http, clock, prover, office, app)
     finally:
         server.should_exit = True
         thread.join()
         socket.close()
+        journal.close()
         identity.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,9 +22,11 @@ import uvicorn
 import yaml
 from fastapi import FastAPI
 
+from gateway.api.connection import GatewayProtocol, tls_options
 from gateway.app import create_app
 from gateway.identity.boundaries import load_boundaries
 from gateway.identity.desk import open_identity
+from gateway.identity.requester import ProvenBy
 from gateway.releases.build import Order, build
 from gateway.settings import Settings
 from tests.factories_identity import (
@@ -40,7 +43,7 @@ POLICIES = Path(__file__).parents[1] / "policies"
 TODAY = datetime(2025, 6, 2, 4, tzinfo=UTC)
 DAY = timedelta(days=1)
 VALID: Mapping[str, object] = {"valid_from": "2025-01-01", "valid_to": "2025-12-31"}
-USCC = "9199XXXX0000000000"  # eighteen characters no real organisation has
+USCC = "91990100MA0000001G"  # of the invented region 990100, with the digit that checks it
 LARGE = {
     "rps": 10_000,
     "calls_day": 10**8,
@@ -145,24 +148,33 @@ class Gateway:
     machines: Mapping[str, Machine]
     http: httpx.Client
     _tokens: dict[str, tuple[datetime, str]] = field(default_factory=dict)
+    _provers: dict[tuple[str, str | None], ProvenBy] = field(default_factory=dict)
 
     def token(self, client: str = "ins-app") -> str:
         """A token that is still good for a while."""
         now = self.clock()
         got = self._tokens.get(client)
         if got is None or now - got[0] > timedelta(seconds=200):
-            reply = self.http.post("/oauth/token", data=self.machines[client].form(now))
+            reply = self.http.post(
+                "/oauth/token", data=self.machines[client].form(now), auth=self._prover(client)
+            )
             assert reply.status_code == 200, reply.text
             got = self._tokens[client] = (now, str(reply.json()["access_token"]))
         return got[1]
 
-    def bearer(self, client: str = "ins-app") -> dict[str, str]:
-        """The header that proves who asks."""
-        return {"Authorization": f"Bearer {self.token(client)}"}
+    def auth(self, client: str = "ins-app") -> httpx.Auth:
+        """What proves who asks: the client's token, and a proof of each request."""
+        return self._prover(client, self.token(client))
+
+    def _prover(self, client: str, token: str | None = None) -> ProvenBy:
+        key = (client, token)
+        if key not in self._provers:
+            self._provers[key] = ProvenBy(self.machines[client].key, self.clock, token)
+        return self._provers[key]
 
     def get(self, path: str, client: str = "ins-app") -> httpx.Response:
         """A reading request."""
-        return self.http.get(path, headers=self.bearer(client))
+        return self.http.get(path, auth=self.auth(client))
 
     def ask(
         self,
@@ -175,7 +187,8 @@ class Gateway:
         return self.http.post(
             f"/v1/services/{service}/queries",
             json=COST if body is None else body,
-            headers={**self.bearer(client), **(headers or {})},
+            headers=headers,
+            auth=self.auth(client),
         )
 
     def everything(self, service: str, body: Mapping[str, Any], **asked: Any) -> list[Any]:
@@ -201,13 +214,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(app: FastAPI, settings: Settings) -> Iterator[httpx.Client]:
-    """The application under uvicorn, in a thread."""
+def running(
+    app: FastAPI, settings: Settings, trust: ssl.SSLContext | None = None
+) -> Iterator[httpx.Client]:
+    """The application under uvicorn as `sluice serve` sets it up, in a thread."""
     server = uvicorn.Server(
         uvicorn.Config(
             app,
             host=settings.host,
             port=settings.port,
+            http=GatewayProtocol,
+            **tls_options(settings.tls_cert, settings.tls_key, settings.client_ca),
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -220,7 +237,7 @@ def running(app: FastAPI, settings: Settings) -> Iterator[httpx.Client]:
         assert thread.is_alive(), "the server did not start"
         thread.join(0.02)
     try:
-        with httpx.Client(base_url=settings.base_url, timeout=60) as http:
+        with httpx.Client(base_url=settings.base_url, timeout=60, verify=trust or True) as http:
             yield http
     finally:
         server.should_exit = True
@@ -228,9 +245,9 @@ def running(app: FastAPI, settings: Settings) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def serving(home: Path, policies: Path) -> Iterator[Gateway]:
+def serving(home: Path, policies: Path, **facts: Any) -> Iterator[Gateway]:
     """A gateway on a home that has releases; parties are entered when it is new."""
-    settings = Settings(home=home, policies=policies, port=free_port())
+    settings = Settings(home=home, policies=policies, port=free_port(), **facts)
     clock = RunningClock()
     machines = enter_parties(settings, clock)
     app = create_app(settings, clock)

@@ -6,6 +6,9 @@ from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
 
+from gateway.api.presented import presented
+from gateway.errors import Forbidden
+from gateway.identity.binding import sender_is_registered
 from gateway.identity.caller import Caller
 from gateway.serving.answer import Desk
 
@@ -17,12 +20,15 @@ def desk(request: Request) -> Desk:
 
 
 async def signed_in(request: Request) -> Caller:
-    """The proven caller; raises `Unauthenticated`."""
-    serving = desk(request)
+    """The proven caller; raises `Unauthenticated`, or `Forbidden` for an unregistered sender."""
+    serving, shown = desk(request), presented(request)
     stamp = serving.journal.stamp(request.app.state.clock())
-    ip = request.client.host if request.client else ""
-    caller = await serving.door.identify(request.headers.get("authorization"), ip, stamp)
+    authorization = ", ".join(request.headers.getlist("authorization")) or None
+    caller = await serving.door.identify(authorization, shown, stamp)
     request.scope["state"]["tenant"] = caller.tenant_id
+    tenant = request.app.state.identity.directory.snapshot.tenants[caller.tenant_id]
+    if not sender_is_registered(tenant, shown):  # queries are refused by the policy itself
+        raise Forbidden("D101", "")
     return caller
 
 

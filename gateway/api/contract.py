@@ -66,7 +66,6 @@ def contract(
         "profile": service.sdc,
         "profiles": dict(profiles),
         "min_lag_days": service.min_lag_days,
-        "max_dims_by_grain": {str(g): most for g, most in service.max_dims_by_grain.items()},
         "geo": [level.model_dump() for level in service.geo],
         "grains": [str(grain) for grain in service.periods],
         "periods": periods,

@@ -1,7 +1,8 @@
-"""The outermost ring: request ids, the body limit, safe headers, one access-log line, no traceback.
+"""The outermost ring: request ids, DPoP nonces, the body limit, safe headers, one access-log line.
 
 Pure ASGI, because a BaseHTTPMiddleware costs a hundred times more (research/performance.md).
 The access log names the route, never the address or a value: addresses can carry anything.
+No failure leaves as a traceback.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import re
 import time
 import traceback
 import uuid
+from collections.abc import Callable
 
 import orjson
 import uuid_utils
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.problems import of_error, problem
 from gateway.errors import SluiceError
+from gateway.identity.desk import Identity
 
 BODY_LIMIT = 64 * 1024
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -28,6 +32,8 @@ _SAFE = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
+
+_MAY_LACK_NONCE = (400, 401)
 
 access = logging.getLogger("sluice.access")
 failures = logging.getLogger("sluice.failures")
@@ -44,7 +50,10 @@ class BodyTooLarge(SluiceError):
 class Visit:
     """What one request has shown so far, for its headers and its log line."""
 
-    def __init__(self, headers: Headers) -> None:
+    def __init__(self, headers: Headers, nonce: Callable[[], str]) -> None:
+        self.nonce = nonce
+        proves = headers.get("authorization", "")[:5].lower() == "dpop "
+        self.uses_dpop = proves or "dpop" in headers
         self.started = time.perf_counter()
         self.request_id = str(uuid_utils.uuid7())
         given = headers.get("x-fapi-interaction-id", "")
@@ -59,6 +68,8 @@ class Visit:
             headers = MutableHeaders(scope=message)
             headers["Sluice-Request-Id"] = self.request_id
             headers["x-fapi-interaction-id"] = self.interaction_id
+            if self.uses_dpop or self.status in _MAY_LACK_NONCE:
+                headers["DPoP-Nonce"] = self.nonce()
             for name, value in _SAFE.items():
                 headers.setdefault(name, value)
         else:
@@ -66,18 +77,23 @@ class Visit:
 
     def line(self, scope: Scope) -> bytes:
         """The access-log line: no address, no query, no value."""
-        route = getattr(scope.get("route"), "path", None) or scope["state"].get("route", "-")
         return orjson.dumps(
             {
                 "request_id": self.request_id,
                 "method": scope["method"] if scope["method"].isalpha() else "-",
-                "route": route,
+                "route": _route(scope),
                 "status": self.status,
                 "bytes": self.sent,
                 "ms": round((time.perf_counter() - self.started) * 1000, 2),
                 "tenant": scope["state"].get("tenant", "-"),
             }
         )
+
+
+def _route(scope: Scope) -> str:
+    """The pattern that matched, or the name of what serves it; never the address itself."""
+    known = getattr(scope.get("route"), "path", None) or scope["state"].get("route")
+    return str(known or getattr(scope.get("endpoint"), "__name__", "-"))
 
 
 def _declared_too_large(headers: Headers) -> bool:
@@ -118,7 +134,8 @@ class Edge:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        visit = Visit(headers)
+        identity: Identity = scope["app"].state.identity
+        visit = Visit(headers, lambda: identity.proofs.nonce(identity.clock()))
         scope.setdefault("state", {})
         scope["state"].update(request_id=visit.request_id, interaction_id=visit.interaction_id)
 
@@ -137,6 +154,8 @@ class Edge:
             if _declared_too_large(headers):
                 raise BodyTooLarge
             await self.app(scope, _limited(receive), send)
+        except ClientDisconnect:
+            pass  # nobody is left to answer; that is no failure of ours
         except SluiceError as error:
             await of_error(error, visit.request_id)(scope, receive, send)
         except Exception as error:  # noqa: BLE001 - the last ring: nothing may escape as a traceback

@@ -1,202 +1,166 @@
-"""HTTP of the authorisation server: token endpoint, key set, metadata.
+"""HTTP of the authorisation server: pushed requests, authorisation, tokens, what becomes of them.
 
-The token endpoint reads a form body and nothing else: no query parameter, no Authorization header,
-no parameter twice. The protocol runs in a worker thread, so a slow disk never holds up other
-requests.
+A form is read strictly (`oauth_forms`), the protocol runs in a worker thread (in batches where
+nothing is changed, `oauth_batches`), what happened is made durable (`oauth_audit`), and only then
+the answer leaves. A slow disk never holds up other requests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import parse_qsl
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import TypeAlias
 
-import anyio
-import anyio.to_thread
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from authlib.oauth2 import OAuth2Error
+from fastapi import APIRouter, FastAPI
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from gateway.api import oauth_metadata, oauth_register
+from gateway.api.oauth_audit import OAuthAudit
+from gateway.api.oauth_batches import Ask, Batches
+from gateway.api.oauth_forms import read_address, read_form
+from gateway.api.oauth_http import in_thread, office, respond, unavailable
+from gateway.api.person.screens import stopped
+from gateway.api.presented import presented
+from gateway.authserver.errors import RequestGone
+from gateway.authserver.interaction import cookie_name
+from gateway.authserver.model import NO_STORE, VISIT_LIFE, Answered, Opened
+from gateway.authserver.office import refusal, spends_code
+from gateway.authserver.tokens import SIGNED
 from gateway.errors import Unavailable
-from gateway.identity.assertion import ASSERTION_TYPE
-from gateway.identity.authserver import Reply
-from gateway.identity.desk import Identity
-from gateway.identity.metadata import RESOURCE_PATH, resource_metadata, server_metadata
+from gateway.identity.binding import Presented
 
-router = APIRouter(tags=["oauth"])
-
-_LONGEST_BODY = 32_768
-_MOST_FIELDS = 20
-_THREADS = 32  # they share one database transaction (see `gateway.identity.replay`)
-
-_FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/x-www-form-urlencoded": {
-                "schema": {
-                    "type": "object",
-                    "required": ["grant_type", "client_assertion_type", "client_assertion"],
-                    "properties": {
-                        "grant_type": {"type": "string", "const": "client_credentials"},
-                        "client_assertion_type": {"type": "string", "const": ASSERTION_TYPE},
-                        "client_assertion": {
-                            "type": "string",
-                            "pattern": "^[A-Za-z0-9_.-]+$",
-                            "maxLength": 8192,
-                        },
-                        "client_id": {"type": "string", "maxLength": 64},
-                        "resource": {"type": "string", "maxLength": 200},
-                    },
-                    "maxProperties": _MOST_FIELDS,
-                    "additionalProperties": {"type": "string", "maxLength": 64},
-                }
-            }
-        },
-    }
-}
-_ERROR_SCHEMA = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {"type": "string"},
-        "error_description": {"type": "string"},
-        "code": {"type": "string"},
-    },
-}
-_TOKEN_SCHEMA = {
-    "type": "object",
-    "required": ["access_token", "token_type", "expires_in"],
-    "properties": {
-        "access_token": {"type": "string"},
-        "token_type": {"type": "string", "const": "Bearer"},
-        "expires_in": {"type": "integer"},
-    },
-}
+Act: TypeAlias = Callable[[Mapping[str, str], Presented, datetime], Answered]
+Quick: TypeAlias = Callable[[Mapping[str, str]], bool]
 
 
-def _documented(description: str, schema: Mapping[str, object]) -> dict[str, Any]:
-    # Any: the type FastAPI asks for
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def _never(_form: Mapping[str, str]) -> bool:
+    return False
 
 
-_RESPONSES: dict[int | str, dict[str, Any]] = {  # Any: the type FastAPI asks for
-    200: _documented("An access token.", _TOKEN_SCHEMA),
-    400: _documented("The request is not of the documented form.", _ERROR_SCHEMA),
-    401: _documented("Client authentication failed.", _ERROR_SCHEMA),
-    429: _documented("Too many failed authentications.", _ERROR_SCHEMA),
-    503: _documented("The directory is unavailable.", _ERROR_SCHEMA),
-}
+def _always(_form: Mapping[str, str]) -> bool:
+    return True
 
 
-class FormRefused(ValueError):
-    """The request is no form this endpoint reads; the message says what to change."""
+def _unless_a_code_is_spent(form: Mapping[str, str]) -> bool:
+    return not spends_code(form)
 
 
-@router.post("/oauth/token", operation_id="token", responses=_RESPONSES, openapi_extra=_FORM)
-async def token(request: Request) -> JSONResponse:
-    """Exchange a client assertion for an access token."""
-    identity = _identity(request)
-    if "authorization" in request.headers:
-        return _answer(_WRONG_METHOD)
+async def token(request: Request) -> Response:
+    """RFC 6749 §3.2: exchange a grant for a bound access token."""
+    return await _serve(request, office(request).token, "grant_type", quick=_unless_a_code_is_spent)
+
+
+async def push(request: Request) -> Response:
+    """RFC 9126: hand in an authorisation request, get its name."""
+    return await _serve(request, office(request).push)
+
+
+async def revoke(request: Request) -> Response:
+    """RFC 7009: end a token of one's own."""
+    return await _serve(request, office(request).revoke)
+
+
+async def introspect(request: Request) -> Response:
+    """RFC 7662, and RFC 9701 for who accepts a signed answer."""
+    signed = SIGNED in request.headers.get("accept", "")
+    return await _serve(request, partial(office(request).introspect, signed=signed), quick=_always)
+
+
+async def authorize(request: Request) -> Response:
+    """Where a client sends its person; on to the pages, and to no address of the request's."""
     try:
-        form = await _read_form(request)
-    except FormRefused as error:
-        return _answer(_refusal(400, "invalid_request", str(error)))
-    ip = request.client.host if request.client else ""
+        opened = await _open_visit(request)
+    except RequestGone as error:
+        pages = getattr(request.app.state, "persons", None)
+        if pages is None:  # served without the pages: a problem document then
+            raise
+        return stopped(request, pages, error)
+    issuer = office(request).parts.issuer
+    response = RedirectResponse(f"/person/interactions/{opened.id}", 303, dict(NO_STORE))
+    response.set_cookie(
+        cookie_name(issuer, opened.id),
+        opened.browser,
+        max_age=int(VISIT_LIFE.total_seconds()),
+        path="/",
+        secure=issuer.startswith("https://"),
+        httponly=True,
+        samesite="lax",  # strict would lose it on the way from the client's site to here
+    )
+    return response
+
+
+async def _open_visit(request: Request) -> Opened:
     try:
-        reply = await anyio.to_thread.run_sync(
-            identity.tokens.respond, form, ip, identity.clock(), limiter=_limiter(request)
-        )
+        client_id, request_uri = read_address(request, "client_id", "request_uri")
+    except OAuth2Error as error:
+        raise RequestGone(
+            "request_malformed",
+            "This address is not complete; begin again at the service that sent you here.",
+            "链接不完整，请返回原来的服务重新开始。",
+        ) from error
+    now, open_visit = request.app.state.identity.clock(), office(request).interactions.open
+    try:
+        return await in_thread(request, partial(open_visit, client_id, request_uri, now))
+    except SQLAlchemyError as error:
+        raise Unavailable(
+            "oauth_unavailable", "Try again in a few seconds.", "系统繁忙，请稍后重试。"
+        ) from error
+
+
+async def _serve(request: Request, act: Act, *required: str, quick: Quick = _never) -> Response:
+    """Read, act in a worker thread, record, answer."""
+    audit: OAuthAudit = request.app.state.oauth_audit
+    now, sender = request.app.state.identity.clock(), presented(request)
+    try:
+        form = await read_form(request, *required)
+    except OAuth2Error as error:
+        return respond(refusal(error))
+    work = partial(act, form, sender, now)
+    try:
+        if quick(form):
+            answered = await _batches(request).answer(Ask(work, sender, now))
+        else:
+            answered = await in_thread(request, work)
+        await audit.record(answered, sender, now)
     except (SQLAlchemyError, Unavailable):
-        reply = _refusal(503, "temporarily_unavailable", "Try again in a few seconds.")
-    return _answer(reply)
+        return unavailable()
+    return respond(answered.reply)
 
 
-@router.get("/oauth/jwks", operation_id="jwks")
-async def jwks(request: Request) -> JSONResponse:
-    """Public keys that verify access tokens: the signing one, its successor, retired ones."""
-    ring = _identity(request).ring()
-    return JSONResponse(ring.jwks, headers={"Cache-Control": "public, max-age=60"})
-
-
-@router.get("/.well-known/oauth-authorization-server", operation_id="server_metadata")
-async def authorization_server(request: Request) -> JSONResponse:
-    """RFC 8414 metadata."""
-    return JSONResponse(server_metadata(_identity(request).issuer))
-
-
-@router.get("/.well-known/oauth-protected-resource", include_in_schema=False)
-@router.get(
-    f"/.well-known/oauth-protected-resource{RESOURCE_PATH}", operation_id="resource_metadata"
-)
-async def protected_resource(request: Request) -> JSONResponse:
-    """RFC 9728 metadata."""
-    return JSONResponse(resource_metadata(_identity(request).issuer))
-
-
-def _identity(request: Request) -> Identity:
-    identity: Identity = request.app.state.identity
-    return identity
-
-
-def _limiter(request: Request) -> anyio.CapacityLimiter:
-    """Its own threads, so a rush for tokens never takes those of other work; one per app."""
+def _batches(request: Request) -> Batches:
+    """Where requests that change nothing are answered together; one per app."""
     state = request.app.state
-    if not hasattr(state, "token_threads"):
-        state.token_threads = anyio.CapacityLimiter(_THREADS)
-    limiter: anyio.CapacityLimiter = state.token_threads
-    return limiter
+    if not hasattr(state, "oauth_batches"):
+        state.oauth_batches = Batches(office(request))
+    batches: Batches = state.oauth_batches
+    return batches
 
 
-async def _read_form(request: Request) -> dict[str, str]:
-    """The form's fields; refuses everything that is not one plain form with each name once."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/x-www-form-urlencoded":
-        raise FormRefused("Send the parameters as application/x-www-form-urlencoded.")
-    if request.url.query:
-        raise FormRefused("Send parameters in the body, never in the address.")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LONGEST_BODY:
-            raise FormRefused(f"The body is longer than {_LONGEST_BODY} bytes.")
-    return _parse(bytes(body))
+class _Direct:
+    """A handler as a bare ASGI endpoint, without what a framework wraps around each request."""
+
+    def __init__(self, handler: Callable[[Request], Awaitable[Response]]) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._handler(Request(scope, receive))
+        await response(scope, receive, send)
 
 
-def _parse(body: bytes) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(
-            body.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=_MOST_FIELDS,
-        )
-    except ValueError as error:
-        raise FormRefused("The body is not a URL-encoded form in UTF-8.") from error
-    form = dict(pairs)
-    if len(form) != len(pairs):
-        raise FormRefused("A parameter is given twice.")
-    if not form.get("grant_type"):
-        raise FormRefused("grant_type is missing.")
-    return form
-
-
-def _refusal(status: int, error: str, description: str) -> Reply:
-    return Reply(status, {"error": error, "error_description": description, "code": error})
-
-
-_WRONG_METHOD = Reply(
-    401,
-    {
-        "error": "invalid_client",
-        "error_description": "Authenticate with a client assertion (private_key_jwt) only.",
-        "code": "client_method",
-    },
-    # RFC 6749 §5.2: who tried the header is answered with a challenge.
-    {"Cache-Control": "no-store", "Pragma": "no-cache", "WWW-Authenticate": "private_key_jwt"},
-)
-
-
-def _answer(reply: Reply) -> JSONResponse:
-    return JSONResponse(dict(reply.body), reply.status, dict(reply.headers))
+def install(app: FastAPI) -> None:
+    """Put the authorisation server into the application; the hot path first."""
+    app.router.routes.append(Route("/oauth/token", _Direct(token), methods=["POST"]))
+    router = APIRouter(tags=["oauth"])
+    router.add_route("/oauth/par", push, ["POST"])
+    router.add_route("/oauth/authorize", authorize, ["GET"])
+    router.add_route("/oauth/revoke", revoke, ["POST"])
+    router.add_route("/oauth/introspect", introspect, ["POST"])
+    oauth_metadata.add_to(router)
+    oauth_register.add_to(router)
+    app.include_router(router)

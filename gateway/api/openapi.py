@@ -55,7 +55,8 @@ def _problems(statuses: Iterable[int]) -> dict[str, object]:
 
 
 def _headers(*names: str) -> Schema:
-    return {name: _ref("headers", name) for name in ("Sluice-Request-Id", *names)}
+    always = ("Sluice-Request-Id", "DPoP-Nonce")
+    return {name: _ref("headers", name) for name in (*always, *names)}
 
 
 def _success(content: Mapping[str, object], *headers: str) -> Schema:
@@ -183,6 +184,7 @@ def _components(catalogue: Catalogue, base_url: str) -> Schema:
         "parameters": {"Interaction": _INTERACTION},
         "headers": {
             "Sluice-Request-Id": _header("Id of this request in audit and support."),
+            "DPoP-Nonce": _header("Nonce for the next DPoP proof (RFC 9449 §8); to DPoP callers."),
             "Sluice-Meta": _header("The answer's meta as one line of ASCII JSON."),
             "Sluice-Next-Cursor": _header("Cursor of the next page, absent on the last."),
             "Sluice-Watermark": _header("Mark of this answer."),
@@ -192,7 +194,10 @@ def _components(catalogue: Catalogue, base_url: str) -> Schema:
         "securitySchemes": {
             "token": {
                 "type": "oauth2",
-                "description": "client_credentials with private_key_jwt; see the metadata.",
+                "description": "client_credentials with private_key_jwt or tls_client_auth. Tokens "
+                "are bound: send `Authorization: DPoP <token>` with a proof of each request in the "
+                "DPoP header (RFC 9449), or `Bearer` on the connection of the client certificate "
+                "(RFC 8705). 401 with use_dpop_nonce: repeat with the nonce of DPoP-Nonce.",
                 "flows": {"clientCredentials": flow},
             }
         },

@@ -70,6 +70,8 @@ def of_error(error: SluiceError, request_id: str) -> Response:
     if error.status == HTTPStatus.UNAUTHORIZED:
         challenge = error.extra.get("www_authenticate")
         headers["WWW-Authenticate"] = str(challenge or 'Bearer realm="sluice"')
+    if "retry_after" in error.extra:
+        headers["Retry-After"] = str(error.extra["retry_after"])
     fallback = reason("internal_error" if error.status >= 500 else "bad_request")
     return problem(
         error.code,

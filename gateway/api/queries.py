@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.api.presented import presented
 from gateway.api.problems import problem
 from gateway.serving.accept import JSON
 from gateway.serving.answer import Desk
@@ -34,8 +35,8 @@ def call_of(request: Request, body: bytes, now: datetime) -> Call:
         interaction_id=state["interaction_id"],
         trace_id=traced[1] if traced else state["request_id"].replace("-", ""),
         now=now,
-        ip=request.client.host if request.client else "",
-        authorization=headers.get("authorization"),
+        presented=presented(request),
+        authorization=", ".join(headers.getlist("authorization")) or None,
         service=request.path_params.get("service", ""),
         query=tuple(request.query_params.keys()),
         accept=", ".join(headers.getlist("accept")) or None,

@@ -96,7 +96,6 @@ def _optional_text(description: str, longest: int = 64) -> Schema:
 def request_schema(service: Service, lists: Lists | None = None) -> Schema:
     """The body of a query; `lists` closes the dims whose codes a release defines."""
     dims, measures = asked_dims(service), shown_measures(service)
-    most = max(level.max_dims for level in service.geo)
     fields: Schema = {
         "purpose": {
             "type": "string",
@@ -113,7 +112,9 @@ def request_schema(service: Service, lists: Lists | None = None) -> Schema:
             "items": {"type": "string", "pattern": "^[0-9]{6}$"},
             "description": "Insured-place regions, 6-digit admdvs.",
         },
-        "dims": _names([d.name for d in dims], "Dimensions of a cell, in any order.", maxItems=most)
+        "dims": _names(
+            [d.name for d in dims], "Dimensions of a cell, in any order.", maxItems=len(dims)
+        )
         | {"default": []},
         "measures": _names(
             [m.name for m in measures], "Figures wanted; left out: all the cell has.", minItems=1

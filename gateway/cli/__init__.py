@@ -21,13 +21,16 @@ AREAS = (
     "catalogue",
     "policy",
     "tenant",
+    "product",
     "client",
     "grant",
+    "consent",
     "region",
     "stop",
     "keys",
     "meter",
     "audit",
+    "staff",
 )
 
 DEBUG = "SLUICE_TRACEBACK"

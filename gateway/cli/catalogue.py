@@ -7,11 +7,17 @@ from typing import Annotated
 
 import typer
 
+from gateway.api.admin.document import admin_openapi_bytes
+from gateway.api.admin.router import ENDPOINTS
+from gateway.api.consent_document import consent_openapi_bytes
 from gateway.api.openapi import openapi_bytes
 from gateway.catalogue.describe import describe
 from gateway.catalogue.load import Catalogue, load_catalogue
+from gateway.cli.duties import duties_document
+from gateway.cli.states import states_document
 from gateway.errors import OperatorError
 from gateway.settings import Settings
+from gateway.staff.operations import load_operations
 
 app = typer.Typer(help="The data services' declarations and documents.", no_args_is_help=True)
 
@@ -32,7 +38,7 @@ def docs(
     folder: Docs = Path("docs"),
     check: Annotated[bool, typer.Option(help="Write nothing; fail when a file is stale.")] = False,
 ) -> None:
-    """Write the documents that come from the catalogue: services.md and openapi.json."""
+    """Write the documents that come from tables: services, both OpenAPI documents, states."""
     for name, content in _documents(load_catalogue(Settings().policies)).items():
         path = folder / name
         if not check:
@@ -44,7 +50,12 @@ def docs(
 
 
 def _documents(catalogue: Catalogue) -> dict[str, bytes]:
+    operations = load_operations(Settings().policies)
     return {
         "services.md": describe(catalogue).encode(),
         "openapi.json": openapi_bytes(catalogue),
+        "admin-openapi.json": admin_openapi_bytes(ENDPOINTS),
+        "consent-openapi.json": consent_openapi_bytes(),
+        "administration.md": duties_document(operations, ENDPOINTS).encode(),
+        "states.md": states_document().encode(),
     }

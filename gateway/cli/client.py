@@ -1,20 +1,20 @@
-"""`sluice client`: machine clients, their public keys, and fetching a token as one of them."""
+"""`sluice client`: machine clients and their public keys; and acting as one of them."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gateway.cli import calling
 from gateway.cli.office import Actor, Json, Reason, act_now, contents, office, say, show
 from gateway.db.engine import writing
 from gateway.errors import OperatorError
 from gateway.identity.changes import disable_client, register_client
-from gateway.identity.entries import ClientEntry, check_entry
-from gateway.identity.requester import fetch_token, generate_key, read_key
+from gateway.identity.entries import ClientEntry, ClientTerms, check_entry, read_entry
+from gateway.identity.requester import generate_key
 from gateway.settings import Settings
 
 app = typer.Typer(help="Machine clients of tenants.", no_args_is_help=True)
@@ -32,14 +32,18 @@ def add(
         Path | None, typer.Option(help="Make a key: write the private JWK here (0600).")
     ] = None,
     name: Annotated[str, typer.Option(help="Name for people.")] = "",
+    terms: Annotated[
+        Path | None, typer.Option(help="YAML file: grant types, redirect URIs, mTLS, binding.")
+    ] = None,
     actor: Actor = "",
     as_json: Json = False,
 ) -> None:
     """Register a client by its public keys, or make a key pair for it."""
-    if (jwks is None) == (generate is None):
+    if (jwks and generate) or not (jwks or generate or terms):
         raise typer.BadParameter("give either --jwks FILE or --generate KEYFILE")
     asked = {"id": client, "tenant": tenant, "name": name or client}
     entry = check_entry(ClientEntry, asked, "client")
+    agreed = read_entry(ClientTerms, terms) if terms else ClientTerms()
     keys: object = _read_jwks(jwks) if jwks else None
     with office(Settings()) as engine:
         if generate:
@@ -53,6 +57,7 @@ def add(
                     tenant_id=entry.tenant,
                     name=entry.name,
                     jwks=keys,
+                    terms=agreed,
                 )
         except OperatorError:
             if generate:
@@ -76,17 +81,9 @@ def disable(client: _Id, reason: Reason, actor: Actor = "", as_json: Json = Fals
     say({"id": client, "status": "disabled"}, as_json, f"Client {client} is disabled.")
 
 
-@app.command("token")
-def token(
-    client_id: Annotated[str, typer.Option(help="Client id.")],
-    key: Annotated[Path, typer.Option(help="File with the client's private JWK.")],
-    url: Annotated[str, typer.Option(help="Issuer; default: the server of these settings.")] = "",
-    as_json: Json = False,
-) -> None:
-    """Fetch an access token as a client does, over HTTP, and print it."""
-    issuer = (url or Settings().base_url).rstrip("/")
-    answer = fetch_token(issuer, client_id, read_key(key), datetime.now(UTC))
-    say(answer, as_json, str(answer["access_token"]))
+app.command("token")(calling.token)
+app.command("call")(calling.call)
+app.command("proof")(calling.proof)
 
 
 def _read_jwks(path: Path) -> object:

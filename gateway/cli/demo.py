@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from gateway.demo.client import Participant
 from gateway.demo.participants import INSURER, PHARMA
 from gateway.demo.server import Server, free_port, start, stop_earlier
 from gateway.demo.show import Screen
-from gateway.demo.stage import Stage, StageError
+from gateway.demo.stage import SLUICE, Stage, StageError
 from gateway.demo.tour import COST, TourError, play
 from gateway.errors import OperatorError
 from gateway.settings import Settings
@@ -68,20 +69,27 @@ def _participant(stage: Stage, tenant: str, server: Server) -> Participant:
 
 
 def _leave_running(stage: Stage, server: Server) -> None:
-    sluice = Path(".venv/bin/sluice")
-    question = str(COST).replace("'", '"')
-    key = stage.key_file(INSURER)
-    stage.screen.scene(
-        7, "服务仍在运行，可自行尝试", "The server is still running; try it yourself"
-    )
-    stage.screen.console.print(
-        f"TOKEN=$({sluice} client token --client-id {INSURER}-app --key {key}"
-        f" --url {server.base_url})\n"
-        f'curl -s {server.base_url}/v1/services -H "Authorization: Bearer $TOKEN"\n'
-        f'curl -s {server.base_url}/v1/services/S02/queries -H "Authorization: Bearer $TOKEN"'
-        f" -H 'Content-Type: application/json' -d '{question}'\n"
-        f'curl -s {server.base_url}/v1/usage -H "Authorization: Bearer $TOKEN"\n'
-        f"kill {server.pid}   # ends the server",
-        soft_wrap=True,
-        markup=False,
-    )
+    screen, key = stage.screen, stage.key_file(INSURER)
+    screen.scene(7, "服务仍在运行，可自行尝试", "The server is still running; try it yourself")
+    lines = copyable(server.base_url, f"{INSURER}-app", key)
+    screen.console.print("\n".join(lines), soft_wrap=True, markup=False)
+    screen.console.print(f"kill {server.pid}   # ends the server", soft_wrap=True, markup=False)
+
+
+def copyable(base_url: str, client: str, key: Path) -> list[str]:
+    """Lines for a shell: calls by `sluice client call`, and one by curl with its own proof."""
+    who = f"--client-id {client} --key {key} --url {base_url}"
+    address, question = f"{base_url}/v1/services", json.dumps(COST)
+    return [
+        f"SLUICE={SLUICE}",
+        f"$SLUICE client call GET /v1/services {who}",
+        f"$SLUICE client call POST /v1/services/S02/queries --data '{question}' {who}",
+        f"$SLUICE client call GET /v1/usage {who}",
+        "# the same by curl: a token, the server's nonce, a proof for this one request",
+        f"TOKEN=$($SLUICE client token {who})",
+        f'NONCE=$(curl -s -o /dev/null -D - {address} -H "Authorization: DPoP $TOKEN"'
+        """ | tr -d '\\r' | awk 'tolower($1) == "dpop-nonce:" {print $2}')""",
+        f'PROOF=$($SLUICE client proof GET {address} --key {key} --token "$TOKEN"'
+        ' --nonce "$NONCE")',
+        f'curl -s {address} -H "Authorization: DPoP $TOKEN" -H "DPoP: $PROOF"',
+    ]

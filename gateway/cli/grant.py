@@ -10,9 +10,9 @@ import typer
 from gateway.cli.office import Actor, Json, Reason, act_now, contents, office, say, show
 from gateway.db.engine import writing
 from gateway.identity.boundaries import load_boundaries
-from gateway.identity.changes import approve_grant, enter_grant, set_grant_status
 from gateway.identity.directory import take_snapshot
 from gateway.identity.entries import GrantEntry, read_entry
+from gateway.identity.grants import approve_grant, enter_grant, set_grant_status, submit_grant
 from gateway.settings import Settings
 
 app = typer.Typer(help="Scenario licences of tenants.", no_args_is_help=True)
@@ -24,6 +24,7 @@ _Person = Annotated[str, typer.Option("--actor", help="Who approves; two differe
 @app.command("add")
 def add(
     file: Annotated[Path, typer.Argument(help="YAML file with the grant.")],
+    draft: Annotated[bool, typer.Option("--draft", help="Keep it as a draft.")] = False,
     actor: Actor = "",
     as_json: Json = False,
 ) -> None:
@@ -32,8 +33,25 @@ def add(
     entry = read_entry(GrantEntry, file)
     bounds = load_boundaries(settings.policies)
     with office(settings) as engine, writing(engine) as session:
-        grant = enter_grant(session, act_now(actor), entry, bounds)
-    say(grant.document(), as_json, f"Grant {grant.id} waits for two approvals.")
+        grant = enter_grant(session, act_now(actor), entry, bounds, draft=draft)
+    waits = "is kept as a draft" if draft else "waits for two approvals"
+    say(grant.document(), as_json, f"Grant {grant.id} {waits}.")
+
+
+@app.command("submit")
+def submit(grant: _Id, actor: Actor = "", reason: Reason = "", as_json: Json = False) -> None:
+    """Put a draft under review."""
+    settings = Settings()
+    bounds = load_boundaries(settings.policies)
+    with office(settings) as engine, writing(engine) as session:
+        after = submit_grant(session, act_now(actor, reason), grant, bounds)
+    say(after.document(), as_json, f"Grant {grant} waits for two approvals.")
+
+
+@app.command("send-back")
+def send_back(grant: _Id, reason: Reason, actor: Actor = "", as_json: Json = False) -> None:
+    """Make a grant under review a draft again; its approvals are gone."""
+    _set(grant, "draft", reason, actor, as_json)
 
 
 @app.command("list")

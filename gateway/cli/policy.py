@@ -1,20 +1,28 @@
-"""`sluice policy`: check the rules and their data, run their tests."""
+"""`sluice policy`: check the rules and their data, run their tests, explain what they decided."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+import yaml
 
 from gateway.catalogue.load import load_catalogue
+from gateway.cli.policy_explain import explanation, readable
+from gateway.errors import OperatorError
+from gateway.identity.secrets import secret
 from gateway.policy.bundle import read_edition
 from gateway.policy.consistency import disagreements
+from gateway.policy.diff import changes
 from gateway.policy.documents import Documents, PolicyDataError, read_documents, read_rego
 from gateway.policy.modules import parse_modules, style_findings
 from gateway.policy.opa import find_opa, run_opa
+from gateway.policy.opa_config import opa_config
+from gateway.policy.packing import bundle_key
 from gateway.policy.schemas import findings, generated
 from gateway.policy.suite import Report, run_folder
 from gateway.settings import Settings
@@ -57,6 +65,44 @@ def schemas() -> None:
     for name, content in generated().items():
         (Settings().policies / "schemas" / name).write_bytes(content)
         typer.echo(f"{name} written")
+
+
+@app.command("opa-config")
+def opa_config_() -> None:
+    """Print what an OPA server needs to follow this gateway: `opa run --server -c FILE`."""
+    settings = Settings()
+    if settings.policy_bundle_token_file is None:
+        raise OperatorError(
+            "bundle_off",
+            "The bundle is not served: put a token into a file and name the file in "
+            "SLUICE_POLICY_BUNDLE_TOKEN_FILE.",
+        )
+    key = bundle_key(secret(settings.keys, "policy_bundle"))
+    config = opa_config(settings.base_url, settings.policy_bundle_token_file.resolve(), key)
+    typer.echo(yaml.safe_dump(config, sort_keys=False), nl=False)
+
+
+@app.command()
+def explain(decision_id: str, as_json: Json = False) -> None:
+    """Say why a recorded decision was made: by which rules, under which revision."""
+    settings = Settings()
+    told = explanation(settings.journal, settings.policies, decision_id)
+    typer.echo(json.dumps(told, ensure_ascii=False) if as_json else readable(told))
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="A policies folder to compare with.")],
+    as_json: Json = False,
+) -> None:
+    """List what differs between another policies folder and the one in use; exit 1 if anything."""
+    found = list(changes(before, Settings().policies))
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False))
+    else:
+        shown = [f"{e.kind:<8}{e.place}: {e.before or '-'} → {e.after or '-'}" for e in found]
+        typer.echo("\n".join(shown) or "no difference in rules or policy data")
+    raise typer.Exit(1 if found else 0)
 
 
 def _stale(folder: Path) -> Iterator[str]:

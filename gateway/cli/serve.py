@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
 
+from gateway.api.connection import GatewayProtocol, tls_options
 from gateway.app import create_app
 from gateway.settings import Settings
 
@@ -28,12 +30,25 @@ def _log_to_stderr(access: bool) -> None:
 
 
 def verb(
+    *,
     host: Annotated[str, typer.Option(help="Address to listen on; default from settings.")] = "",
     port: Annotated[int, typer.Option(help="Port to listen on; default from settings.")] = 0,
+    tls_cert: Annotated[Path | None, typer.Option(help="Server certificate chain (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+    client_ca: Annotated[
+        Path | None, typer.Option(help="CA of client certificates (PEM); asks clients for one.")
+    ] = None,
     access_log: Annotated[bool, typer.Option(help="One JSON line per request.")] = True,
 ) -> None:
     """Serve the data services until told to stop; what is running is finished and recorded."""
-    given = {key: value for key, value in (("host", host), ("port", port)) if value}
+    named = {
+        "host": host,
+        "port": port,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "client_ca": client_ca,
+    }
+    given = {key: value for key, value in named.items() if value}
     settings = Settings(**given)  # type: ignore[arg-type]  # checked by Settings itself
     _log_to_stderr(access_log)
     app = create_app(settings)
@@ -43,11 +58,12 @@ def verb(
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=GatewayProtocol,
+        **tls_options(settings.tls_cert, settings.tls_key, settings.client_ca),
         ws="none",
         access_log=False,
         log_level="warning",
         server_header=False,
-        proxy_headers=False,  # the address of a caller is the connection's, never a header's
+        proxy_headers=False,  # `gateway.api.presented` knows whose headers may be believed
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy import event
+from sqlalchemy import event, exc
 from sqlalchemy.orm import Session
+
+from gateway.errors import Unavailable
 
 _WRITE = "sluice_write"
 
@@ -51,21 +53,32 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 @contextmanager
+def _unavailable() -> Iterator[None]:
+    """A database that cannot be used now (locked, full, gone) is one error, whoever asks."""
+    try:
+        yield
+    except (exc.OperationalError, exc.TimeoutError) as error:
+        raise Unavailable("identity_unavailable", "") from error
+
+
+@contextmanager
 def reading(engine: sa.Engine) -> Iterator[Session]:
     """A session that only reads."""
-    with Session(engine) as session:
+    with _unavailable(), Session(engine) as session:
         yield session
 
 
 @contextmanager
 def writing(engine: sa.Engine) -> Iterator[Session]:
     """A session whose changes become durable together, or not at all."""
-    with Session(engine.execution_options(**{_WRITE: True})) as session, session.begin():
+    writable = engine.execution_options(**{_WRITE: True})
+    with _unavailable(), Session(writable) as session, session.begin():
         yield session
 
 
 @contextmanager
 def write_connection(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Like `writing`, without object mapping: for the few statements that run per request."""
-    with engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
+    writable = engine.execution_options(**{_WRITE: True})
+    with _unavailable(), writable.connect() as connection, connection.begin():
         yield connection

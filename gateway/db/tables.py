@@ -68,11 +68,15 @@ class TenantRow(Table):
     qualifications: Mapped[list[dict[str, object]]]
     source_ips: Mapped[list[str]]
     cert_thumbprints: Mapped[list[str]]
+    contact: Mapped[str]
+    termination_date: Mapped[date | None]
+    cut_off_date: Mapped[date | None]
+    cut_off_strategy: Mapped[str]
     created_at: Mapped[datetime]
 
 
 class ClientRow(Table):
-    """A machine client of a tenant: public keys only, each pinned to one algorithm."""
+    """A client of a tenant: public keys only, each pinned to one algorithm."""
 
     __tablename__ = "client"
 
@@ -82,6 +86,16 @@ class ClientRow(Table):
     jwks: Mapped[dict[str, object]]
     algs: Mapped[list[str]]
     status: Mapped[str]
+    product_id: Mapped[str | None] = mapped_column(index=True)
+    jwks_uri: Mapped[str | None] = mapped_column(sa.String(500))
+    redirect_uris: Mapped[list[str]]
+    grant_types: Mapped[list[str]]
+    auth_method: Mapped[str]
+    tls_subject_dn: Mapped[str | None] = mapped_column(sa.String(500))
+    tls_san_dns: Mapped[str | None]
+    binding: Mapped[str]
+    message_signing: Mapped[bool]
+    registration_digest: Mapped[str | None] = mapped_column(sa.String(64))
     created_at: Mapped[datetime]
 
 
@@ -106,6 +120,7 @@ class GrantRow(Table):
     price_plan: Mapped[str]
     agreement_hash: Mapped[str]
     status: Mapped[str]
+    entered_by: Mapped[str]
     created_at: Mapped[datetime]
 
 
@@ -141,13 +156,17 @@ class AssertionJtiRow(Table):
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
-class RevisionRow(Table):
-    """One row; grows by one in the transaction of every change, so caches know when to reload."""
-
-    __tablename__ = "directory_revision"
+class Counted:
+    """A table of one row whose number grows by one in the transaction of every change."""
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     revision: Mapped[int]
+
+
+class RevisionRow(Counted, Table):
+    """Number of changes of the directory, so that caches know when to reload."""
+
+    __tablename__ = "directory_revision"
 
 
 class StopRow(Table):
@@ -162,10 +181,8 @@ class StopRow(Table):
     set_by: Mapped[str]
 
 
-class DirectoryAuditRow(Table):
-    """Who changed what in the directory: append-only, chained, in the change's transaction."""
-
-    __tablename__ = "directory_audit"
+class Chained:
+    """Who did what to what: append-only, each entry holding the hash of the one before."""
 
     revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[datetime]
@@ -178,3 +195,9 @@ class DirectoryAuditRow(Table):
     after_hash: Mapped[str] = mapped_column(sa.String(64))
     prev_hash: Mapped[str] = mapped_column(sa.String(64))
     hash: Mapped[str] = mapped_column(sa.String(64))
+
+
+class DirectoryAuditRow(Chained, Table):
+    """Who changed what in the directory, in the change's transaction."""
+
+    __tablename__ = "directory_audit"

@@ -37,12 +37,12 @@ def pending_changes(url: str) -> list[object]:
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415 — 0.2 s that only tests pay
     from alembic.migration import MigrationContext  # noqa: PLC0415
 
-    from gateway.db.tables import Table  # noqa: PLC0415
+    from gateway.db.metadata import all_tables  # noqa: PLC0415
 
     engine = open_engine(url)
     try:
         with engine.connect() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
-            return list(compare_metadata(context, Table.metadata))
+            return list(compare_metadata(context, all_tables()))
     finally:
         engine.dispose()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import time
 import uuid
+from collections.abc import Generator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import httpx
 from joserfc import jwt
-from joserfc.jwk import import_key
+from joserfc.jwk import Key, import_key
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -24,11 +28,15 @@ class Participant:
     key_file: Path
     base_url: str
 
+    @cached_property
+    def key(self) -> Key:
+        """The private key; the assertions are signed and the token is bound with it."""
+        jwk = json.loads(self.key_file.read_text())
+        key: Key = import_key(jwk, jwk["kty"])
+        return key
+
     def assertion(self) -> str:
         """A fresh signed statement of identity, good once and for a minute (RFC 7523)."""
-        jwk = json.loads(self.key_file.read_text())
-        key = import_key(jwk, jwk["kty"])
-        header = {"alg": "ES256", "kid": key.kid or ""}
         now = int(time.time())
         claims = {
             "iss": self.client_id,
@@ -38,18 +46,56 @@ class Participant:
             "iat": now,
             "exp": now + 60,
         }
-        return jwt.encode(header, claims, key, algorithms=["ES256"])
+        header = {"alg": "ES256", "kid": self.key.kid or ""}
+        return jwt.encode(header, claims, self.key, algorithms=["ES256"])
 
-    def token(self, http: httpx.Client) -> str:
-        """An access token by client credentials."""
+    def sign_in(self, http: httpx.Client) -> Session:
+        """A session with an access token by client credentials, bound to this key."""
         form = {
             "grant_type": "client_credentials",
             "client_assertion_type": ASSERTION,
             "client_assertion": self.assertion(),
         }
-        reply = http.post("/oauth/token", data=form)
+        reply = http.post("/oauth/token", data=form, auth=Proven(self.key))
         reply.raise_for_status()
-        return str(reply.json()["access_token"])
+        return Session(http, Proven(self.key, str(reply.json()["access_token"])))
+
+
+class Proven(httpx.Auth):
+    """Sends with each request a proof that we hold the key the token is bound to (RFC 9449)."""
+
+    requires_response_body = True
+
+    def __init__(self, key: Key, token: str = "") -> None:
+        self.key = key
+        self.token = token
+        self._nonce = ""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Ask; where the server hands out its first nonce, ask again with it."""
+        reply = yield self._signed(request)
+        known, self._nonce = self._nonce, reply.headers.get("dpop-nonce", self._nonce)
+        if reply.status_code in (400, 401) and self._nonce != known:
+            yield self._signed(request)
+
+    def _signed(self, request: httpx.Request) -> httpx.Request:
+        claims = {
+            "jti": str(uuid.uuid4()),
+            "iat": int(time.time()),
+            "htm": request.method,
+            "htu": str(request.url.copy_with(query=None)),
+        }
+        if self._nonce:
+            claims["nonce"] = self._nonce
+        if self.token:
+            digest = hashlib.sha256(self.token.encode()).digest()
+            claims["ath"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+            request.headers["Authorization"] = f"DPoP {self.token}"
+        public = self.key.as_dict(private=False)
+        jwk = {name: public[name] for name in ("kty", "crv", "x", "y")}
+        header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk}
+        request.headers["DPoP"] = jwt.encode(header, claims, self.key, algorithms=["ES256"])
+        return request
 
 
 @dataclass(frozen=True)
@@ -57,18 +103,12 @@ class Session:
     """A participant with a token in hand."""
 
     http: httpx.Client
-    bearer: str
+    proven: Proven
 
     def ask(self, service: str, question: dict[str, Any]) -> httpx.Response:
         """Put a question to a service."""
-        return self.http.post(
-            f"/v1/services/{service}/queries", json=question, headers=self._headers
-        )
+        return self.http.post(f"/v1/services/{service}/queries", json=question, auth=self.proven)
 
     def usage(self) -> httpx.Response:
         """What was counted so far this month."""
-        return self.http.get("/v1/usage", headers=self._headers)
-
-    @property
-    def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.bearer}"}
+        return self.http.get("/v1/usage", auth=self.proven)

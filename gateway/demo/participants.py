@@ -10,12 +10,14 @@ EVIDENCE = "0" * 64
 CITY = "990100"
 
 
-def _tenant(key: str, kind: str, name: str, qualifications: list[str], until: date) -> Document:
+def _tenant(
+    key: str, kind: str, name: str, *, uscc: str, qualifications: list[str], until: date
+) -> Document:
     return {
         "id": key,
         "type": kind,
         "name": name,
-        "uscc": "9199XXXX0000000000",  # eighteen characters no real organisation has
+        "uscc": uscc,  # of the fictional region 990100: well formed, and no real organisation's
         "source_ips": ["127.0.0.0/8"],
         "data_security_officer": "测试丁一",
         "qualifications": [
@@ -60,8 +62,22 @@ def tenants(day: date) -> list[Document]:
         "compliance_commitment_no_tongfang",
     ]
     return [
-        _tenant(INSURER, "insurer", "测试甲人寿保险（虚构）", insurer, until),
-        _tenant(PHARMA, "pharma", "测试乙药业（虚构）", pharma, until),
+        _tenant(
+            INSURER,
+            "insurer",
+            "测试甲人寿保险（虚构）",
+            uscc="91990100MA0000001G",
+            qualifications=insurer,
+            until=until,
+        ),
+        _tenant(
+            PHARMA,
+            "pharma",
+            "测试乙药业（虚构）",
+            uscc="91990100MA0000002K",
+            qualifications=pharma,
+            until=until,
+        ),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from gateway.demo.client import Participant, Session
+from gateway.demo.client import Participant, Proven, Session
 from gateway.demo.show import Screen
 
 CITY = "990100"
@@ -48,8 +48,7 @@ class TourError(Exception):
 def play(base_url: str, insurer: Participant, pharma: Participant, screen: Screen) -> None:
     """Play all scenes against a running server; raises `TourError` when one goes wrong."""
     with httpx.Client(base_url=base_url, timeout=30) as http:
-        actuary = Session(http, insurer.token(http))
-        analyst = Session(http, pharma.token(http))
+        actuary, analyst = insurer.sign_in(http), pharma.sign_in(http)
         screen.scene(1, "精算师查询费用结构", "The insurer's actuary asks for the cost structure")
         _allowed(screen, actuary, "S02", COST)
         screen.scene(2, "细分到年龄组：小单元格被抑制", "Finer by age: thin cells are suppressed")
@@ -63,7 +62,11 @@ def play(base_url: str, insurer: Participant, pharma: Participant, screen: Scree
         _refused(screen, actuary, "S02", COST | {"purpose": "marketing_to_individuals"}, 403)
         _refused(screen, actuary, "S02", COST | {"geo": ["990104"]}, 403)
         _refused(screen, actuary, "S02", COST | {"k_person": 1}, 400)
-        _refused(screen, Session(http, "not-a-token"), "S02", COST, 401)
+        screen.line(
+            "  被盗的令牌没有私钥：无法使用 [dim]a stolen token without its key is worth nothing[/]"
+        )
+        stolen = Session(http, Proven(pharma.key, actuary.proven.token))
+        _refused(screen, stolen, "S02", COST, 401)
         screen.scene(5, "每次调用都已计量", "Every call was metered")
         for name, session in (("insurer", actuary), ("pharma", analyst)):
             screen.request("GET", f"/v1/usage ({name})")

@@ -5,7 +5,8 @@ anything about the directory. `now` is an argument.
 
 - `alg` is ES256, PS256 or EdDSA/Ed25519; no `crit`, no key or key address inside the header.
 - `iss` = `sub` = the client; `aud` is the issuer identifier, a string, nothing else.
-- `exp` in the future and at most 5 minutes after `iat`; `iat` and `nbf` at most 10 s ahead of us.
+- `exp` in the future and at most 5 minutes after `iat` (or from now, where there is none); `iat`
+  and `nbf` at most 10 s ahead of us.
 - `jti` is there; using it once is the replay guard's part.
 """
 
@@ -94,10 +95,11 @@ def _read_names(claims: dict[str, Any], issuer: str) -> tuple[str, str]:
 
 def _read_times(claims: dict[str, Any], now: datetime) -> datetime:
     at = now.timestamp()
-    issued, expires = _instant(claims.get("iat")), _instant(claims.get("exp"))
+    # RFC 7523 leaves iat to the client; without it the life is counted from now.
+    issued, expires = _instant(claims.get("iat", at)), _instant(claims.get("exp"))
     not_before = _instant(claims.get("nbf", issued))
     if issued is None or expires is None or not_before is None:
-        raise AssertionRefused("assertion_times", "iat and exp must be there, in seconds.")
+        raise AssertionRefused("assertion_times", "exp must be there; exp, iat, nbf are seconds.")
     if expires <= at - LEEWAY:
         raise AssertionRefused("assertion_expired", "The client assertion has expired.")
     if max(issued, not_before) > at + LEEWAY:

@@ -27,9 +27,19 @@ def load_boundaries(policies: Path) -> Boundaries:
     regions = _mapping(data / "regions.yaml")
     return Boundaries(
         scenarios=scenarios,
-        services=load_catalogue(policies).as_policy_data(),
+        services={**load_catalogue(policies).as_policy_data(), **_person_services(policies)},
         regions=regions.get("regions", regions),
     )
+
+
+def _person_services(policies: Path) -> dict[str, Any]:
+    """Services about one person: they have no cells, so a grant names no dims or measures."""
+    path = policies / "person" / "services.yaml"
+    listed = _mapping(path) if path.is_file() else {}
+    return {
+        service: {**entry, "grain": "person", "dims": [], "measures": []}
+        for service, entry in listed.items()
+    }
 
 
 def _mapping(path: Path) -> dict[str, Any]:

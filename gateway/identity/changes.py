@@ -5,40 +5,39 @@ Every function wants a session of `gateway.db.engine.writing` and an `Act` (who,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway.db.tables import ClientRow, GrantRow, RegionFlagRow, StopRow, TenantRow
+from gateway.db.directory_tables import FetchedKeysRow
+from gateway.db.tables import ClientRow, RegionFlagRow, StopRow, TenantRow
 from gateway.errors import OperatorError
-from gateway.identity.entries import GrantEntry, RegionEntry, TenantEntry
+from gateway.identity.entries import ClientTerms, RegionEntry, TenantEntry, plain_fault
 from gateway.identity.jwks import accept_jwks, algorithms_of
 from gateway.identity.model import (
     CLIENT_TRANSITIONS,
-    GRANT_TRANSITIONS,
     STOP_KINDS,
-    TENANT_TRANSITIONS,
     Client,
     Document,
-    Grant,
     Qualification,
     Tenant,
 )
-from gateway.identity.narrowing import Boundaries, missing_qualifications, widenings
+from gateway.identity.narrowing import Boundaries
+from gateway.identity.products import live_product
 from gateway.identity.record import Act, record_change
+from gateway.identity.states import allow
 from gateway.identity.store import (
     client_of,
     client_row,
-    grant_of,
-    grant_row,
     stop_of,
     tenant_of,
     tenant_row,
 )
 
+MACHINE = ClientTerms()
+_LONGEST_NAME = 200
 _APPROVERS = 2
 
 
@@ -56,33 +55,28 @@ def register_tenant(session: Session, act: Act, entry: TenantEntry) -> Tenant:
     return tenant
 
 
-def set_tenant_status(session: Session, act: Act, tenant_id: str, status: str) -> Tenant:
-    """Suspend or resume a tenant; its tokens stop or start working within a second."""
-    row = _tenant(session, tenant_id)
-    before = tenant_of(row)
-    _allow(TENANT_TRANSITIONS, before.status, status, f"Tenant {tenant_id}")
-    row.status = status
-    after = replace(before, status=status)
-    record_change(
-        session,
-        act,
-        status,
-        ("tenant", tenant_id),
-        before=before.document(),
-        after=after.document(),
-    )
-    return after
-
-
 def register_client(
-    session: Session, act: Act, *, client_id: str, tenant_id: str, name: str, jwks: object
+    session: Session,
+    act: Act,
+    *,
+    client_id: str,
+    tenant_id: str,
+    name: str,
+    jwks: object = None,
+    terms: ClientTerms = MACHINE,
 ) -> Client:
-    """Register a machine client with its public keys."""
-    _tenant(session, tenant_id)
+    """Register a client with its public keys, or with the address they are fetched from."""
+    tenant = tenant_of(_tenant(session, tenant_id))
+    if tenant.status == "revoked":
+        raise OperatorError("tenant.revoked", f"Tenant {tenant_id} is revoked.")
     if session.get(ClientRow, client_id):
         raise OperatorError("client.exists", f"Client {client_id} is already registered.")
-    accepted = accept_jwks(jwks)
-    client = Client(client_id, tenant_id, name, accepted, algorithms_of(accepted), "active")
+    _check_name(name)
+    _check_product(session, tenant_id, terms)
+    keys = _keys(jwks, terms)
+    client = Client(
+        client_id, tenant_id, name, keys, algorithms_of(keys), "active", **terms.model_dump()
+    )
     session.add(client_row(client, act.at))
     record_change(
         session, act, "register", ("client", client_id), before=None, after=client.document()
@@ -90,13 +84,67 @@ def register_client(
     return client
 
 
+def update_client(
+    session: Session, act: Act, client_id: str, *, name: str, jwks: object, terms: ClientTerms
+) -> Client:
+    """Replace what a live client has registered; its id, tenant and state stay."""
+    row = _client(session, client_id)
+    before = client_of(row)
+    if before.status != "active":
+        raise OperatorError("client.state", f"Client {client_id} is {before.status}.")
+    _check_name(name)
+    _check_product(session, before.tenant_id, terms)
+    keys = _keys(jwks, terms)
+    if terms.jwks_uri and terms.jwks_uri == before.jwks_uri:
+        keys = before.jwks  # fetched already; the next fetch replaces them
+    elif terms.jwks_uri:
+        session.execute(sa.delete(FetchedKeysRow).where(FetchedKeysRow.client_id == client_id))
+    facts = terms.model_dump()
+    facts["registration_digest"] = terms.registration_digest or before.registration_digest
+    after = replace(before, name=name, jwks=keys, algs=algorithms_of(keys), **facts)
+    session.merge(client_row(after, row.created_at))
+    record_change(
+        session,
+        act,
+        "update",
+        ("client", client_id),
+        before=before.document(),
+        after=after.document(),
+    )
+    return after
+
+
+def _check_name(name: str) -> None:
+    """A client's name is read by people on the pages where they consent."""
+    fault = plain_fault(name) if 1 <= len(name) <= _LONGEST_NAME else "give one of 1 to 200 letters"
+    if fault:
+        raise OperatorError("client.name", f"The client's name cannot be used: {fault}.")
+
+
+def _check_product(session: Session, tenant_id: str, terms: ClientTerms) -> None:
+    """A client belongs to no other tenant's product, and to none that is not active."""
+    if terms.product_id is not None:
+        product = live_product(session, terms.product_id)
+        if product.tenant_id != tenant_id:
+            raise OperatorError("product.unknown", f"There is no product {terms.product_id}.")
+
+
+def _keys(jwks: object, terms: ClientTerms) -> Document:
+    """The key set as it is stored; empty until the first fetch, or for certificates alone."""
+    if jwks is not None and terms.jwks_uri:
+        raise OperatorError("client.jwks_twice", "Give either a key set or a jwks_uri, not both.")
+    if jwks is not None:
+        return accept_jwks(jwks)
+    if terms.jwks_uri or terms.auth_method == "tls_client_auth":
+        return {"keys": []}
+    raise OperatorError("client.jwks_missing", "A client needs a key set or a jwks_uri.")
+
+
 def disable_client(session: Session, act: Act, client_id: str) -> Client:
     """End a client for good; a new one is registered instead."""
-    row = session.get(ClientRow, client_id)
-    if row is None:
-        raise OperatorError("client.unknown", f"There is no client {client_id}.")
+    row = _client(session, client_id)
     before = client_of(row)
-    _allow(CLIENT_TRANSITIONS, before.status, "disabled", f"Client {client_id}")
+    allow(CLIENT_TRANSITIONS, before.status, "disabled", f"Client {client_id}")
     row.status = "disabled"
     after = replace(before, status="disabled")
     record_change(
@@ -106,65 +154,6 @@ def disable_client(session: Session, act: Act, client_id: str) -> Client:
         ("client", client_id),
         before=before.document(),
         after=after.document(),
-    )
-    return after
-
-
-def enter_grant(session: Session, act: Act, entry: GrantEntry, bounds: Boundaries) -> Grant:
-    """Put a grant under review; one that widens its scenario is refused with every reason."""
-    tenant = tenant_of(_tenant(session, entry.tenant))
-    if session.get(GrantRow, entry.id):
-        raise OperatorError("grant.exists", f"Grant {entry.id} is already entered.")
-    grant = Grant(**entry.model_dump(), status="review", approved_by=())
-    _refuse_widening(grant, tenant, _current(session, bounds))
-    session.add(grant_row(grant, act.at))
-    record_change(session, act, "enter", ("grant", grant.id), before=None, after=grant.document())
-    return grant
-
-
-def approve_grant(session: Session, act: Act, grant_id: str, bounds: Boundaries) -> Grant:
-    """Add one person's approval; with the second, different person the grant becomes active."""
-    row = _grant(session, grant_id)
-    before = grant_of(row)
-    approver = act.actor.strip()
-    if before.status != "review":
-        raise OperatorError("grant.state", f"Grant {grant_id} is {before.status}, not in review.")
-    if approver.casefold() in {each.casefold() for each in before.approved_by}:
-        raise OperatorError("grant.same_approver", f"{approver} has approved {grant_id} already.")
-    tenant = tenant_of(_tenant(session, before.tenant))
-    _refuse_widening(before, tenant, _current(session, bounds))
-    missing = missing_qualifications(before, tenant, bounds)
-    if missing:
-        raise OperatorError(
-            "grant.qualification_missing",
-            f"Tenant {tenant.id} cannot show: {', '.join(missing)}.",
-        )
-    approvals = (*before.approved_by, approver)
-    status = "active" if len(approvals) >= _APPROVERS else "review"
-    row.approved_by, row.status = list(approvals), status
-    after = replace(before, approved_by=approvals, status=status)
-    record_change(
-        session,
-        act,
-        "approve",
-        ("grant", grant_id),
-        before=before.document(),
-        after=after.document(),
-    )
-    return after
-
-
-def set_grant_status(session: Session, act: Act, grant_id: str, status: str) -> Grant:
-    """Suspend, resume or revoke a grant. Only approvals make a grant active for the first time."""
-    row = _grant(session, grant_id)
-    before = grant_of(row)
-    _allow(GRANT_TRANSITIONS, before.status, status, f"Grant {grant_id}")
-    if status == "active" and before.status != "suspended":
-        raise OperatorError("grant.state", f"Grant {grant_id} becomes active by two approvals.")
-    row.status = status
-    after = replace(before, status=status)
-    record_change(
-        session, act, status, ("grant", grant_id), before=before.document(), after=after.document()
     )
     return after
 
@@ -205,7 +194,7 @@ def set_region(
     before: Document | None = dict(row.flags) if row else None
     flags = {**(before or {}), **entry.model_dump(mode="json", exclude_none=True)}
     if admdvs not in bounds.regions:
-        flags = _new_region(admdvs, flags, set(_current(session, bounds).regions))
+        flags = _new_region(admdvs, flags, set(current_boundaries(session, bounds).regions))
     session.merge(RegionFlagRow(admdvs=admdvs, flags=flags, updated_at=act.at))
     record_change(session, act, "set", ("region", admdvs), before=before, after=flags)
     return flags
@@ -225,7 +214,7 @@ def _new_region(admdvs: str, flags: Document, known: set[str]) -> Document:
     return {"data_open": False, "pilot": [], "blackout": [], **flags}
 
 
-def _current(session: Session, bounds: Boundaries) -> Boundaries:
+def current_boundaries(session: Session, bounds: Boundaries) -> Boundaries:
     """Boundaries with what the bureau has set for its regions so far."""
     rows = session.scalars(sa.select(RegionFlagRow))
     return bounds.with_regions({row.admdvs: row.flags for row in rows})
@@ -238,22 +227,6 @@ def new_act(actor: str, at: datetime, reason: str = "") -> Act:
     return Act(actor.strip(), at, reason)
 
 
-def _refuse_widening(grant: Grant, tenant: Tenant, bounds: Boundaries) -> None:
-    faults = widenings(grant, tenant, bounds)
-    if faults:
-        listed = "; ".join(f"{fault.field}: {fault.reason}" for fault in faults)
-        raise OperatorError(
-            "grant.widens",
-            f"Grant {grant.id} reaches beyond scenario {grant.scenario}: {listed}.",
-            fields=sorted({fault.field for fault in faults}),
-        )
-
-
-def _allow(table: Mapping[str, frozenset[str]], before: str, after: str, what: str) -> None:
-    if after not in table[before]:
-        raise OperatorError("state.not_allowed", f"{what} is {before} and cannot become {after}.")
-
-
 def _tenant(session: Session, tenant_id: str) -> TenantRow:
     row = session.get(TenantRow, tenant_id)
     if row is None:
@@ -261,8 +234,8 @@ def _tenant(session: Session, tenant_id: str) -> TenantRow:
     return row
 
 
-def _grant(session: Session, grant_id: str) -> GrantRow:
-    row = session.get(GrantRow, grant_id)
+def _client(session: Session, client_id: str) -> ClientRow:
+    row = session.get(ClientRow, client_id)
     if row is None:
-        raise OperatorError("grant.unknown", f"There is no grant {grant_id}.")
+        raise OperatorError("client.unknown", f"There is no client {client_id}.")
     return row

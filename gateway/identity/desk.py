@@ -1,4 +1,4 @@
-"""Identity put together: database, directory, keys, token endpoint and verifier of one process."""
+"""Identity put together: database, directory, keys, proofs and verifier of one process."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from authlib.common.security import is_secure_transport
 from gateway.db.engine import open_engine, sqlite_url
 from gateway.db.upgrade import upgrade
 from gateway.errors import OperatorError
-from gateway.identity.authserver import TokenEndpoint
+from gateway.identity.binding import TrustedProxies, networks_of
 from gateway.identity.boundaries import load_boundaries
+from gateway.identity.caretaker import Caretaker
 from gateway.identity.directory import Directory, Snapshot
+from gateway.identity.dpop import ProofChecker
+from gateway.identity.jwks_remote import FetchRule
 from gateway.identity.keyring import Ring, ensure_keys, load_ring
 from gateway.identity.metadata import resource_metadata_url, resource_of
 from gateway.identity.narrowing import Boundaries
 from gateway.identity.record import Act
 from gateway.identity.replay import ReplayGuard
+from gateway.identity.revocation import Revocations
 from gateway.identity.tokens import TokenRule
 from gateway.identity.verifier import Verifier
 from gateway.settings import Settings
@@ -54,16 +58,26 @@ class Identity:
     engine: sa.Engine
     directory: Directory
     ring: Callable[[], Ring]
-    tokens: TokenEndpoint
+    rule: TokenRule
+    replay: ReplayGuard
+    proofs: ProofChecker
+    revocations: Revocations
+    proxies: TrustedProxies
     verifier: Verifier
+    caretaker: Caretaker
     clock: Clock
 
     def start(self) -> None:
-        """Begin to follow changes of the directory."""
+        """Begin to follow changes of the directory, and revocations."""
+        self.directory.refresh()  # what was read at the opening may be seconds old by now
         self.directory.start()
+        self.revocations.start()
+        self.caretaker.start()
 
     def close(self) -> None:
         """Stop following and let go of the database."""
+        self.caretaker.stop()
+        self.revocations.stop()
         self.directory.stop()
         self.engine.dispose()
 
@@ -93,12 +107,27 @@ def open_identity(
     ring = _CurrentRing(lambda: load_ring(engine, settings.keys, clock()))
     directory.on_change(ring.reload)
     rule = TokenRule(issuer, resource_of(issuer), settings.env, settings.token_ttl_seconds)
+    replay, proofs, revocations = ReplayGuard(engine), ProofChecker(), Revocations(engine, clock)
     return Identity(
         issuer=issuer,
         engine=engine,
         directory=directory,
         ring=ring,
-        tokens=TokenEndpoint(rule, directory, ring, ReplayGuard(engine)),
-        verifier=Verifier(rule, directory, ring, resource_metadata_url(issuer)),
+        rule=rule,
+        replay=replay,
+        proofs=proofs,
+        revocations=revocations,
+        proxies=TrustedProxies(networks_of(settings.proxies), settings.client_cert_header.lower()),
+        verifier=Verifier(
+            rule,
+            directory,
+            revocations=revocations,
+            proofs=proofs,
+            ring=ring,
+            metadata_url=resource_metadata_url(issuer),
+        ),
+        caretaker=Caretaker(
+            engine, directory, clock, FetchRule(settings.fetch_loopback, settings.fetch_ca)
+        ),
         clock=clock,
     )

@@ -19,7 +19,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.db.engine import reading
 from gateway.errors import Unavailable
 from gateway.identity.jwks import VerificationKey, read_keys
-from gateway.identity.model import STOP_KINDS, Client, Document, Grant, Tenant
+from gateway.identity.model import (
+    HEARD_TENANTS,
+    STOP_KINDS,
+    Client,
+    Document,
+    Grant,
+    Product,
+    Tenant,
+)
 from gateway.identity.narrowing import Boundaries, Widening, widenings
 from gateway.identity.store import Contents, read_contents, read_revision
 
@@ -39,7 +47,8 @@ class Snapshot:
     grants: Mapping[str, tuple[Grant, ...]]  # by tenant; only grants that narrow their scenario
     rejected: Mapping[str, tuple[Widening, ...]]  # by grant id: why it is left out
     keys: Mapping[str, tuple[VerificationKey, ...]]  # by client
-    live_clients: Mapping[str, Tenant]  # active clients of active tenants, with their tenant
+    live_clients: Mapping[str, Tenant]  # active clients that may be heard, with their tenant
+    products: Mapping[str, Product]
     policy_data: Document = field(repr=False)
 
 
@@ -63,16 +72,27 @@ def take_snapshot(contents: Contents, bounds: Boundaries) -> Snapshot:
         rejected=rejected,
         keys={each.id: read_keys(each.jwks) for each in contents.clients.values()},
         live_clients=_live_clients(contents),
+        products=contents.products,
         policy_data=_policy_data(contents, by_tenant, bounds),
     )
 
 
 def _live_clients(contents: Contents) -> dict[str, Tenant]:
+    """Clients whose own state, product and tenant let them be heard at all."""
     return {
         client.id: contents.tenants[client.tenant_id]
         for client in contents.clients.values()
-        if client.status == "active" and contents.tenants[client.tenant_id].status == "active"
+        if client.status == "active"
+        and contents.tenants[client.tenant_id].status in HEARD_TENANTS
+        and _product_is_active(client, contents)
     }
+
+
+def _product_is_active(client: Client, contents: Contents) -> bool:
+    if client.product_id is None:
+        return True
+    product = contents.products.get(client.product_id)
+    return product is not None and product.status == "active"
 
 
 def _policy_data(
@@ -107,6 +127,11 @@ class Directory:
             self.snapshot = take_snapshot(read_contents(session), bounds)
         self._told = self.snapshot.revision
         self._say_rejected()
+
+    @property
+    def bounds(self) -> Boundaries:
+        """What grants are measured against, without what the bureau has set for its regions."""
+        return self._bounds
 
     @property
     def revision(self) -> int:
@@ -169,7 +194,7 @@ class Directory:
         while not self._stopping.wait(POLL_SECONDS):
             try:
                 self.refresh()
-            except SQLAlchemyError:
+            except (SQLAlchemyError, Unavailable):
                 _log.warning("the directory cannot be read; will try again")
             except Exception as error:  # noqa: BLE001 — the thread outlives a damaged row; check_fresh refuses
                 _log.error("the directory cannot be reloaded: %s", type(error).__name__)

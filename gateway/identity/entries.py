@@ -3,21 +3,56 @@
 from __future__ import annotations
 
 import ipaddress
+import unicodedata
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, Literal, Self, TypeAlias, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from gateway.errors import OperatorError
+from gateway.identity.addresses import address_fault, redirect_fault
+from gateway.identity.model import AuthMethod, Binding, CutOffStrategy, GrantType
+from gateway.identity.uscc import uscc_fault
+
+_WIDEST = {4: 8, 6: 32}
+_INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, direction, half characters, line ends
+_NO_CONTROLS = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"  # but line breaks and tabs
 
 Id: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,63}$")]
-Line: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def plain_fault(text: str) -> str | None:
+    """What is wrong with a line of text that people will read; None when nothing is."""
+    if any(unicodedata.category(each) in _INVISIBLE for each in text):
+        return "invisible characters are not accepted here"
+    return None
+
+
+def _plain(text: str) -> str:
+    if fault := plain_fault(text):
+        raise ValueError(fault)
+    return text
+
+
+Line: TypeAlias = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
+MaybeLine: TypeAlias = Annotated[str, Field(max_length=200), AfterValidator(_plain)]
 
 
 def _network(text: str) -> str:
-    return str(ipaddress.ip_network(text, strict=False))
+    network = ipaddress.ip_network(text, strict=False)
+    if network.prefixlen < _WIDEST[network.version]:
+        raise ValueError("an allow-list names no network that wide")
+    return str(network)
 
 
 def _digits(value: object) -> object:
@@ -25,8 +60,30 @@ def _digits(value: object) -> object:
     return str(value) if type(value) is int and 100_000 <= value <= 999_999 else value
 
 
+def _redirect(uri: str) -> str:
+    if fault := redirect_fault(uri):
+        raise ValueError(fault)
+    return uri
+
+
+def _https(uri: str) -> str:
+    if fault := address_fault(uri):
+        raise ValueError(fault)
+    return uri
+
+
+def _uscc(text: str) -> str:
+    fault = uscc_fault(text) if text else None
+    if fault:
+        raise ValueError(fault)
+    return text
+
+
+RedirectUri: TypeAlias = Annotated[str, AfterValidator(_redirect)]
+HttpsUri: TypeAlias = Annotated[str, AfterValidator(_https)]
 Region: TypeAlias = Annotated[str, BeforeValidator(_digits), Field(pattern=r"^(\*|\d{6})$")]
 Network: TypeAlias = Annotated[str, AfterValidator(_network)]
+Thumbprint: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
 
 
 class Entry(BaseModel):
@@ -47,13 +104,53 @@ class TenantEntry(Entry):
     id: Id
     type: Annotated[str, Field(pattern=r"^[a-z_]{2,32}$")]
     name: Line
-    uscc: Annotated[str, Field(pattern=r"^([0-9A-HJ-NPQRTUWXY]{18})?$")] = ""
+    uscc: Annotated[str, AfterValidator(_uscc)] = ""
     env: Literal["prod", "sandbox"] = "prod"
     crypto: Literal["intl", "gm"] = "intl"
-    data_security_officer: Annotated[str, Field(max_length=200)] = ""
+    data_security_officer: MaybeLine = ""
     qualifications: tuple[QualificationEntry, ...] = ()
     source_ips: tuple[Network, ...] = ()
-    cert_thumbprints: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")], ...] = ()
+    cert_thumbprints: tuple[Thumbprint, ...] = ()
+    contact: MaybeLine = ""
+
+
+class TenantUpdate(Entry):
+    """Facts of a tenant to be replaced; None leaves a fact as it is."""
+
+    name: Line | None = None
+    contact: MaybeLine | None = None
+    data_security_officer: MaybeLine | None = None
+    qualifications: tuple[QualificationEntry, ...] | None = None
+    source_ips: tuple[Network, ...] | None = None
+    cert_thumbprints: tuple[Thumbprint, ...] | None = None
+
+
+class LimitEntry(Entry):
+    """How far a limited tenant may still ask, and when it ends."""
+
+    cut_off_date: date
+    strategy: CutOffStrategy = "historical"
+    termination_date: date | None = None
+
+
+class ProductEntry(Entry):
+    """A software product to be registered; its uploaded keys are checked by `jwks`."""
+
+    id: Id
+    tenant: Id
+    name_zh: Line
+    name_en: Line
+    logo_uri: HttpsUri | None = None
+    redirect_uris: Annotated[tuple[RedirectUri, ...], Field(max_length=20)] = ()
+    jwks: dict[str, object] | None = None
+    jwks_uri: HttpsUri | None = None
+    security_contact: Line
+
+    @model_validator(mode="after")
+    def _one_key_source(self) -> Self:
+        if (self.jwks is None) == (self.jwks_uri is None):
+            raise ValueError("give either jwks or jwks_uri")
+        return self
 
 
 class ClientEntry(Entry):
@@ -64,6 +161,35 @@ class ClientEntry(Entry):
     name: Line
 
 
+class ClientTerms(Entry):
+    """How a client proves itself and what it may ask for; the default is a machine with DPoP."""
+
+    product_id: Id | None = None
+    jwks_uri: HttpsUri | None = None
+    redirect_uris: Annotated[tuple[RedirectUri, ...], Field(max_length=20)] = ()
+    grant_types: tuple[GrantType, ...] = ("client_credentials",)
+    auth_method: AuthMethod = "private_key_jwt"
+    tls_subject_dn: Annotated[str, Field(min_length=3, max_length=500)] | None = None
+    tls_san_dns: Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,200}$")] | None = None
+    binding: Binding = "dpop"
+    message_signing: bool = False
+    registration_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        names = (self.tls_subject_dn, self.tls_san_dns)
+        if (self.auth_method == "tls_client_auth") != (sum(map(bool, names)) == 1):
+            raise ValueError("tls_client_auth needs one of tls_subject_dn or tls_san_dns")
+        if not self.grant_types or len(set(self.grant_types)) < len(self.grant_types):
+            raise ValueError("name each grant type once, and at least one")
+        asks_people = "authorization_code" in self.grant_types
+        if asks_people != bool(self.redirect_uris):
+            raise ValueError("authorization_code and redirect_uris go together")
+        if "refresh_token" in self.grant_types and not asks_people:
+            raise ValueError("refresh_token needs authorization_code")
+        return self
+
+
 class GrantEntry(Entry):
     """A scenario licence to be reviewed; approvals are acts of two people, not part of it."""
 
@@ -71,7 +197,7 @@ class GrantEntry(Entry):
     tenant: Id
     scenario: Annotated[str, Field(pattern=r"^SC\d\d$")]
     product_name: Line
-    purpose_text: Annotated[str, Field(min_length=1, max_length=2000)]
+    purpose_text: Annotated[str, Field(min_length=1, max_length=2000, pattern=_NO_CONTROLS)]
     regions: tuple[Region, ...]
     services: tuple[Annotated[str, Field(pattern=r"^S\d\d$")], ...]
     dims: tuple[Line, ...] = ("*",)

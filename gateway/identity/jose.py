@@ -81,14 +81,27 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=_no_duplicates)
+
+
 def _json_object(octets: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(octets, object_pairs_hook=_no_duplicates)
+        content = _DECODER.decode(octets.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise MalformedToken("a part is not JSON") from error
     if not isinstance(content, dict):
         raise MalformedToken("a part is not a JSON object")
+    if b"\\ud" in octets.lower():
+        _refuse_half_characters(content)
     return content
+
+
+def _refuse_half_characters(content: dict[str, Any]) -> None:
+    """JSON can escape half of a surrogate pair; no store and no header can take such a text."""
+    try:
+        json.dumps(content, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise MalformedToken("a text is not Unicode") from error
 
 
 def signature_is_valid(algorithm: str, key: PublicKey, signed: bytes, signature: bytes) -> bool:

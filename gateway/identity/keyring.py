@@ -54,24 +54,29 @@ def ensure_keys(engine: sa.Engine, folder: Path, act: Act) -> None:
 def rotate(engine: sa.Engine, folder: Path, act: Act) -> str:
     """Let the next key sign from now on and publish its successor; returns the new signing kid."""
     with writing(engine) as session:
-        rows = list(session.scalars(sa.select(SigningKeyRow)))
-        current, following = _only(rows, "current"), _only(rows, "next")
-        for row in rows:
-            if row.keep_until is not None and row.keep_until <= act.at:
-                session.delete(row)
-                _private_file(folder, row.kid).unlink(missing_ok=True)
-        current.status, current.keep_until = "retired", act.at + KEEP_RETIRED
-        following.status = "current"
-        _create(session, folder, act, "next")
-        record_change(
-            session,
-            act,
-            "rotate",
-            ("signing_key", following.kid),
-            before={"kid": current.kid},
-            after={"kid": following.kid},
-        )
-        return following.kid
+        return rotate_in(session, folder, act)
+
+
+def rotate_in(session: Session, folder: Path, act: Act) -> str:
+    """The same inside a session that has more to write."""
+    rows = list(session.scalars(sa.select(SigningKeyRow)))
+    current, following = _only(rows, "current"), _only(rows, "next")
+    for row in rows:
+        if row.keep_until is not None and row.keep_until <= act.at:
+            session.delete(row)
+            _private_file(folder, row.kid).unlink(missing_ok=True)
+    current.status, current.keep_until = "retired", act.at + KEEP_RETIRED
+    following.status = "current"
+    _create(session, folder, act, "next")
+    record_change(
+        session,
+        act,
+        "rotate",
+        ("signing_key", following.kid),
+        before={"kid": current.kid},
+        after={"kid": following.kid},
+    )
+    return following.kid
 
 
 def load_ring(engine: sa.Engine, folder: Path, now: datetime) -> Ring:

@@ -24,6 +24,10 @@ class FailureLimiter:
     _counts: dict[Hashable, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def is_quiet(self, now: float) -> bool:
+        """Whether nobody has failed within the minute, so that nobody needs to be looked up."""
+        return not self._counts or now - self._window >= WINDOW_SECONDS
+
     def wait_seconds(self, ip: str, client_id: str, now: float) -> int:
         """0 when the attempt may go on, else the seconds until it may be tried again."""
         with self._lock:

@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, TypeAlias
 
+from gateway.identity.states import Transitions
+
 Document: TypeAlias = dict[str, object]
 """A JSON object handed to the policy engine or printed for people."""
 
-TenantStatus: TypeAlias = Literal["active", "suspended"]
+TenantStatus: TypeAlias = Literal["active", "suspended", "limited", "revoked"]
 ClientStatus: TypeAlias = Literal["active", "disabled"]
-GrantStatus: TypeAlias = Literal["draft", "review", "active", "suspended", "revoked"]
+GrantStatus: TypeAlias = Literal["draft", "review", "active", "suspended", "revoked", "expired"]
+CutOffStrategy: TypeAlias = Literal["historical", "latest"]
+AuthMethod: TypeAlias = Literal["private_key_jwt", "tls_client_auth"]
+Binding: TypeAlias = Literal["dpop", "mtls"]
+GrantType: TypeAlias = Literal["client_credentials", "authorization_code", "refresh_token"]
 StopKind: TypeAlias = Literal["tenant", "scenario", "service", "region"]
 
 STOP_KINDS: tuple[StopKind, ...] = ("tenant", "scenario", "service", "region")
 EVERYTHING = "*"
+HEARD_TENANTS = frozenset({"active", "limited"})
+"""States in which a tenant's clients get tokens; what a limited one may ask, the policy decides."""
 
-TENANT_TRANSITIONS: Mapping[str, frozenset[str]] = {
-    "active": frozenset({"suspended"}),
-    "suspended": frozenset({"active"}),
+TENANT_TRANSITIONS: Transitions = {
+    "active": frozenset({"suspended", "limited", "revoked"}),
+    "suspended": frozenset({"active", "limited", "revoked"}),
+    "limited": frozenset({"active", "suspended", "revoked"}),
+    "revoked": frozenset(),
 }
-CLIENT_TRANSITIONS: Mapping[str, frozenset[str]] = {
+CLIENT_TRANSITIONS: Transitions = {
     "active": frozenset({"disabled"}),
     "disabled": frozenset(),
 }
-GRANT_TRANSITIONS: Mapping[str, frozenset[str]] = {
-    "draft": frozenset({"review", "revoked"}),
-    "review": frozenset({"active", "revoked"}),
+PRODUCT_TRANSITIONS: Transitions = {
     "active": frozenset({"suspended", "revoked"}),
     "suspended": frozenset({"active", "revoked"}),
     "revoked": frozenset(),
+}
+GRANT_TRANSITIONS: Transitions = {
+    "draft": frozenset({"review", "revoked"}),
+    "review": frozenset({"draft", "active", "revoked", "expired"}),
+    "active": frozenset({"suspended", "revoked", "expired"}),
+    "suspended": frozenset({"active", "revoked", "expired"}),
+    "revoked": frozenset(),
+    "expired": frozenset(),
 }
 
 
@@ -66,9 +81,14 @@ class Tenant:
     qualifications: tuple[Qualification, ...]
     source_ips: tuple[str, ...]
     cert_thumbprints: tuple[str, ...]
+    contact: str = ""
+    termination_date: date | None = None  # from this day on the tenant may do nothing
+    cut_off_date: date | None = None  # a limited tenant asks for nothing after this day
+    cut_off_strategy: str = "historical"
 
     def document(self) -> Document:
-        """The policy document of SPEC §6.3."""
+        """The policy document of SPEC §6.3; a date that is not set is absent, never null."""
+        dates = {"termination_date": self.termination_date, "cut_off_date": self.cut_off_date}
         return {
             "type": self.type,
             "name": self.name,
@@ -80,12 +100,48 @@ class Tenant:
             "qualifications": [each.document() for each in self.qualifications],
             "source_ips": list(self.source_ips),
             "cert_thumbprints": list(self.cert_thumbprints),
+            "contact": self.contact,
+            "cut_off_strategy": self.cut_off_strategy,
+            **{name: day.isoformat() for name, day in dates.items() if day},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A software product of a tenant; clients are registered for it by a software statement."""
+
+    id: str
+    tenant_id: str
+    name_zh: str
+    name_en: str
+    logo_uri: str
+    status: str
+    redirect_uris: tuple[str, ...]
+    jwks: Document
+    jwks_uri: str | None
+    security_contact: str
+
+    def document(self) -> Document:
+        return {
+            "id": self.id,
+            "tenant": self.tenant_id,
+            "name_zh": self.name_zh,
+            "name_en": self.name_en,
+            "logo_uri": self.logo_uri,
+            "status": self.status,
+            "redirect_uris": list(self.redirect_uris),
+            "jwks": self.jwks,
+            "jwks_uri": self.jwks_uri,
+            "security_contact": self.security_contact,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A machine client: its public keys as registered, one algorithm each."""
+    """A client of a tenant: how it proves itself, what it may ask for, how its tokens are bound.
+
+    `jwks` holds public keys only, one algorithm each; for a `jwks_uri` the keys last fetched.
+    """
 
     id: str
     tenant_id: str
@@ -93,8 +149,19 @@ class Client:
     jwks: Document
     algs: tuple[str, ...]
     status: str
+    product_id: str | None = None
+    jwks_uri: str | None = None
+    redirect_uris: tuple[str, ...] = ()
+    grant_types: tuple[str, ...] = ("client_credentials",)
+    auth_method: str = "private_key_jwt"
+    tls_subject_dn: str | None = None
+    tls_san_dns: str | None = None
+    binding: str = "dpop"
+    message_signing: bool = False
+    registration_digest: str | None = None
 
     def document(self) -> Document:
+        """Everything but the digest of the registration token."""
         return {
             "id": self.id,
             "tenant": self.tenant_id,
@@ -102,6 +169,15 @@ class Client:
             "jwks": self.jwks,
             "algs": list(self.algs),
             "status": self.status,
+            "product": self.product_id,
+            "jwks_uri": self.jwks_uri,
+            "redirect_uris": list(self.redirect_uris),
+            "grant_types": list(self.grant_types),
+            "auth_method": self.auth_method,
+            "tls_subject_dn": self.tls_subject_dn,
+            "tls_san_dns": self.tls_san_dns,
+            "binding": self.binding,
+            "message_signing": self.message_signing,
         }
 
 
@@ -128,6 +204,7 @@ class Grant:
     price_plan: str
     agreement_hash: str
     status: str
+    entered_by: str = ""
 
     def is_active(self, today: date) -> bool:
         """True on a day on which the grant may be used, as far as the grant itself decides."""
@@ -152,6 +229,7 @@ class Grant:
             "price_plan": self.price_plan,
             "agreement_hash": self.agreement_hash,
             "status": self.status,
+            "entered_by": self.entered_by,
         }
 
 

@@ -1,4 +1,8 @@
-"""The record of directory changes: one chained entry per revision, in the change's transaction."""
+"""Chained records of changes: one entry per change, in the change's transaction.
+
+The directory has one such record, the staff accounts have another of the same form. A session that
+has written an entry says so (`is_recorded`), so that a change without one can be refused.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,18 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway.db.tables import DirectoryAuditRow, RevisionRow
+from gateway.db.tables import Chained, Counted, DirectoryAuditRow, RevisionRow
 from gateway.identity.model import Document
 
 NOTHING = "0" * 64
 """Hash of what does not exist: before a creation, after a removal, before the first entry."""
+
+_RECORDED = "sluice_recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,18 @@ class Act:
     actor: str
     at: datetime
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Where one record lies: the table of its entries and the table of their number."""
+
+    entries: type[Chained]
+    counter: type[Counted]
+
+
+DIRECTORY = Chain(DirectoryAuditRow, RevisionRow)
+Entity: TypeAlias = tuple[str, str]  # kind and id
 
 
 def digest(document: Document | None) -> str:
@@ -38,37 +57,52 @@ def record_change(
     session: Session,
     act: Act,
     action: str,
-    entity: tuple[str, str],
+    entity: Entity,
     *,
     before: Document | None,
     after: Document | None,
 ) -> int:
-    """Write the entry of one change and grow the revision by one; both live or die with it."""
-    session.execute(sa.update(RevisionRow).values(revision=RevisionRow.revision + 1))
-    revision = session.scalars(sa.select(RevisionRow.revision)).one()
-    previous = session.get(DirectoryAuditRow, revision - 1)
-    row = DirectoryAuditRow(
-        revision=revision,
-        at=act.at,
-        actor=act.actor,
-        action=action,
-        entity=entity[0],
-        entity_id=entity[1],
-        reason=act.reason,
-        before_hash=digest(before),
-        after_hash=digest(after),
-        prev_hash=previous.hash if previous else NOTHING,
-    )
+    """Write the entry of one change of the directory; both live or die with the transaction."""
+    return append(session, DIRECTORY, act, action, entity, before=before, after=after)
+
+
+def append(
+    session: Session,
+    chain: Chain,
+    act: Act,
+    action: str,
+    entity: Entity,
+    *,
+    before: Document | None,
+    after: Document | None,
+) -> int:
+    """Grow the record by one entry; returns the entry's number."""
+    counter = chain.counter
+    session.execute(sa.update(counter).values(revision=counter.revision + 1))
+    revision = session.scalars(sa.select(counter.revision)).one()
+    previous = session.get(chain.entries, revision - 1)
+    row = chain.entries()
+    row.revision, row.at, row.reason = revision, act.at, act.reason
+    row.actor, row.action, row.entity, row.entity_id = act.actor, action, *entity
+    row.before_hash, row.after_hash = digest(before), digest(after)
+    row.prev_hash = previous.hash if previous else NOTHING
     row.hash = _entry_hash(row)
     session.add(row)
+    session.info[_RECORDED] = True
     return revision
 
 
-def broken_entries(session: Session) -> tuple[str, ...]:
-    """Every place where the record of changes is not what was written; empty when it is whole."""
+def is_recorded(session: Session) -> bool:
+    """Whether this session has written an entry."""
+    return bool(session.info.get(_RECORDED))
+
+
+def broken_entries(session: Session, chain: Chain = DIRECTORY) -> tuple[str, ...]:
+    """Every place where a record is not what was written; empty when it is whole."""
     faults = []
     expected, link = 1, NOTHING
-    for row in session.scalars(sa.select(DirectoryAuditRow).order_by(DirectoryAuditRow.revision)):
+    table = chain.entries
+    for row in session.scalars(sa.select(table).order_by(table.revision)):
         if row.revision != expected:
             faults.append(f"entries {expected} to {row.revision - 1} are missing")
         elif row.prev_hash != link:
@@ -76,24 +110,35 @@ def broken_entries(session: Session) -> tuple[str, ...]:
         if row.hash != _entry_hash(row):
             faults.append(f"entry {row.revision} was altered")
         expected, link = row.revision + 1, row.hash
-    last = session.scalars(sa.select(RevisionRow.revision)).one()
+    last = session.scalars(sa.select(chain.counter.revision)).one()
     if last != expected - 1:
         faults.append(f"entries {expected} to {last} are missing")
     return tuple(faults)
 
 
-def _entry_hash(row: DirectoryAuditRow) -> str:
-    return digest(
-        {
-            "revision": row.revision,
-            "at": row.at.astimezone(UTC).isoformat(),
-            "actor": row.actor,
-            "action": row.action,
-            "entity": row.entity,
-            "entity_id": row.entity_id,
-            "reason": row.reason,
-            "before": row.before_hash,
-            "after": row.after_hash,
-            "prev": row.prev_hash,
-        }
+def read_entries(session: Session, chain: Chain, after: int, limit: int) -> list[Document]:
+    """Entries after a number, oldest first."""
+    table = chain.entries
+    rows = session.scalars(
+        sa.select(table).where(table.revision > after).order_by(table.revision).limit(limit)
     )
+    return [{**_content(row), "hash": row.hash} for row in rows]
+
+
+def _entry_hash(row: Chained) -> str:
+    return digest(_content(row))
+
+
+def _content(row: Chained) -> Document:
+    return {
+        "revision": row.revision,
+        "at": row.at.astimezone(UTC).isoformat(),
+        "actor": row.actor,
+        "action": row.action,
+        "entity": row.entity,
+        "entity_id": row.entity_id,
+        "reason": row.reason,
+        "before": row.before_hash,
+        "after": row.after_hash,
+        "prev": row.prev_hash,
+    }

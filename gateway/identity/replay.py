@@ -1,15 +1,14 @@
 """The replay guard: every client assertion is accepted once, also across processes and restarts.
 
-Group commit: while one thread waits for the disk, the others queue behind it and the next of them
-writes all that queued up in one transaction. An answer is given only after its row is durable.
+A use is a row; whoever inserted it was first. Many uses share one transaction (`first_uses`), or
+one use joins a transaction that writes anyway (`first_use_in`); either way nothing may be answered
+before that transaction is on disk.
 """
 
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -17,19 +16,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.db.engine import write_connection
 from gateway.db.tables import AssertionJtiRow
-from gateway.errors import Unavailable
 from gateway.identity.assertion import Assertion
 
 _SWEEP_EVERY = timedelta(seconds=60)
-
-
-@dataclass(eq=False)
-class _Use:
-    """One use of an assertion, waiting for its answer."""
-
-    digest: str
-    expires_at: datetime
-    first: bool | None = None
 
 
 class ReplayGuard:
@@ -39,38 +28,35 @@ class ReplayGuard:
         self._engine = engine
         self._insert_new = _insert_new(engine.dialect.name)
         self._swept: datetime | None = None
-        self._queued: list[_Use] = []
-        self._queueing = threading.Lock()
-        self._writing = threading.Lock()
 
     def first_use(self, assertion: Assertion, now: datetime) -> bool:
-        """True exactly once per client and jti; the answer is on disk before it is given."""
-        use = _Use(_digest(assertion), assertion.expires)
-        with self._queueing:
-            self._queued.append(use)
-        with self._writing:
-            taken = self._take() if use in self._queued else []
-            if taken:
-                self._write(taken, now)
-        if use.first is None:
-            # The thread that wrote for us failed; its own caller learns why.
-            raise Unavailable("replay_guard", "The token endpoint cannot write; try again.")
-        return use.first
+        """True exactly once per client and jti; it is on disk before it is said."""
+        return self.first_uses([assertion], now)[0]
 
-    def _take(self) -> list[_Use]:
-        with self._queueing:
-            taken, self._queued = self._queued, []
-            return taken
-
-    def _write(self, uses: Sequence[_Use], now: datetime) -> None:
-        firsts = []
+    def first_uses(self, assertions: Sequence[Assertion], now: datetime) -> list[bool]:
+        """The same for many, in one transaction; of two alike the one named first is first."""
         with write_connection(self._engine) as connection:
-            for use in uses:
-                row = {"digest": use.digest, "expires_at": use.expires_at}
-                firsts.append(connection.execute(self._insert_new, row).rowcount == 1)
+            won = self._insert(connection, assertions)
             self._sweep(connection, now)
-        for use, first in zip(uses, firsts, strict=True):
-            use.first = first  # only now: the transaction is on disk
+        firsts = []
+        for each in assertions:
+            digest = _digest(each)
+            firsts.append(digest in won)
+            won.discard(digest)
+        return firsts
+
+    def first_use_in(self, connection: sa.Connection, assertion: Assertion) -> bool:
+        """The same as part of the caller's transaction, true once that is on disk."""
+        return bool(self._insert(connection, [assertion]))
+
+    def _insert(self, connection: sa.Connection, assertions: Sequence[Assertion]) -> set[str]:
+        """Digests that were not there before."""
+        rows = {
+            digest: {"digest": digest, "expires_at": each.expires}
+            for each in assertions
+            for digest in (_digest(each),)
+        }
+        return set(connection.scalars(self._insert_new, list(rows.values())))
 
     def _sweep(self, connection: sa.Connection, now: datetime) -> None:
         if self._swept is None or now - self._swept >= _SWEEP_EVERY:
@@ -78,10 +64,10 @@ class ReplayGuard:
             connection.execute(sa.delete(AssertionJtiRow).where(AssertionJtiRow.expires_at < now))
 
 
-def _insert_new(dialect: str) -> sa.Insert:
-    """Insert a row unless it is there already; both engines can."""
+def _insert_new(dialect: str) -> sa.Executable:
+    """Insert rows unless they are there already, and name those that were not; both engines can."""
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(AssertionJtiRow).on_conflict_do_nothing()
+    return insert(AssertionJtiRow).on_conflict_do_nothing().returning(AssertionJtiRow.digest)
 
 
 def _digest(assertion: Assertion) -> str:

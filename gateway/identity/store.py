@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.db.directory_tables import ProductRow
 from gateway.db.tables import (
     ClientRow,
     GrantRow,
@@ -18,7 +19,7 @@ from gateway.db.tables import (
     StopRow,
     TenantRow,
 )
-from gateway.identity.model import Client, Document, Grant, Qualification, Stop, Tenant
+from gateway.identity.model import Client, Document, Grant, Product, Qualification, Stop, Tenant
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Contents:
     grants: Mapping[str, Grant]
     region_flags: Mapping[str, Document]
     stops: tuple[Stop, ...]
+    products: Mapping[str, Product] = field(default_factory=dict)
 
 
 def read_revision(session: Session) -> int:
@@ -47,6 +49,7 @@ def read_contents(session: Session) -> Contents:
         grants={row.id: grant_of(row) for row in session.scalars(sa.select(GrantRow))},
         region_flags={row.admdvs: row.flags for row in session.scalars(sa.select(RegionFlagRow))},
         stops=tuple(stop_of(row) for row in session.scalars(sa.select(StopRow))),
+        products={row.id: product_of(row) for row in session.scalars(sa.select(ProductRow))},
     )
 
 
@@ -63,6 +66,10 @@ def tenant_of(row: TenantRow) -> Tenant:
         qualifications=tuple(_qualification(each) for each in row.qualifications),
         source_ips=tuple(row.source_ips),
         cert_thumbprints=tuple(row.cert_thumbprints),
+        contact=row.contact,
+        termination_date=row.termination_date,
+        cut_off_date=row.cut_off_date,
+        cut_off_strategy=row.cut_off_strategy,
     )
 
 
@@ -87,6 +94,10 @@ def tenant_row(tenant: Tenant, now: datetime) -> TenantRow:
         qualifications=[each.document() for each in tenant.qualifications],
         source_ips=list(tenant.source_ips),
         cert_thumbprints=list(tenant.cert_thumbprints),
+        contact=tenant.contact,
+        termination_date=tenant.termination_date,
+        cut_off_date=tenant.cut_off_date,
+        cut_off_strategy=tenant.cut_off_strategy,
         created_at=now,
     )
 
@@ -99,6 +110,16 @@ def client_of(row: ClientRow) -> Client:
         jwks=row.jwks,
         algs=tuple(row.algs),
         status=row.status,
+        product_id=row.product_id,
+        jwks_uri=row.jwks_uri,
+        redirect_uris=tuple(row.redirect_uris),
+        grant_types=tuple(row.grant_types),
+        auth_method=row.auth_method,
+        tls_subject_dn=row.tls_subject_dn,
+        tls_san_dns=row.tls_san_dns,
+        binding=row.binding,
+        message_signing=row.message_signing,
+        registration_digest=row.registration_digest,
     )
 
 
@@ -110,6 +131,47 @@ def client_row(client: Client, now: datetime) -> ClientRow:
         jwks=client.jwks,
         algs=list(client.algs),
         status=client.status,
+        product_id=client.product_id,
+        jwks_uri=client.jwks_uri,
+        redirect_uris=list(client.redirect_uris),
+        grant_types=list(client.grant_types),
+        auth_method=client.auth_method,
+        tls_subject_dn=client.tls_subject_dn,
+        tls_san_dns=client.tls_san_dns,
+        binding=client.binding,
+        message_signing=client.message_signing,
+        registration_digest=client.registration_digest,
+        created_at=now,
+    )
+
+
+def product_of(row: ProductRow) -> Product:
+    return Product(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        name_zh=row.name_zh,
+        name_en=row.name_en,
+        logo_uri=row.logo_uri,
+        status=row.status,
+        redirect_uris=tuple(row.redirect_uris),
+        jwks=row.jwks,
+        jwks_uri=row.jwks_uri,
+        security_contact=row.security_contact,
+    )
+
+
+def product_row(product: Product, now: datetime) -> ProductRow:
+    return ProductRow(
+        id=product.id,
+        tenant_id=product.tenant_id,
+        name_zh=product.name_zh,
+        name_en=product.name_en,
+        logo_uri=product.logo_uri,
+        status=product.status,
+        redirect_uris=list(product.redirect_uris),
+        jwks=product.jwks,
+        jwks_uri=product.jwks_uri,
+        security_contact=product.security_contact,
         created_at=now,
     )
 
@@ -132,6 +194,7 @@ def grant_of(row: GrantRow) -> Grant:
         price_plan=row.price_plan,
         agreement_hash=row.agreement_hash,
         status=row.status,
+        entered_by=row.entered_by,
     )
 
 
@@ -153,6 +216,7 @@ def grant_row(grant: Grant, now: datetime) -> GrantRow:
         price_plan=grant.price_plan,
         agreement_hash=grant.agreement_hash,
         status=grant.status,
+        entered_by=grant.entered_by,
         created_at=now,
     )
 

@@ -20,6 +20,10 @@ Value: TypeAlias = str | int | float | date | None
 
 # Labels that stand for many values (total, rest) carry nothing to generalise.
 _REST = frozenset({"*", "other"})
+# Chapters of diagnoses, and what a release has rolled up already: the sensitive codes of a chapter.
+_ROLLED_UP = re.compile(r"CH\d\d|sensitive_other\.[A-Z0-9]{1,5}")
+# ATC groups and the like-built codes of Chinese medicines (`ZA01A01`), with a route at the end.
+_DRUG = re.compile(r"[A-Z]([A-Z0-9]{2}([A-Z0-9]([A-Z]([A-Z0-9]{2}(\.[a-z]+)?)?)?)?)?")
 
 
 class MaskError(Unavailable):
@@ -139,9 +143,10 @@ class IcdPart:
     def __call__(self, value: Value) -> Value:
         if value is None or value in _REST:
             return value
-        code = _text(value, "gen_icd").upper()
-        if re.fullmatch(r"CH\d\d", code):
-            return code
+        written = _text(value, "gen_icd")
+        if _ROLLED_UP.fullmatch(written):
+            return written
+        code = written.upper()
         if not re.match(r"[A-Z]\d\d", code):
             raise MaskError("gen_icd masks ICD-10 codes only.")
         return code[:3] if self.part == "3" else _chapter(code[:3])
@@ -157,7 +162,9 @@ class DrugPart:
         if value is None or value in _REST:
             return value
         code = _text(value, "gen_drug")
-        if not re.fullmatch(r"[A-Z]([A-Z0-9]{2}([A-Z]([A-Z]([A-Z0-9]{2}(\.[a-z]+)?)?)?)?)?", code):
+        if _ROLLED_UP.fullmatch(code):
+            return code
+        if not _DRUG.fullmatch(code):
             raise MaskError("gen_drug masks ATC codes and generics only.")
         if self.part == "generic":
             return code

@@ -2,12 +2,12 @@
 
 from alembic import context
 
-from gateway.db.tables import Table
+from gateway.db.metadata import all_tables
 
 connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
-    target_metadata=[Table.metadata],
+    target_metadata=[all_tables()],
     render_as_batch=True,  # SQLite alters a table by rebuilding it
     compare_type=True,
 )

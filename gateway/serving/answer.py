@@ -28,7 +28,7 @@ from gateway.serving.model import Answer, Call, Case, Decided, Pinned, Refusal
 from gateway.serving.pinning import Offers, pin
 from gateway.serving.ports import Books, Decider, Grants, Releases
 from gateway.serving.questions import Question, SdcParameter
-from gateway.serving.refusals import attempt_decision, refusal, undecided
+from gateway.serving.refusals import NOT_COVERED, SDC, attempt_decision, refusal, undecided
 from gateway.serving.render import RENDER, Finish
 from gateway.serving.watermark import tag
 from metering.calendar import day_of
@@ -54,10 +54,12 @@ class Desk:
         """Answer the question, or refuse it with reasons; either way it is on record."""
         case = await self.identify(call)
         service = find_service(self.catalogue, call.service)
+        if not case.caller.may_ask(service.id):
+            return await self._refuse_attempt(case, service.id, NOT_COVERED)
         try:
             media, question = read_call(service, call)
         except SdcParameter:
-            return await self._refuse_attempt(case, service.id)
+            return await self._refuse_attempt(case, service.id, SDC)
         pinned = self._pin(case, question)
         size = size_of(pinned)
         with self._reserve(pinned, size.cells, case.stamp) as hold:
@@ -79,7 +81,8 @@ class Desk:
     async def identify(self, call: Call) -> Case:
         """Who asks, and when, as the journal counts time."""
         stamp = self.journal.stamp(call.now)
-        return Case(call, await self.door.identify(call.authorization, call.ip, stamp), stamp)
+        caller = await self.door.identify(call.authorization, call.presented, stamp)
+        return Case(call, caller, stamp)
 
     async def _decide(self, asked: PolicyInput) -> Decision:
         """The policy's word; where there is none, a recorded no."""
@@ -88,8 +91,8 @@ class Desk:
         except PolicyUnavailable:
             return undecided(self.policy.version)
 
-    async def _refuse_attempt(self, case: Case, service: str) -> Refusal:
-        decision = attempt_decision(self.policy.version)
+    async def _refuse_attempt(self, case: Case, service: str, code: str) -> Refusal:
+        decision = attempt_decision(self.policy.version, code)
         await self.journal.record(entries.attempt(case, service, decision))
         return refusal(decision, case.stamp.time)
 
@@ -133,8 +136,9 @@ class Desk:
         """Charge, mark and record the answer; only then may it leave."""
         (fetched, finish), case, pinned = prepared, decided.case, decided.pinned
         page = f"{pinned.offset}+{fetched.limit}"
-        repeat_of = hold.charge(pinned.manifest.release_id, page, case.stamp.event_id)
-        delivery = deliver(fetched.table, obligations.tariff, page, repeat_of)
+        tenant, release = case.caller.tenant_id, pinned.manifest.release_id
+        claim = hold.charge(tenant, release, fetched.chargeable, case.stamp.event_id)
+        delivery = deliver(fetched.table, obligations.tariff, page, claim)
         mark = tag(self.mark, case.caller.tenant_id, decided.decision.decision_id, case.stamp.time)
         cursor = self._next(case, pinned, fetched)
         meta = describe(
@@ -151,7 +155,8 @@ class Desk:
             "output_hash": hashlib.sha256(body).hexdigest(),
             "watermark_tag": mark,
         }
-        await self.journal.record(entries.answered(decided, obligations, delivery, sent), hold)
+        entry = entries.answered(decided, obligations, delivery, sent, claim)
+        await self.journal.record(entry, hold)
         return Answer(body, media, meta, cursor)
 
     def _next(self, case: Case, pinned: Pinned, fetched: Fetched) -> str | None:

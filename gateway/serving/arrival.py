@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Service
 from gateway.errors import BadRequest, NotFound, Unauthenticated
+from gateway.identity.binding import Presented
 from gateway.identity.caller import Caller
+from gateway.identity.dpop import ASKS_FOR_NONCE
 from gateway.journal.entry import login_failed
 from gateway.journal.failures import FailureBudget
 from gateway.journal.stamp import Stamp
@@ -26,13 +28,17 @@ class Doorkeeper:
     journal: Books
     failures: FailureBudget
 
-    async def identify(self, authorization: str | None, ip: str, stamp: Stamp) -> Caller:
+    async def identify(
+        self, authorization: str | None, presented: Presented, stamp: Stamp
+    ) -> Caller:
         """The proven caller; raises `Unauthenticated`."""
         try:
-            return self.identity.verify(authorization, ip, stamp.time)
+            return self.identity.verify(authorization, presented, stamp.time)
         except Unauthenticated as error:
-            if count := self.failures.take(error.code, ip, stamp.time):
-                event = login_failed(stamp.event_id, stamp.time, error.code, ip, count)
+            # Asking for a nonce is how every DPoP conversation begins, no failure.
+            ip, code = presented.ip, error.code
+            if code != ASKS_FOR_NONCE and (count := self.failures.take(code, ip, stamp.time)):
+                event = login_failed(stamp.event_id, stamp.time, code, ip, count)
                 await self.journal.record(event)
             raise
 

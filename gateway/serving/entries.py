@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gateway.journal.charges import Claim
 from gateway.journal.entry import Entry
 from gateway.policy.port import Decision, Obligations
 from gateway.serving.charge import Delivery
@@ -53,7 +54,7 @@ def _entry(case: Case, decision: dict[str, object], audit: dict[str, object]) ->
 
 
 def attempt(case: Case, service: str, decision: Decision) -> Entry:
-    """An attempt to set disclosure control: refused before there is a question to speak of."""
+    """An attempt at what is never decided on, such as setting disclosure control."""
     audit: dict[str, object] = {
         "kind": "read",
         "result": "refused",
@@ -92,6 +93,7 @@ def answered(
     obligations: Obligations,
     delivery: Delivery,
     sent: Mapping[str, object],
+    claim: Claim,
 ) -> Entry:
     """An answer about to leave, with what it is charged for. `sent`: bytes, hash, watermark."""
     case = decided.case
@@ -108,7 +110,17 @@ def answered(
         **sent,
     }
     decision, usage = _decision(decided.decision), _usage(decided, delivery)
-    return Entry(case.call.request_id, case.stamp.event_id, case.stamp.time, decision, audit, usage)
+    request, stamp = case.call.request_id, case.stamp
+    return Entry(
+        request,
+        stamp.event_id,
+        stamp.time,
+        decision,
+        audit,
+        usage,
+        charged=claim.cells,
+        rests_on=claim.rests_on,
+    )
 
 
 def _usage(decided: Decided, delivery: Delivery) -> UsageEvent:

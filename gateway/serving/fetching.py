@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from gateway.errors import Unavailable
+from gateway.journal.charges import Cells
 from gateway.masking.plan import Plan, apply, plan
 from gateway.policy.port import ColumnRule, Obligations
 from gateway.policy.profiles import profile_key
 from gateway.releases.store import Page, Selection
+from gateway.serving.charge import chargeable
 from gateway.serving.model import Pinned
 from gateway.serving.pinning import check_released
 from gateway.serving.ports import Releases
@@ -24,6 +26,7 @@ class Fetched:
     table: Table
     limit: int
     total: int
+    chargeable: Cells
 
 
 @lru_cache(maxsize=512)
@@ -81,4 +84,6 @@ def fetch(releases: Releases, pinned: Pinned, obligations: Obligations) -> Fetch
     limit = min(pinned.question.page_size, rows)
     page = releases.page(_selection(pinned, obligations), pinned.offset, limit)
     units = {measure.name: measure.unit for measure in pinned.question.service.measures}
-    return Fetched(masked(page, obligations.columns, units), limit, page.total)
+    table = masked(page, obligations.columns, units)
+    letters = {measure.name: i for i, measure in enumerate(pinned.manifest.measures)}
+    return Fetched(table, limit, page.total, chargeable(table, page.addresses, letters))

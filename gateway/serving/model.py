@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.identity.binding import Presented
 from gateway.identity.caller import Caller
 from gateway.journal.stamp import Stamp
 from gateway.policy.port import Decision
@@ -21,7 +22,7 @@ class Call:
     interaction_id: str
     trace_id: str
     now: datetime
-    ip: str
+    presented: Presented
     authorization: str | None
     service: str
     query: tuple[str, ...]  # names of parameters in the address; none is allowed

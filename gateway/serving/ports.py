@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from gateway.identity.binding import Presented
 from gateway.identity.caller import Caller
 from gateway.identity.model import Grant
 from gateway.journal.counters import Counters, Hold
@@ -18,7 +19,7 @@ from gateway.releases.store import Page, Selection
 class Identity(Protocol):
     """Proves who asks; raises `Unauthenticated`."""
 
-    def verify(self, authorization: str | None, ip: str, now: datetime) -> Caller: ...
+    def verify(self, authorization: str | None, presented: Presented, now: datetime) -> Caller: ...
 
 
 class Grants(Protocol):

@@ -11,18 +11,19 @@ from gateway.serving.model import Refusal
 from gateway.serving.reasons import status_of
 from metering.calendar import day_begins
 
-_SDC = "D406"
+SDC = "D406"
+NOT_COVERED = "D603"
 _RATE = "D801"
 _INTERNAL = "D000"
 _CODES: dict[tuple[str, ...], str] = {
-    (_SDC,): "client_sdc_parameter",
+    (SDC,): "client_sdc_parameter",
     (_INTERNAL,): "policy_unavailable",
 }
 
 
-def attempt_decision(policy_version: str) -> Decision:
-    """The refusal of an attempt to set disclosure control; there is no question to decide on."""
-    return Decision(False, (_SDC,), None, policy_version, str(uuid7()))
+def attempt_decision(policy_version: str, code: str) -> Decision:
+    """The refusal of an attempt that is no question to decide on."""
+    return Decision(False, (code,), None, policy_version, str(uuid7()))
 
 
 def undecided(policy_version: str) -> Decision:

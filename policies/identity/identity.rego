@@ -10,7 +10,7 @@ package identity
 deny contains "D101" if not sender_registered
 
 # METADATA
-# description: D102 the organisation is suspended or stopped.
+# description: D102 the organisation is suspended, stopped, at its end, or limited to earlier periods.
 deny contains "D102" if {
 	data.facts.tenant
 	not in_good_standing
@@ -36,9 +36,10 @@ sender_registered if {
 }
 
 # METADATA
-# description: Active, and no emergency stop names the organisation.
+# description: Active or limited to the periods asked, not at its end, and named by no emergency stop.
 in_good_standing if {
-	data.facts.tenant.status == "active"
+	_standing
+	_not_terminated
 	object.get(data.stops.tenant, input.tenant.id, "none") == "none"
 }
 
@@ -61,6 +62,28 @@ same_world if {
 _worlds := {"sandbox"} if data.facts.scenario.legal_basis == "synthetic_data_only"
 
 _worlds := {"prod"} if data.facts.scenario.legal_basis != "synthetic_data_only"
+
+_standing if data.facts.tenant.status == "active"
+
+_standing if {
+	data.facts.tenant.status == "limited"
+	_up_to_cut_off[data.facts.tenant.cut_off_strategy]
+}
+
+# Historical: only periods that were over on the cut-off day. Latest: also the one it lies in.
+_up_to_cut_off["historical"] if {
+	after := data.calendar.last_month(input.period.to) + 1
+	data.calendar.month_start(after) <= data.calendar.ends(data.facts.tenant.cut_off_date)
+}
+
+_up_to_cut_off["latest"] if {
+	first := data.calendar.first_month(input.period.to)
+	data.calendar.month_start(first) < data.calendar.ends(data.facts.tenant.cut_off_date)
+}
+
+_not_terminated if object.get(data.facts.tenant, "termination_date", "none") == "none"
+
+_not_terminated if data.facts.now < data.calendar.begins(data.facts.tenant.termination_date)
 
 # An unknown grant is the next group's finding; both worlds stay possible until then.
 _worlds := {"prod", "sandbox"} if not _scenario_known

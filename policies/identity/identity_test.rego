@@ -64,6 +64,47 @@ test_a_suspended_or_stopped_organisation_is_refused if {
 	refused(example.question, example.with_stop("tenant", "pharma-1")) == set()
 }
 
+limited(cut_off, strategy) := example.with_tenant({
+	"status": "limited",
+	"cut_off_date": cut_off,
+	"cut_off_strategy": strategy,
+})
+
+# The example asks for quarters 2025Q1 to 2025Q3.
+test_a_limited_organisation_asks_up_to_its_cut_off if {
+	refused(example.question, limited("2025-09-30", "historical")) == set()
+	refused(example.question, limited("2025-09-29", "historical")) == {"D102"}
+	refused(example.question, limited("2024-12-31", "historical")) == {"D102"}
+}
+
+test_the_latest_strategy_adds_the_period_of_the_cut_off if {
+	refused(example.question, limited("2025-07-01", "latest")) == set()
+	refused(example.question, limited("2025-06-30", "latest")) == {"D102"}
+}
+
+test_a_limit_that_does_not_say_how_far_refuses if {
+	refused(example.question, limited("", "historical")) == {"D102"}
+	refused(example.question, limited("2025-09-30", "generous")) == {"D102"}
+	refused(example.question, example.with_tenant({"status": "limited"})) == {"D102"}
+	asked := example.asked({"period": {"from": "2025Q1", "to": "soon", "grain": "quarter"}})
+	refused(asked, limited("2025-09-30", "historical")) == {"D102"}
+}
+
+test_a_limited_organisation_can_still_be_stopped if {
+	world := object.union(limited("2025-09-30", "historical"), example.with_stop("tenant", "insurer-1"))
+	refused(example.question, world) == {"D102"}
+}
+
+test_a_terminated_organisation_is_refused_from_its_day_on if {
+	refused(example.question, example.with_tenant({"termination_date": "2026-03-11"})) == set()
+	refused(example.question, example.with_tenant({"termination_date": "2026-03-10"})) == {"D102"}
+	refused(example.question, example.with_tenant({"termination_date": "soon"})) == {"D102"}
+}
+
+test_a_revoked_organisation_is_refused if {
+	refused(example.question, example.with_tenant({"status": "revoked"})) == {"D102"}
+}
+
 test_a_person_needs_a_second_factor if {
 	refused(example.asked({"user": {"role": "analyst", "mfa": false}}), example.world) == {"D103"}
 	refused(example.asked({"user": {"role": "analyst", "mfa": true}}), example.world) == set()

@@ -38,10 +38,11 @@ deny contains "D205" if {
 }
 
 # METADATA
-# description: Active and approved by two different people.
+# description: Active and approved by two different people who did not enter it.
 grant_active if {
 	data.facts.grant.status == "active"
-	count({person | some person in data.facts.grant.approved_by}) >= 2
+	approvers := {person | some person in data.facts.grant.approved_by}
+	count(approvers - {object.get(data.facts.grant, "entered_by", "")}) >= 2
 }
 
 # METADATA

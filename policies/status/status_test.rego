@@ -37,6 +37,11 @@ test_one_person_cannot_approve_a_grant if {
 	refused(example.question, example.with_grant({"approved_by": ["officer-a", "officer-a"]})) == {"D201"}
 }
 
+test_whoever_entered_a_grant_does_not_count_as_its_approver if {
+	refused(example.question, example.with_grant({"entered_by": "officer-a"})) == {"D201"}
+	refused(example.question, example.with_grant({"entered_by": "officer-c"})) == set()
+}
+
 test_a_grant_begins_and_ends_at_the_bureaus_midnight if {
 	at("2025-12-31T15:59:59Z") == {"D202"}
 	at("2025-12-31T16:00:00Z") == set()

@@ -38,10 +38,11 @@ def answered(reply: httpx.Response) -> dict[str, Any]:
 
 
 def test_an_insurer_gets_the_cost_structure_of_its_region(gateway: Gateway) -> None:
-    body = answered(gateway.ask("S02", {**COST, "measures": ["persons", "medfee", "ratio_total"]}))
+    asked = {**COST, "dims": ["benefit5"], "measures": ["persons", "medfee", "ratio_total"]}
+    body = answered(gateway.ask("S02", asked))
 
-    expected = product(QUARTERS, ("employee", "resident"), ("OP", "OPSP", "IP", "RX", "MAT"))
-    found = [(row["period"], row["insutype2"], row["benefit5"]) for row in body["data"]]
+    expected = product(QUARTERS, ("OP", "OPSP", "IP", "RX", "MAT"))
+    found = [(row["period"], row["benefit5"]) for row in body["data"]]
     assert found == list(expected)
     flags = {row[name]["flag"] for row in body["data"] for name in ("persons", "medfee")}
     assert flags <= {"ok", "r", "s", "c", "z"}
@@ -79,10 +80,10 @@ def test_the_example_of_each_contract_works(gateway: Gateway) -> None:
         jsonschema.Draft202012Validator(contract["request_schema"]).validate(contract["example"])
 
 
-def test_meta_says_where_an_answer_comes_from_and_what_it_cost(gateway: Gateway) -> None:
-    asked = {**COST, "dims": ["gend"], "measures": ["medfee"]}
-    first = answered(gateway.ask("S02", asked))
-    again = answered(gateway.ask("S02", asked, client="ins-batch"))
+def test_meta_says_where_an_answer_comes_from_and_what_it_cost(own_gateway: Gateway) -> None:
+    asked = {**COST, "dims": ["benefit5"], "measures": ["medfee"]}
+    first = answered(own_gateway.ask("S02", asked))
+    again = answered(own_gateway.ask("S02", asked, client="ins-batch"))
 
     meta = first["meta"]
     shown = sum(row["medfee"]["flag"] in ("ok", "r", "e") for row in first["data"])
@@ -101,6 +102,23 @@ def test_meta_says_where_an_answer_comes_from_and_what_it_cost(gateway: Gateway)
     assert meta["watermark"] != again["meta"]["watermark"]
     used = again["meta"]["quota"]["cells_day"]
     assert used["remaining"] == meta["quota"]["cells_day"]["remaining"] - shown
+
+
+def test_the_same_cells_in_other_pages_or_by_another_question_cost_nothing_again(
+    own_gateway: Gateway,
+) -> None:
+    def charged(**changes: object) -> tuple[int, int]:
+        asked = {**COST, "dims": ["benefit5"], "measures": ["medfee"], **changes}
+        charge = answered(own_gateway.ask("S02", asked))["meta"]["charge"]
+        return charge["cells"], charge["cells_charged"]
+
+    cells, paid = charged(page_size=7)
+    everything, rest = charged()
+    assert 0 < cells == paid
+    assert rest == everything - cells > 0
+    assert charged(page_size=2)[1] == charged(dims=[], where={"benefit5": "IP"})[1] == 0
+    both, new = charged(measures=["medfee", "fund"])
+    assert 0 < new < both
 
 
 @SLOWLY

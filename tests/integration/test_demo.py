@@ -23,7 +23,7 @@ def test_the_demo_plays_to_the_end_and_leaves_no_server(tmp_path: Path) -> None:
         timeout=280,
     )
     assert done.returncode == 0, done.stderr
-    for seen in ("D301", "D502", "D406", "token_malformed", "ok: difference 0", "chain is whole"):
+    for seen in ("D301", "D502", "D406", "dpop_other_key", "ok: difference 0", "chain is whole"):
         assert seen in done.stdout
     pid = int((tmp_path / "demo" / "server.pid").read_text())
     assert not Path(f"/proc/{pid}").exists()

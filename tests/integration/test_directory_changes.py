@@ -17,22 +17,20 @@ from gateway.db.engine import reading, writing
 from gateway.db.tables import DirectoryAuditRow, RevisionRow
 from gateway.errors import OperatorError
 from gateway.identity.changes import (
-    approve_grant,
     disable_client,
-    enter_grant,
     lift_stop,
     new_act,
     raise_stop,
     register_client,
     register_tenant,
-    set_grant_status,
     set_region,
-    set_tenant_status,
 )
 from gateway.identity.desk import Identity
 from gateway.identity.directory import Directory, Snapshot
 from gateway.identity.entries import RegionEntry
+from gateway.identity.grants import approve_grant, enter_grant, set_grant_status
 from gateway.identity.model import CLIENT_TRANSITIONS, GRANT_TRANSITIONS, TENANT_TRANSITIONS
+from gateway.identity.organisations import set_tenant_status
 from gateway.identity.record import broken_entries
 from tests.factories_identity import (
     NOON,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,12 +14,14 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from gateway.authserver.model import Reply
 from gateway.errors import OperatorError
 from gateway.identity import keyring
 from gateway.identity.assertion import read_assertion
+from gateway.identity.caller import Caller
 from gateway.identity.desk import open_identity, utc_now
 from gateway.identity.jose import parse_compact
-from gateway.identity.requester import fetch_token, generate_key, read_key
+from gateway.identity.requester import fetch_token, generate_key, make_proof, read_key
 from gateway.settings import Settings
 from tests.factories_identity import (
     Machine,
@@ -27,8 +29,10 @@ from tests.factories_identity import (
     act,
     add_client,
     new_key,
+    office_of,
     open_at,
     project_bounds,
+    proven,
     served,
 )
 
@@ -50,7 +54,10 @@ def test_the_servers_metadata_is_valid_rfc_8414(server: Served) -> None:
     ).validate()
 
     assert document["issuer"] == server.identity.issuer
-    assert document["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
+    assert document["token_endpoint_auth_methods_supported"] == [
+        "private_key_jwt",
+        "tls_client_auth",
+    ]
     assert not {"RS256", "none", "HS256"} & set(
         document["token_endpoint_auth_signing_alg_values_supported"]
     )
@@ -88,12 +95,19 @@ def test_authlibs_own_client_gets_a_token(server: Served) -> None:
         machine.client_id, machine.key, token_endpoint_auth_method="private_key_jwt"
     ) as session:
         session.register_client_auth_method(method)
+        # Nor does it know DPoP: its request is proved by hand.
+        url, nonce = found["token_endpoint"], server.identity.proofs.nonce(utc_now())
+        session.headers["DPoP"] = make_proof(machine.key, "POST", url, utc_now(), nonce=nonce)
         token = session.fetch_token(found["token_endpoint"], grant_type="client_credentials")
 
-    caller = server.identity.verifier.verify(
-        f"Bearer {token['access_token']}", "127.0.0.1", utc_now()
-    )
-    assert caller.client_id == "ins-app"
+    assert use(server, token["access_token"]).client_id == "ins-app"
+
+
+def use(server: Served, token: str) -> Caller:
+    """The token as the resource server takes it, proved by the first machine's key."""
+    now = utc_now()
+    shown = proven(server.identity, server.machine.key, now, token)
+    return server.identity.verifier.verify(f"DPoP {token}", shown, now)
 
 
 def test_a_generated_key_file_is_private_and_fetches_a_token(
@@ -106,7 +120,7 @@ def test_a_generated_key_file_is_private_and_fetches_a_token(
     answer = fetch_token(server.identity.issuer, "gen-app", read_key(path), utc_now())
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert answer["token_type"] == "Bearer"
+    assert answer["token_type"] == "DPoP"
     with pytest.raises(OperatorError, match="not overwritten"):
         generate_key(path)
     with pytest.raises(OperatorError, match="authentication failed"):
@@ -118,17 +132,17 @@ def test_keys_rotate_while_tokens_are_issued_and_used(tmp_path: Path) -> None:
     with served(tmp_path / "home") as own:
         published = KeySet.import_key_set(own.http.get("/oauth/jwks").json())
 
-        def use(_: int) -> str:
+        def fetch_and_use(_: int) -> str:
             token = own.token()
-            own.identity.verifier.verify(f"Bearer {token}", "127.0.0.1", utc_now())
+            use(own, token)
             return token
 
         with ThreadPoolExecutor(4) as pool:
-            before = list(pool.map(use, range(12)))
+            before = list(pool.map(fetch_and_use, range(12)))
             keyring.rotate(own.identity.engine, own.settings.keys, act(at=utc_now()))
-            during = list(pool.map(use, range(12)))
+            during = list(pool.map(fetch_and_use, range(12)))
         own.identity.directory.refresh()
-        after = use(0)
+        after = fetch_and_use(0)
 
         for token in (*before, *during, after):  # by a client that fetched the key set long ago
             jwt.decode(token, published, algorithms=["ES256"])
@@ -170,19 +184,28 @@ def test_a_restart_keeps_keys_clients_and_used_assertions(tmp_path: Path) -> Non
         assert first.post(form).status_code == 200
         kid_before = first.identity.ring().kid
     # The issuer has the same name only on the same port, so the second look is in process.
-    identity, _ = open_at(tmp_path / "home", first.settings.port)
-    replay = identity.tokens.respond(form, "127.0.0.1", utc_now())
-    fresh = identity.tokens.respond(first.machine.form(utc_now()), "127.0.0.1", utc_now())
+    identity, settings = open_at(tmp_path / "home", first.settings.port)
+    office = office_of(identity, settings)
+
+    def ask(form: Mapping[str, str]) -> Reply:
+        now, path = utc_now(), "/oauth/token"
+        shown = proven(identity, first.machine.key, now, method="POST", path=path)
+        answered = office.token(form, shown, now)
+        assert answered.assertion is not None
+        used = identity.replay.first_use(answered.assertion, now)
+        return office.settle(answered, shown, now, first=used).reply
+
+    replay, fresh = ask(form), ask(first.machine.form(utc_now()))
     identity.close()
 
     assert identity.ring().kid == kid_before
-    assert (replay.status, replay.body["code"]) == (401, "assertion_replayed")
+    assert (replay.status, dict(replay.body)["code"]) == (401, "assertion_replayed")
     assert fresh.status == 200
 
 
 def test_used_assertions_are_forgotten_after_they_expired(tmp_path: Path) -> None:
     identity, _ = open_at(tmp_path / "home")
-    guard = identity.tokens.replay
+    guard = identity.replay
     machine = Machine("ins-app", new_key(), identity.issuer)
     now = utc_now()
     old = read_assertion(machine.assertion(now), identity.issuer, now)

@@ -15,15 +15,19 @@ import threading
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.audit.reconcile import reconcile
 from gateway.audit.verify import verify
 from gateway.identity.desk import open_identity
+from gateway.identity.requester import make_proof
+from gateway.identity.tokens import issue_token
 from gateway.journal.checkpoint import PUBLIC_KEY, public_key
 from gateway.settings import Settings
 from tests.crash_harness import Target, crash
+from tests.factories_identity import Machine
 from tests.gateway_factory import (
     COST,
     copy_home,
@@ -33,38 +37,66 @@ from tests.gateway_factory import (
     utc_now,
 )
 
+PATH = "/v1/services/S02/queries"
 BODY = json.dumps({**COST, "measures": ["persons", "medfee"]})
+JSON_BODY = {"Content-Type": "application/json"}
 
 
 class Insurer:
-    """Asks real queries and remembers under which request id each was acknowledged."""
+    """Asks real queries and remembers under which request id each was acknowledged.
 
-    def __init__(self, token: str) -> None:
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    Every restart has nonces of its own, so each connection asks for one first.
+    """
+
+    def __init__(self, token: str, machine: Machine) -> None:
+        self._token, self._machine = token, machine
+        self._nonces: dict[int, str] = {}  # by connection
         self._lock = threading.Lock()
         self.acknowledged: dict[str, str] = {}
 
     def ask(self, connection: http.client.HTTPConnection, name: str) -> bool:
-        connection.request("POST", "/v1/services/S02/queries", BODY, self._headers)
-        reply = connection.getresponse()
-        body = json.loads(reply.read())
+        reply, body = self._send(connection)
+        if reply.status == 401:
+            reply, body = self._send(connection)
         assert reply.status == 200, body
         with self._lock:
             self.acknowledged[name] = body["meta"]["request_id"]
         return True
 
+    def _send(
+        self, connection: http.client.HTTPConnection
+    ) -> tuple[http.client.HTTPResponse, dict[str, Any]]:
+        proof = make_proof(
+            self._machine.key,
+            "POST",
+            f"{self._machine.issuer}{PATH}",
+            utc_now(),
+            nonce=self._nonces.get(id(connection)),
+            access_token=self._token,
+        )
+        headers = {"Authorization": f"DPoP {self._token}", "DPoP": proof, **JSON_BODY}
+        connection.request("POST", PATH, BODY, headers)
+        reply = connection.getresponse()
+        self._nonces[id(connection)] = reply.headers["dpop-nonce"]
+        return reply, json.loads(reply.read())
 
-def token_of(settings: Settings) -> str:
-    """A token that outlives the test, from the token endpoint without its HTTP."""
+
+def insurer_of(settings: Settings) -> Insurer:
+    """A machine with a token that outlives the test, issued without the token endpoint's HTTP."""
     machine = enter_parties(settings, utc_now, always=True)["ins-app"]
     identity = open_identity(settings)
     try:
-        now = utc_now()
-        return str(
-            identity.tokens.respond(machine.form(now), "127.0.0.1", now).body["access_token"]
+        token = issue_token(
+            identity.rule,
+            identity.ring(),
+            client_id=machine.client_id,
+            tenant_id="T-INS",
+            now=utc_now(),
+            cnf={"jkt": machine.key.thumbprint()},
         )
     finally:
         identity.close()
+    return Insurer(token, machine)
 
 
 def target(home: Path, policies: Path, insurer: Insurer, settings: Settings) -> Target:
@@ -104,7 +136,7 @@ def kill_often(released: Path, folder: Path, kills: int) -> None:
     home = copy_home(released, folder / "home")
     policies = copy_policies(folder / "policies", lookback_months=1200)
     settings = Settings(home=home, policies=policies, port=free_port(), token_ttl_seconds=900)
-    insurer = Insurer(token_of(settings))
+    insurer = insurer_of(settings)
     report = crash(target(home, policies, insurer, settings), kills, seed=os.getpid())
     assert report.kept_its_word, (report.lost, report.doubled, report.broken)
     assert len(report.acknowledged) >= kills // 4

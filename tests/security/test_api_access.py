@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import socket
 import sqlite3
+import time
 
 import pytest
 from starlette.routing import Route
@@ -11,12 +13,15 @@ from starlette.routing import Route
 from gateway.api.queries import PATH
 from tests.gateway_factory import COST, Gateway
 
+OTHERWISE_PROVEN = ("/oauth/", "/person", "/me/", "/admin/", "/policy/")
+"""Addresses with a proof of their own: client authentication, the person's or the staff's session,
+the bundle's token; their tests are in test_oauth_*, tests/console, test_admin_*, test_policy_*."""
 PUBLIC = {
     "/healthz",
     "/readyz",
     "/openapi.json",
-    "/oauth/token",
     "/oauth/jwks",
+    "/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server",
     "/.well-known/oauth-protected-resource",
     "/.well-known/oauth-protected-resource/v1",
@@ -40,19 +45,25 @@ def routes(gateway: Gateway) -> list[tuple[str, str]]:
 def test_every_route_but_the_public_ones_refuses_who_has_no_token(gateway: Gateway) -> None:
     walked = routes(gateway)
     assert {path for _, path in walked} >= PUBLIC | {"/v1/services", "/v1/usage", PATH}
-    guarded = [(method, path) for method, path in walked if path not in PUBLIC]
+    guarded = [
+        (method, path)
+        for method, path in walked
+        if path not in PUBLIC and not path.startswith(OTHERWISE_PROVEN)
+    ]
     assert len(guarded) >= 4
     for method, path in guarded:
         address = path.replace("{service}", "S02")
-        for headers in ({}, {"Authorization": "Bearer x.y.z"}, {"Authorization": "Basic eDp5"}):
+        for scheme in ("", "DPoP x.y.z", "Bearer x.y.z", "Basic eDp5"):
+            headers = {"Authorization": scheme} if scheme else {}
             reply = gateway.http.request(method, address, headers=headers, json=COST)
             assert reply.status_code == 401, (method, path)
-            assert reply.headers["www-authenticate"].startswith("Bearer")
+            assert reply.headers["www-authenticate"].startswith("DPoP ")
+            assert reply.headers["dpop-nonce"]
             assert reply.headers["content-type"] == "application/problem+json"
 
 
 def test_the_public_addresses_answer_without_a_token(gateway: Gateway) -> None:
-    for path in PUBLIC - {"/oauth/token"}:
+    for path in PUBLIC:
         assert gateway.http.get(path).status_code == 200, path
 
 
@@ -85,7 +96,7 @@ def test_the_access_log_names_routes_never_addresses(
     gateway: Gateway, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "sluice.access"):
-        gateway.http.post(path, json=COST, headers=gateway.bearer())
+        gateway.http.post(path, json=COST, auth=gateway.auth())
     lines = [record.getMessage() for record in caplog.records if record.name == "sluice.access"]
     assert lines
     for line in lines:
@@ -106,3 +117,22 @@ def test_an_inner_failure_shows_and_logs_no_value(
     assert reply.status_code in {500, 503}
     assert "110101199003078888" not in reply.text + caplog.text
     assert "Traceback" not in reply.text + caplog.text
+
+
+@pytest.mark.parametrize("path", ["/v1/services/S02/queries", "/oauth/token"])
+def test_who_hangs_up_in_the_middle_of_a_body_fills_no_log(
+    own_gateway: Gateway, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n"
+    form = "Content-Type: application/x-www-form-urlencoded\r\n\r\na=b"
+    with caplog.at_level(logging.INFO, "sluice.access"):
+        with socket.create_connection(("127.0.0.1", own_gateway.settings.port), timeout=10) as raw:
+            raw.sendall((start + form).encode())
+            time.sleep(0.2)
+        for _ in range(100):
+            if any("POST" in record.getMessage() for record in caplog.records):
+                break
+            time.sleep(0.05)
+
+    assert [record for record in caplog.records if record.name == "sluice.access"]
+    assert not [record for record in caplog.records if record.name == "sluice.failures"]

@@ -17,14 +17,27 @@ from gateway.errors import Unauthenticated, Unavailable
 from gateway.identity import directory as directory_module
 from gateway.identity import keyring
 from gateway.identity.caller import Caller
-from gateway.identity.changes import disable_client, set_tenant_status
+from gateway.identity.challenge import TOKEN_CODES
+from gateway.identity.changes import disable_client
 from gateway.identity.desk import Identity
 from gateway.identity.jose import encode_json
+from gateway.identity.organisations import set_tenant_status
 from gateway.identity.tokens import TokenRule, issue_token
-from gateway.identity.verifier import TOKEN_CODES, Verifier
-from tests.factories_identity import NOON, Machine, act, first_machine, new_key, open_at, suspend
+from gateway.identity.verifier import Verifier
+from tests.factories_identity import (
+    IP,
+    NOON,
+    Machine,
+    act,
+    first_machine,
+    new_key,
+    open_at,
+    proven,
+    suspend,
+)
 
-IP = "127.0.0.1"
+KEY = new_key()
+ALGS = 'algs="ES256 PS256 EdDSA Ed25519"'
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +54,7 @@ def own(tmp_path: Path) -> Iterator[Identity]:
 
 def opened(folder: Path) -> Iterator[Identity]:
     identity, _ = open_at(folder / "home")
-    first_machine(identity)
+    first_machine(identity, KEY)
     yield identity
     identity.close()
 
@@ -56,7 +69,7 @@ def rule(identity: Identity, **changes: Any) -> TokenRule:
     return TokenRule(**{**base, **changes})
 
 
-def token(identity: Identity, now: datetime = NOON, cnf: Any = None, **changes: Any) -> str:
+def token(identity: Identity, now: datetime = NOON, **changes: Any) -> str:
     """A token really signed by the server's key, for another rule where a test says so."""
     return issue_token(
         rule(identity, **changes),
@@ -64,7 +77,7 @@ def token(identity: Identity, now: datetime = NOON, cnf: Any = None, **changes: 
         client_id="ins-app",
         tenant_id="T-INS",
         now=now,
-        cnf=cnf,
+        cnf={"jkt": KEY.thumbprint()},
     )
 
 
@@ -92,20 +105,30 @@ def claims(identity: Identity, **changes: Any) -> dict[str, Any]:
         "jti": "j",
         "iat": issued,
         "exp": issued + 300,
+        "cnf": {"jkt": KEY.thumbprint()},
     }
     return {name: value for name, value in {**base, **changes}.items() if value is not None}
 
 
+def use(
+    identity: Identity, authorization: str | None, now: datetime = NOON, ip: str = IP
+) -> Caller:
+    """A request that is proved by the machine's key, whatever its Authorization says."""
+    sent = (authorization or "").partition(" ")[2]
+    shown = proven(identity, KEY, now, sent if sent.isascii() else None, ip=ip)
+    return identity.verifier.verify(authorization, shown, now)
+
+
 def refusal(identity: Identity, authorization: str | None, now: datetime = NOON) -> str:
     with pytest.raises(Unauthenticated) as caught:
-        identity.verifier.verify(authorization, IP, now)
+        use(identity, authorization, now)
     assert caught.value.code in TOKEN_CODES
-    assert str(caught.value.extra["www_authenticate"]).startswith("Bearer ")
+    assert str(caught.value.extra["www_authenticate"]).startswith("DPoP ")
     return caught.value.code
 
 
 def test_a_good_token_names_its_caller(identity: Identity) -> None:
-    caller = identity.verifier.verify(f"Bearer {token(identity)}", IP, NOON)
+    caller = use(identity, f"DPoP {token(identity)}")
 
     assert caller == Caller("T-INS", "insurer", "ins-app", "prod", IP, caller.token_id)
     assert len(caller.token_id) >= 22  # 128 bits
@@ -114,10 +137,10 @@ def test_a_good_token_names_its_caller(identity: Identity) -> None:
 def test_a_remembered_token_gives_the_same_caller_from_the_address_of_each_use(
     identity: Identity,
 ) -> None:
-    header = f"Bearer {token(identity)}"
+    header = f"DPoP {token(identity)}"
 
-    first = identity.verifier.verify(header, IP, NOON)
-    again = identity.verifier.verify(header, "127.0.0.9", NOON)
+    first = use(identity, header)
+    again = use(identity, header, ip="127.0.0.9")
 
     assert (first.token_id, first.ip, again.ip) == (again.token_id, IP, "127.0.0.9")
 
@@ -127,17 +150,18 @@ def test_a_remembered_token_gives_the_same_caller_from_the_address_of_each_use(
     [
         (None, "token_missing"),
         ("", "token_missing"),
-        ("Bearer", "token_malformed"),
-        ("Bearer ", "token_malformed"),
-        ("Bearer a b", "token_malformed"),
-        ("Bearer 中文", "token_malformed"),
-        ("Bearer x.y", "token_malformed"),
-        ("Bearer " + "x" * 5000, "token_malformed"),
+        ("DPoP", "token_malformed"),
+        ("DPoP ", "token_malformed"),
+        ("DPoP a b", "token_malformed"),
+        ("DPoP 中文", "token_malformed"),
+        ("DPoP x.y", "token_malformed"),
+        ("DPoP " + "x" * 5000, "token_malformed"),
         ("Basic aW5zOnNlY3JldA==", "token_malformed"),
         ("DPoP abc", "token_malformed"),
+        ("DPoP a.b.c, DPoP a.b.c", "token_malformed"),
     ],
 )
-def test_what_is_no_bearer_token_is_said_so(
+def test_what_is_no_token_is_said_so(
     identity: Identity, authorization: str | None, code: str
 ) -> None:
     assert refusal(identity, authorization) == code
@@ -161,7 +185,15 @@ def test_what_is_no_bearer_token_is_said_so(
         ({"exp": int(NOON.timestamp()) + 315_360_000}, "token_lifetime"),
         ({"exp": int(NOON.timestamp()) - 1}, "token_expired"),
         ({"iat": int(NOON.timestamp()) + 60}, "token_not_yet_valid"),
-        ({"cnf": {"jkt": "thumbprint"}}, "token_binding"),
+        ({"cnf": None}, "token_claims"),
+        ({"cnf": {}}, "token_claims"),
+        ({"cnf": {"jkt": 5}}, "token_claims"),
+        ({"cnf": {"jkt": "a", "x5t#S256": "b"}}, "token_claims"),
+        ({"cnf": {"kid": "a"}}, "token_claims"),
+        ({"consent_id": "c"}, "token_claims"),
+        ({"authorization_details": []}, "token_claims"),
+        ({"gid": "g", "consent_id": ""}, "token_claims"),
+        ({"gid": "g", "authorization_details": ["a"]}, "token_claims"),
         ({"client_id": "nobody", "sub": "nobody"}, "token_revoked"),
         ({"tenant": "T-OTHER"}, "token_revoked"),
     ],
@@ -171,7 +203,7 @@ def test_claims_that_do_not_fit_are_refused_though_the_signature_is_right(
 ) -> None:
     placed = json.loads(json.dumps(changes).replace("ISSUER", identity.issuer))
 
-    assert refusal(identity, f"Bearer {signed(identity, {}, claims(identity, **placed))}") == code
+    assert refusal(identity, f"DPoP {signed(identity, {}, claims(identity, **placed))}") == code
 
 
 @pytest.mark.parametrize(
@@ -192,7 +224,7 @@ def test_headers_that_do_not_fit_are_refused(
     changed = {name: value for name, value in {**base, **header}.items() if value is not None}
     forged = f"{encode_json(changed)}.{good.partition('.')[2]}"
 
-    assert refusal(identity, f"Bearer {forged}") == code
+    assert refusal(identity, f"DPoP {forged}") == code
 
 
 @pytest.mark.parametrize("algorithm", ["none", "HS256", "RS256", "PS256", "ES384", "EdDSA", None])
@@ -200,7 +232,7 @@ def test_only_the_servers_own_algorithm_counts(identity: Identity, algorithm: st
     header = encode_json({"alg": algorithm, "typ": "at+jwt", "kid": identity.ring().kid})
     forged = f"{header}.{token(identity).partition('.')[2]}"
 
-    assert refusal(identity, f"Bearer {forged}") == "token_algorithm"
+    assert refusal(identity, f"DPoP {forged}") == "token_algorithm"
 
 
 def test_a_foreign_key_under_a_known_kid_is_refused(identity: Identity) -> None:
@@ -212,27 +244,27 @@ def test_a_foreign_key_under_a_known_kid_is_refused(identity: Identity) -> None:
         algorithms=["ES256"],
     )
 
-    assert refusal(identity, f"Bearer {forged}") == "token_signature"
+    assert refusal(identity, f"DPoP {forged}") == "token_signature"
 
 
 def test_one_changed_octet_breaks_the_signature(identity: Identity) -> None:
     head, body, signature = token(identity).split(".")
     other = encode_json({**claims(identity), "tenant": "T-OTHER"})
 
-    assert refusal(identity, f"Bearer {head}.{other}.{signature}") == "token_signature"
-    assert refusal(identity, f"Bearer {head}.{body}.{'A' * len(signature)}") == "token_signature"
-    assert refusal(identity, f"Bearer {head}.{body}.AAAA") == "token_signature"
+    assert refusal(identity, f"DPoP {head}.{other}.{signature}") == "token_signature"
+    assert refusal(identity, f"DPoP {head}.{body}.{'A' * len(signature)}") == "token_signature"
+    assert refusal(identity, f"DPoP {head}.{body}.AAAA") == "token_signature"
 
 
 def test_a_client_assertion_is_no_access_token(identity: Identity) -> None:
     machine = Machine("ins-app", new_key(), identity.issuer)
 
-    assert refusal(identity, f"Bearer {machine.assertion(NOON)}") == "token_type"
+    assert refusal(identity, f"DPoP {machine.assertion(NOON)}") == "token_type"
 
 
 def test_a_remembered_token_still_expires(identity: Identity) -> None:
-    header = f"Bearer {token(identity)}"
-    identity.verifier.verify(header, IP, NOON + timedelta(seconds=299))
+    header = f"DPoP {token(identity)}"
+    use(identity, header, NOON + timedelta(seconds=299))
 
     assert refusal(identity, header, NOON + timedelta(seconds=300)) == "token_expired"
 
@@ -240,8 +272,8 @@ def test_a_remembered_token_still_expires(identity: Identity) -> None:
 def test_a_remembered_token_dies_with_its_tenants_suspension_and_lives_with_its_return(
     own: Identity,
 ) -> None:
-    header = f"Bearer {token(own)}"
-    own.verifier.verify(header, IP, NOON)
+    header = f"DPoP {token(own)}"
+    use(own, header)
 
     suspend(own, "T-INS")
     own.directory.refresh()
@@ -250,12 +282,12 @@ def test_a_remembered_token_dies_with_its_tenants_suspension_and_lives_with_its_
     with writing(own.engine) as session:
         set_tenant_status(session, act(), "T-INS", "active")
     own.directory.refresh()
-    assert own.verifier.verify(header, IP, NOON).tenant_id == "T-INS"
+    assert use(own, header).tenant_id == "T-INS"
 
 
 def test_a_remembered_token_dies_with_its_client(own: Identity) -> None:
-    header = f"Bearer {token(own)}"
-    own.verifier.verify(header, IP, NOON)
+    header = f"DPoP {token(own)}"
+    use(own, header)
 
     with writing(own.engine) as session:
         disable_client(session, act(), "ins-app")
@@ -273,18 +305,18 @@ def test_tokens_of_an_earlier_key_stay_good_after_a_rotation(own: Identity, tmp_
 
     assert kid in published  # known to everybody before it signed anything
     assert (kid == signing, own.ring().kid == kid) == (False, True)
-    own.verifier.verify(f"Bearer {before}", IP, NOON)
-    own.verifier.verify(f"Bearer {token(own)}", IP, NOON)
+    use(own, f"DPoP {before}")
+    use(own, f"DPoP {token(own)}")
 
 
 def test_memory_is_bounded_and_forgetting_only_costs_a_second_check(
     own: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.identity.verifier._MOST_REMEMBERED", 3)
-    headers = [f"Bearer {token(own)}" for _ in range(8)]
+    headers = [f"DPoP {token(own)}" for _ in range(8)]
 
     for header in headers * 2:
-        own.verifier.verify(header, IP, NOON)
+        use(own, header)
 
     assert len(own.verifier._remembered) <= 3
 
@@ -292,26 +324,26 @@ def test_memory_is_bounded_and_forgetting_only_costs_a_second_check(
 def test_a_directory_that_cannot_be_read_any_more_refuses_everybody(
     own: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    header = f"Bearer {token(own)}"
+    header = f"DPoP {token(own)}"
     own.start()
-    own.verifier.verify(header, IP, NOON)
+    use(own, header)
     monkeypatch.setattr(directory_module, "STALE_AFTER", -1.0)
 
     with pytest.raises(Unavailable):
-        own.verifier.verify(header, IP, NOON)
+        use(own, header)
 
 
 def test_where_to_get_a_token_is_in_the_challenge(identity: Identity) -> None:
     with pytest.raises(Unauthenticated) as missing:
-        identity.verifier.verify(None, IP, NOON)
+        use(identity, None)
     with pytest.raises(Unauthenticated) as malformed:
-        identity.verifier.verify("Bearer x", IP, NOON)
+        use(identity, "DPoP x")
 
     where = f'resource_metadata="{identity.issuer}/.well-known/oauth-protected-resource/v1"'
-    assert missing.value.extra["www_authenticate"] == f"Bearer {where}"
+    assert missing.value.extra["www_authenticate"] == f"DPoP {ALGS}, {where}"
     assert malformed.value.extra["www_authenticate"] == (
-        'Bearer error="invalid_token", error_description="The access token is not of the expected '
-        f'form.", {where}'
+        'DPoP error="invalid_token", error_description="The access token is not of the expected '
+        f'form.", {ALGS}, {where}'
     )
 
 
@@ -319,9 +351,11 @@ def test_another_servers_verifier_does_not_accept_our_tokens(identity: Identity)
     elsewhere = Verifier(
         rule(identity, issuer="https://b.example", audience="https://b.example/v1"),
         identity.directory,
-        identity.ring,
-        "https://b.example/metadata",
+        revocations=identity.revocations,
+        proofs=identity.proofs,
+        ring=identity.ring,
+        metadata_url="https://b.example/metadata",
     )
 
     with pytest.raises(Unauthenticated, match="another issuer"):
-        elsewhere.verify(f"Bearer {token(identity)}", IP, NOON)
+        elsewhere.verify(f"DPoP {token(identity)}", proven(identity, KEY, NOON), NOON)

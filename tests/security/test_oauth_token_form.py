@@ -25,9 +25,9 @@ def code_of(reply: httpx.Response) -> tuple[int, str]:
     ("send", "status", "code"),
     [
         ({"params": {"grant_type": "client_credentials"}}, 400, "invalid_request"),
-        ({"extra": {"scope": "everything"}}, 400, None),
-        ({"extra": {"resource": "https://elsewhere.example"}}, 400, None),
-        ({"extra": {"grant_type": "password"}}, 400, None),
+        ({"extra": {"scope": "everything"}}, 400, "scope"),
+        ({"extra": {"resource": "https://elsewhere.example"}}, 400, "resource"),
+        ({"extra": {"grant_type": "password"}}, 400, "unsupported_grant_type"),
         ({"extra": {"grant_type": ""}}, 400, "invalid_request"),
         ({"extra": {"client_id": "rsa-app"}}, 401, "assertion_subject"),
         ({"extra": {"client_assertion_type": "saml"}}, 401, "assertion_missing"),
@@ -39,7 +39,7 @@ def test_the_form_is_read_strictly(
 ) -> None:
     form = {**server.machine.form(server.clock()), **send.pop("extra", {})}
 
-    reply = server.http.post("/oauth/token", data=form, **send)
+    reply = server.http.post("/oauth/token", data=form, **{"auth": server.prover} | send)
 
     assert reply.status_code == status
     assert reply.json().get("code") == code

@@ -85,3 +85,17 @@ def test_numbers_too_long_to_be_meant_are_malformed() -> None:
 
     with pytest.raises(MalformedToken):
         parse_compact(f"e30.{claims}.AA")
+
+
+@pytest.mark.parametrize("text", [r"\ud800", r"\uDC00\uD800", r"a\uDFFF"])
+def test_half_a_character_is_no_text(text: str) -> None:
+    for content in ('{"a":"TEXT"}', '{"a":{"b":["TEXT"]}}', '{"TEXT":1}'):
+        part = encode_segment(content.replace("TEXT", text).encode())
+        with pytest.raises(MalformedToken):
+            parse_compact(f"e30.{part}.AAAA")
+
+
+def test_a_whole_character_may_be_escaped() -> None:
+    part = encode_segment(rb'{"a":"\ud83d\ude00"}')
+
+    assert parse_compact(f"e30.{part}.AAAA").claims == {"a": "\N{GRINNING FACE}"}

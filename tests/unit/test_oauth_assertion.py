@@ -10,12 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.identity import authserver, jose
+from gateway.authserver import clients
+from gateway.identity import jose
 from gateway.identity.assertion import LEEWAY, LONGEST_LIFE, AssertionRefused, read_assertion
+from gateway.identity.binding import Presented
 from gateway.identity.jose import encode_json
 from gateway.identity.limiter import FailureLimiter
 from gateway.identity.requester import token_form
-from tests.factories_identity import NOON, Machine, first_machine, new_key, open_at, sign
+from tests.factories_identity import (
+    NOON,
+    Machine,
+    first_machine,
+    new_key,
+    office_of,
+    open_at,
+    sign,
+)
 
 ISSUER = "https://gateway.example"
 AT = int(NOON.timestamp())
@@ -89,7 +99,8 @@ def test_no_claims_get_more_than_a_refusal(changes: dict[str, Any]) -> None:
 def test_known_unknown_and_banned_clients_cost_one_signature_check_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    identity, _ = open_at(tmp_path / "home")
+    identity, settings = open_at(tmp_path / "home")
+    office = office_of(identity, settings)
     machine = first_machine(identity)
     checked: list[str] = []
     genuine = jose.signature_is_valid
@@ -98,7 +109,7 @@ def test_known_unknown_and_banned_clients_cost_one_signature_check_each(
         checked.append(f"{algorithm} {key.curve.name}")  # a real key of the right kind
         return genuine(algorithm, key, *rest)
 
-    monkeypatch.setattr(authserver, "signature_is_valid", counting)
+    monkeypatch.setattr(clients, "signature_is_valid", counting)
     now = datetime.now(UTC)
     stranger = new_key(str(machine.key.kid))
     unknown = Machine("no-such-app", stranger, identity.issuer)
@@ -108,11 +119,12 @@ def test_known_unknown_and_banned_clients_cost_one_signature_check_each(
         token_form(unknown.assertion(now)),
         token_form(other_kid),
     ]
-    replies = [identity.tokens.respond(form, "127.0.0.1", now) for form in forms]
+    shown = Presented("POST", f"{identity.issuer}/oauth/token", ip="127.0.0.1")
+    replies = [office.token(form, shown, now).reply for form in forms]
     identity.close()
 
     assert checked == ["ES256 secp256r1"] * 3
-    assert {reply.body["code"] for reply in replies} == {"client_refused"}
+    assert {dict(reply.body)["code"] for reply in replies} == {"client_refused"}
 
 
 def test_failures_are_counted_per_client_and_address_within_a_minute() -> None:

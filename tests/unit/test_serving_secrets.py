@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.serving.secrets import LENGTH, secret
+from gateway.identity.secrets import LENGTH, secret
 
 
 def test_a_secret_is_made_once_and_stays(tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+"""What the administration's endpoints work with, put together once per process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from anyio import CapacityLimiter
+from argon2 import PasswordHasher
+
+from gateway.identity.desk import Identity
+from gateway.identity.keyring import Ring
+from gateway.identity.narrowing import Boundaries
+from gateway.identity.secrets import secret
+from gateway.settings import Settings
+from gateway.staff.operations import Operations, load_operations
+from gateway.staff.secrets import Passwords, Sealer
+from gateway.staff.signing_in import Door
+
+SECRET = "staff"  # noqa: S105 — the name of a file in the key folder
+
+
+@dataclass(frozen=True)
+class Office:
+    """The office of this process: who may do what, and what it is done with."""
+
+    engine: sa.Engine
+    keys: Path
+    issuer: str
+    operations: Operations
+    bounds: Boundaries
+    ring: Callable[[], Ring]
+    sealer: Sealer
+    passwords: Passwords
+    door: Door
+    clock: Callable[[], datetime]
+    # Threads of its own: whoever knocks at this door holds up nothing else, and no officer inside.
+    threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
+    door_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach the office by TLS, so that cookies can insist on it."""
+        return self.issuer.startswith("https://")
+
+
+def open_office(
+    settings: Settings, identity: Identity, hasher: PasswordHasher | None = None
+) -> Office:
+    """The office on the open database."""
+    sealer = Sealer(secret(settings.keys, SECRET))
+    passwords = Passwords(hasher or PasswordHasher())
+    return Office(
+        engine=identity.engine,
+        keys=settings.keys,
+        issuer=identity.issuer,
+        operations=load_operations(settings.policies),
+        bounds=identity.directory.bounds,
+        ring=identity.ring,
+        sealer=sealer,
+        passwords=passwords,
+        door=Door(identity.engine, sealer, passwords, identity.clock),
+        clock=identity.clock,
+    )

@@ -1,0 +1,156 @@
+"""The served connection: certificates of clients, and limits on what a stranger may send.
+
+uvicorn leaves the client's certificate in the socket; this protocol hands it to the application in
+the scope's tls extension. The certificate is asked for, not required: a DPoP client has none. One
+that is shown must come from the configured CA, or the handshake fails.
+
+uvicorn also takes headers of any size, for any time. Here a request's head is small (431), and a
+request that has not arrived after some seconds ends its connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_LIMIT = 32 * 1024
+MOST_HEADERS = 100
+MESSAGE_LIMIT = 1024 * 1024
+"""Octets of one request on the wire; `gateway.api.edge` limits its body much sooner."""
+ARRIVAL_SECONDS = 20.0
+
+# RFC 9325 §4.2 for TLS 1.2; TLS 1.3 has its own suites, all of them good.
+_CIPHERS = "ECDHE+AESGCM"
+_VERSIONS = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
+
+
+class HeadTooLarge(Exception):
+    """The parser is to stop; it turns this into an error of its own."""
+
+
+class GatewayProtocol(HttpToolsProtocol):
+    """One connection: its certificate in every request's scope, its requests within limits."""
+
+    _extensions: dict[str, dict[str, object]]
+    _arriving: asyncio.TimerHandle | None = None
+    _messages = 0
+    _in_head = False
+    _in_message = False
+    _head = 0  # octets of the head that the parser has handed over
+    _octets = 0  # of this request, beyond the first piece that was received
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        connection = transport.get_extra_info("ssl_object")
+        self._extensions = {} if connection is None else {"tls": _tls_extension(connection)}
+        self._await_arrival()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._arrived()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        message = self._messages
+        super().data_received(data)
+        if not self._in_message or self.transport.is_closing():
+            return
+        self._await_arrival()
+        self._octets = self._octets + len(data) if message == self._messages else 0
+        if self._in_head and self._octets > HEAD_LIMIT:
+            self._refuse()
+        elif self._octets > MESSAGE_LIMIT:
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._head > HEAD_LIMIT:
+            self._refuse()
+        else:
+            super().send_400_response(msg)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]  # one more extension
+        self._in_head = self._in_message = True
+        self._messages += 1
+        self._head = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._grow(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) >= MOST_HEADERS:
+            self._grow(HEAD_LIMIT)
+        self._grow(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        self._arrived()
+        super().on_message_complete()
+
+    def _grow(self, octets: int) -> None:
+        self._head += octets
+        if self._head > HEAD_LIMIT:
+            raise HeadTooLarge
+
+    def _refuse(self) -> None:
+        self.transport.write(_TOO_LARGE)
+        self.transport.close()
+
+    def _await_arrival(self) -> None:
+        """From now on the clock runs, until a request has arrived as a whole."""
+        if self._arriving is None:
+            self._arriving = self.loop.call_later(ARRIVAL_SECONDS, self.transport.close)
+
+    def _arrived(self) -> None:
+        if self._arriving is not None:
+            self._arriving.cancel()
+            self._arriving = None
+
+
+def _tls_extension(connection: ssl.SSLObject) -> dict[str, object]:
+    """ASGI's tls extension; names of certificates are left to who reads them."""
+    der = connection.getpeercert(binary_form=True)
+    return {
+        "server_cert": None,
+        "client_cert_chain": [ssl.DER_cert_to_PEM_cert(der)] if der else [],
+        "client_cert_name": None,
+        "client_cert_error": None,
+        "tls_version": _VERSIONS.get(connection.version() or ""),
+        "cipher_suite": None,
+    }
+
+
+def tls_options(
+    cert: Path | None, key: Path | None, client_ca: Path | None
+) -> dict[str, Any]:  # Any: uvicorn's own options
+    """Options for uvicorn; none without a certificate of the server."""
+    if cert is None:
+        return {}
+
+    def context(_config: Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        made = default()
+        made.minimum_version = ssl.TLSVersion.TLSv1_2
+        made.set_ciphers(_CIPHERS)
+        made.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+        if client_ca is not None:
+            made.verify_mode = ssl.CERT_OPTIONAL
+            made.load_verify_locations(client_ca)
+        return made
+
+    return {"ssl_certfile": cert, "ssl_keyfile": key, "ssl_context_factory": context}

@@ -1,0 +1,66 @@
+"""What the person pages work with, put together once per application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import sqlalchemy as sa
+from fastapi import Depends, Request
+
+from gateway.api.person.browser import Cookies
+from gateway.api.person.login import Login, open_login
+from gateway.authserver.interaction import Interactions
+from gateway.consent.desk import Consents
+from gateway.consent.subjects import Subjects
+from gateway.settings import Settings
+
+
+@dataclass(frozen=True)
+class Office:
+    """Consents, the sign-in, the visits of the authorisation server, and where the journal is."""
+
+    consents: Consents
+    login: Login
+    interactions: Interactions
+    issuer: str
+    journal: Path
+    cookies: Cookies
+    clock: Callable[[], datetime]
+
+    @property
+    def engine(self) -> sa.Engine:
+        return self.consents.engine
+
+    @property
+    def subjects(self) -> Subjects:
+        return self.consents.subjects
+
+
+def open_office(
+    settings: Settings,
+    consents: Consents,
+    interactions: Interactions,
+    clock: Callable[[], datetime],
+) -> Office:
+    """The office of these settings."""
+    return Office(
+        consents=consents,
+        login=open_login(settings, consents.subjects),
+        interactions=interactions,
+        issuer=settings.base_url,
+        journal=settings.journal,
+        cookies=Cookies(settings.base_url.startswith("https://")),
+        clock=clock,
+    )
+
+
+def _office(request: Request) -> Office:
+    found: Office = request.app.state.persons
+    return found
+
+
+PersonOffice: TypeAlias = Annotated[Office, Depends(_office)]

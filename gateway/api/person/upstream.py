@@ -1,0 +1,236 @@
+"""Sign-in of persons at an upstream OpenID provider: code flow, PKCE, private_key_jwt, nonce.
+
+The provider vouches for a real-name certificate number, a birthday and, where it can, the children
+in a person's care. The number becomes a keyed hash here and is dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Literal, cast
+
+import httpx
+from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.auth import ClientAuth
+from authlib.oauth2.client import OAuth2Client
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, KeySet, KeySetSerialization
+
+from gateway.api.person.pending import LIFE_SECONDS, Pending
+from gateway.consent.chain import digest
+from gateway.consent.people import Person, Ward, age_on, masked
+from gateway.consent.record import Evidence
+from gateway.consent.subjects import Subjects, normal
+from gateway.errors import OperatorError, Unavailable
+from gateway.settings import Settings
+
+CALLBACK = "/person/callback"
+ALGORITHMS = ["ES256", "PS256", "EdDSA"]
+_SECONDS = 10.0
+_SKEW = 60
+_FRESH = 600
+_EVIDENCE = {"face": "ehic_face", "fpt": "ehic_pin", "pin": "ehic_pin", "hwk": "esign"}
+_CERTNO = re.compile(r"[0-9A-Z()-]{6,30}")
+
+
+class SignInRefused(Exception):
+    """The provider's answer proves nobody; what it said is not repeated."""
+
+
+@dataclass(frozen=True)
+class _Transport:
+    """What Authlib's client calls to send a form."""
+
+    http: httpx.Client
+
+    def post(
+        self, url: str, data: Mapping[str, str], headers: dict[str, str], auth: ClientAuth
+    ) -> httpx.Response:
+        body = str(httpx.QueryParams(dict(data)))
+        url, headers, body = auth.prepare("POST", url, headers, body)
+        return self.http.post(url, content=body, headers=headers)
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """One configured provider."""
+
+    issuer: str
+    client_id: str
+    redirect_uri: str
+    certno_claim: str
+    key: ECKey = field(repr=False)
+    subjects: Subjects = field(repr=False)
+    kind: Literal["oidc"] = "oidc"
+
+    @classmethod
+    def open(cls, settings: Settings, subjects: Subjects) -> Upstream:
+        """The provider of these settings; says what is missing."""
+        if not (settings.person_issuer and settings.person_client_id and settings.person_key):
+            raise OperatorError(
+                "person.oidc",
+                "person_login=oidc needs person_issuer, person_client_id and person_key.",
+            )
+        try:
+            key = ECKey.import_key(json.loads(settings.person_key.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise OperatorError("person.key", "person_key cannot be read as a JWK.") from error
+        return cls(
+            issuer=settings.person_issuer.rstrip("/"),
+            client_id=settings.person_client_id,
+            redirect_uri=settings.base_url + CALLBACK,
+            certno_claim=settings.person_certno_claim,
+            key=key,
+            subjects=subjects,
+        )
+
+    def begin(self, purpose: str, now: datetime) -> tuple[str, Pending]:
+        """Address to send the browser to, and what to remember until it comes back."""
+        pending = Pending(
+            purpose=purpose,
+            state=secrets.token_urlsafe(24),
+            nonce=secrets.token_urlsafe(24),
+            verifier=secrets.token_urlsafe(48),
+            expires=int(now.timestamp()) + LIFE_SECONDS,
+        )
+        with _line() as http:
+            metadata = self._metadata(http)
+            address, _ = self._client(http).create_authorization_url(
+                metadata["authorization_endpoint"],
+                state=pending.state,
+                nonce=pending.nonce,
+                code_challenge=create_s256_code_challenge(pending.verifier),
+                code_challenge_method="S256",
+                prompt="login",  # the evidence of a consent is a sign-in of this moment
+                max_age=_FRESH,
+            )
+        return str(address), pending
+
+    def finish(self, code: str, issuer: str | None, pending: Pending, now: datetime) -> Person:
+        """Whoever the provider vouches for; raises `SignInRefused`."""
+        if issuer not in (None, self.issuer):
+            raise SignInRefused
+        with _line() as http:
+            claims = self._claims(http, code, pending)
+        self._check(claims, pending, now)
+        return self._person(claims, now)
+
+    def _claims(self, http: httpx.Client, code: str, pending: Pending) -> Mapping[str, Any]:
+        """The verified claims of the id_token that the code is exchanged for."""
+        metadata = self._metadata(http)
+        try:
+            token = self._client(http).fetch_token(
+                metadata["token_endpoint"], code=code, code_verifier=pending.verifier
+            )
+            published = cast("KeySetSerialization", _json(http, metadata["jwks_uri"]))
+            keys = KeySet.import_key_set(published)
+            return jwt.decode(str(token["id_token"]), keys, algorithms=ALGORITHMS).claims
+        except (OAuth2Error, JoseError, KeyError, ValueError, httpx.HTTPError) as error:
+            raise SignInRefused from error
+
+    def _check(self, claims: Mapping[str, Any], pending: Pending, now: datetime) -> None:
+        audience = claims.get("aud")
+        moment = now.timestamp()
+        right = (
+            claims.get("iss") == self.issuer
+            and audience in (self.client_id, [self.client_id])
+            and claims.get("nonce") == pending.nonce
+            and isinstance(claims.get("exp"), int)
+            and claims["exp"] > moment - _SKEW
+            and isinstance(claims.get("iat"), int)
+            and abs(moment - claims["iat"]) <= _FRESH
+            and isinstance(claims.get("auth_time"), int)
+            and moment - claims["auth_time"] <= _FRESH + _SKEW
+        )
+        if not right:
+            raise SignInRefused
+
+    def _person(self, claims: Mapping[str, Any], now: datetime) -> Person:
+        """The person of the claims, without number or birthday."""
+        try:
+            wards = tuple(self._ward(each, now) for each in claims.get("wards", ()))
+            signed_in = datetime.fromtimestamp(claims["auth_time"], UTC)
+            kind = _kind(claims["amr"])
+            proof = {name: claims[name] for name in ("iss", "sub", "iat", "nonce")}
+            return Person(
+                ref=self.subjects.reference(_certno(claims[self.certno_claim])),
+                shown=masked(str(claims["name"])),
+                age=age_on(date.fromisoformat(claims["birthdate"]), now.date()),
+                wards=wards,
+                evidence=Evidence(kind, self.issuer, digest(proof), signed_in),
+                simulated=False,
+            )
+        except (LookupError, TypeError, ValueError) as error:
+            raise SignInRefused from error
+
+    def _ward(self, claims: Mapping[str, Any], now: datetime) -> Ward:
+        return Ward(
+            self.subjects.reference(_certno(claims[self.certno_claim])),
+            masked(str(claims["name"])),
+            age_on(date.fromisoformat(claims["birthdate"]), now.date()),
+            str(claims["relation"]),
+        )
+
+    def _metadata(self, http: httpx.Client) -> Mapping[str, Any]:
+        try:
+            found = _json(http, f"{self.issuer}/.well-known/openid-configuration")
+        except (httpx.HTTPError, ValueError) as error:
+            raise _down() from error
+        if found.get("issuer") != self.issuer:
+            raise _down()
+        return found
+
+    def _client(self, http: httpx.Client) -> OAuth2Client:
+        client = OAuth2Client(
+            _Transport(http),
+            client_id=self.client_id,
+            client_secret=self.key,
+            token_endpoint_auth_method="private_key_jwt",  # noqa: S106 — the name of a method
+            redirect_uri=self.redirect_uri,
+            scope="openid profile",
+        )
+        client.register_client_auth_method(PrivateKeyJWT(self.issuer, alg="ES256"))
+        return client
+
+
+def _certno(claimed: object) -> str:
+    """The number a provider states. An empty one would make one person of all who have none."""
+    if not isinstance(claimed, str) or not _CERTNO.fullmatch(normal(claimed)):
+        raise ValueError("the provider states no certificate number")
+    return claimed
+
+
+def _kind(methods: list[str]) -> str:
+    """What the sign-in is worth as evidence; a method we do not know is worth nothing."""
+    for each in methods:
+        if each in _EVIDENCE:
+            return _EVIDENCE[each]
+    raise KeyError("amr")
+
+
+def _line() -> httpx.Client:
+    """A connection for one sign-in; people sign in rarely."""
+    return httpx.Client(timeout=_SECONDS, follow_redirects=False, trust_env=False)
+
+
+def _json(http: httpx.Client, address: str) -> dict[str, Any]:
+    answer = http.get(address).raise_for_status().json()
+    if not isinstance(answer, dict):
+        raise ValueError("no JSON object")
+    return answer
+
+
+def _down() -> Unavailable:
+    return Unavailable(
+        "person_login_unavailable",
+        "The sign-in service does not answer at the moment; try again shortly.",
+        "登录服务暂时没有响应，请稍后再试。",
+    )

@@ -1,0 +1,1 @@
+"""The authorisation server: FAPI 2.0 grants, pushed requests, introspection, registration."""

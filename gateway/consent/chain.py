@@ -1,0 +1,125 @@
+"""The record of consents: one chained event per change, in the change's own transaction.
+
+The chain runs over all consents, and its head is kept, so an event that was altered, removed or cut
+off is found and named; the last event of a consent vouches for what the consent says now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway.consent.record import Actor, Consent, Document
+from gateway.consent.states import State
+from gateway.consent.store import consent_of
+from gateway.db.consent_tables import ConsentEventRow, ConsentHeadRow, ConsentRow
+
+NOTHING = "0" * 64
+"""Hash of what does not exist: no evidence, the link of the first event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of a consent: what was done to it, by whom, when and why."""
+
+    act: str
+    before: State | None
+    actor: Actor
+    at: datetime
+    reason: str = ""
+    evidence: Document | None = None
+
+
+def digest(document: Document | None) -> str:
+    """Hash of a document in its canonical form."""
+    if document is None:
+        return NOTHING
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def append(session: Session, consent: Consent, change: Change) -> str:
+    """Write the event of one change; returns its hash, the new link of the consent."""
+    session.execute(sa.update(ConsentHeadRow).values(seq=ConsentHeadRow.seq + 1))
+    head = session.execute(sa.select(ConsentHeadRow.seq, ConsentHeadRow.hash)).one()
+    row = ConsentEventRow(
+        seq=head.seq,
+        consent_id=consent.id,
+        at=change.at,
+        act=change.act,
+        before=change.before or "",
+        after=consent.state,
+        actor_kind=change.actor.kind,
+        actor_ref=change.actor.ref,
+        reason=change.reason,
+        evidence_hash=digest(change.evidence),
+        content_hash=digest(consent.content()),
+        prev_hash=head.hash,
+    )
+    row.hash = _hash(row)
+    session.add(row)
+    session.execute(sa.update(ConsentHeadRow).values(hash=row.hash))
+    session.flush()
+    return row.hash
+
+
+def history(session: Session, consent_id: str) -> list[ConsentEventRow]:
+    """The events of one consent in order."""
+    query = sa.select(ConsentEventRow).where(ConsentEventRow.consent_id == consent_id)
+    return list(session.scalars(query.order_by(ConsentEventRow.seq)))
+
+
+def broken(session: Session) -> tuple[str, ...]:
+    """Every place where the record is not what was written; empty when it is whole."""
+    faults: list[str] = []
+    expected, link = 1, NOTHING
+    last: dict[str, ConsentEventRow] = {}
+    for row in session.scalars(sa.select(ConsentEventRow).order_by(ConsentEventRow.seq)):
+        if row.seq != expected:
+            faults.append(f"events {expected} to {row.seq - 1} are missing")
+        elif row.prev_hash != link:
+            faults.append(f"event {row.seq} does not follow the event before it")
+        if row.hash != _hash(row):
+            faults.append(f"event {row.seq} was altered")
+        expected, link = row.seq + 1, row.hash
+        last[row.consent_id] = row
+    head = session.execute(sa.select(ConsentHeadRow.seq, ConsentHeadRow.hash)).one()
+    if head.seq != expected - 1:
+        faults.append(f"events {expected} to {head.seq} are missing")
+    elif head.hash != link:
+        faults.append("the newest event is not the one that was written")
+    return (*faults, *_strays(session, last))
+
+
+def _strays(session: Session, last: dict[str, ConsentEventRow]) -> list[str]:
+    """Consents that do not say what their last event vouches for."""
+    faults = []
+    for row in session.scalars(sa.select(ConsentRow)):
+        event = last.pop(row.id, None)
+        if event is None:
+            faults.append(f"consent {row.id} has no event")
+        elif row.prev_hash != event.hash or digest(consent_of(row).content()) != event.content_hash:
+            faults.append(f"consent {row.id} was altered after event {event.seq}")
+    return faults + [f"consent {consent_id} was removed" for consent_id in last]
+
+
+def _hash(row: ConsentEventRow) -> str:
+    return digest(
+        {
+            "seq": row.seq,
+            "consent": row.consent_id,
+            "at": row.at.astimezone(UTC).isoformat(),
+            "act": row.act,
+            "states": [row.before, row.after],
+            "actor": [row.actor_kind, row.actor_ref],
+            "reason": row.reason,
+            "evidence": row.evidence_hash,
+            "content": row.content_hash,
+            "prev": row.prev_hash,
+        }
+    )

@@ -1,0 +1,79 @@
+"""Who looked: person-level accesses to one person's record, from the audit journal.
+
+The journal names a person by a pseudonym of its own (`Subjects.audit_token`) in `subject`; it is
+shown to the person as soon as it is recorded, so always within the 24 hours of SPEC §8.1.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.journal.port import JournalDamaged
+from gateway.journal.schema import connect_reading
+
+MOST = 200
+_OF_SUBJECT = """
+SELECT body FROM audit_event
+WHERE json_extract(body, '$.subject') = ? AND json_extract(body, '$.subject') IS NOT NULL
+ORDER BY seq DESC LIMIT ?
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One look at a person's record, answered or refused."""
+
+    event_id: str
+    time: str
+    tenant: str
+    service: str
+    consent_id: str | None
+    fields: tuple[str, ...]
+    result: str
+
+    def document(self) -> dict[str, object]:
+        return {
+            "event_id": self.event_id,
+            "time": self.time,
+            "receiver": self.tenant,
+            "service": self.service,
+            "consent_id": self.consent_id,
+            "fields": list(self.fields),
+            "result": self.result,
+        }
+
+
+def accesses(journal: Path, tokens: Iterable[str], most: int = MOST) -> tuple[Access, ...]:
+    """The newest accesses under these pseudonyms; none when there is no journal yet."""
+    try:
+        db = connect_reading(journal)
+    except JournalDamaged:
+        if journal.is_file():
+            raise
+        return ()
+    with closing(db):
+        found = [
+            _access(json.loads(body))
+            for token in tokens
+            for (body,) in db.execute(_OF_SUBJECT, (token, most))
+        ]
+    return tuple(sorted(found, key=lambda each: each.time, reverse=True)[:most])
+
+
+def _access(body: dict[str, object]) -> Access:
+    columns = body.get("columns")
+    listed = columns if isinstance(columns, list) else []
+    consent = body.get("consent_id")
+    return Access(
+        event_id=str(body["event_id"]),
+        time=str(body["time"]),
+        tenant=str(body.get("tenant", "")),
+        service=str(body.get("service", "")),
+        consent_id=None if consent is None else str(consent),
+        fields=tuple(str(each["field"]) for each in listed),
+        result=str(body["result"]),
+    )

@@ -1,0 +1,1 @@
+"""The data office's own people: accounts, roles, second factors, sessions."""

@@ -1,0 +1,36 @@
+"""The authorisation server in a process of its own, to be killed: HOME PORT."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from gateway.api import oauth
+from gateway.api.edge import Edge
+from gateway.api.oauth_audit import OAuthAudit
+from gateway.identity.desk import open_identity
+from gateway.journal.sqlite import SqliteJournal
+from gateway.settings import Settings
+from tests.factories_identity import office_of, project_bounds
+
+
+def main(home: Path, port: int) -> None:
+    """Serve until killed."""
+    settings = Settings(home=home, port=port)
+    identity = open_identity(settings, bounds=project_bounds())
+    journal = SqliteJournal.open(settings.journal, settings.keys, datetime.now(UTC))
+    app = FastAPI()
+    oauth.install(app)
+    app.add_middleware(Edge)
+    app.state.identity, app.state.oauth = identity, office_of(identity, settings)
+    app.state.oauth_audit = OAuthAudit(journal)
+    identity.start()
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", access_log=False)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
