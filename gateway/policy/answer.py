@@ -7,19 +7,35 @@ from typing import Any
 import orjson
 from uuid_utils import uuid7
 
-from gateway.policy.port import ColumnRule, Decision, Obligations, PolicyUnavailable, TariffRule
+from gateway.policy.port import (
+    ColumnRule,
+    Decision,
+    Holds,
+    Obligations,
+    PolicyUnavailable,
+    TariffRule,
+)
 
 
 def read_answer(text: str, version: str) -> Decision:
     """The decision, or `PolicyUnavailable` when the text is undefined, partial or contradictory."""
     try:
         answer = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise PolicyUnavailable(f"answer not understood ({type(error).__name__})") from error
+    return read_decision(answer, version)
+
+
+def read_decision(answer: Any, version: str) -> Decision:  # any JSON; what is not exact is refused
+    """As `read_answer`, of an answer that is JSON already."""
+    try:
         allow, deny = answer["allow"], answer["deny"]
         _check_consistent(allow, deny)
         obligations = _obligations(answer["obligations"]) if allow else None
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        holds = _holds(answer["holds"]) if "holds" in answer else None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PolicyUnavailable(f"answer not understood ({type(error).__name__})") from error
-    return Decision(allow, tuple(deny), obligations, version, str(uuid7()))
+    return Decision(allow, tuple(deny), obligations, version, str(uuid7()), holds)
 
 
 def _check_consistent(allow: object, deny: object) -> None:
@@ -52,6 +68,11 @@ def _obligations(told: dict[str, Any]) -> Obligations:
     )
 
 
+def _holds(told: dict[str, Any]) -> Holds:
+    usage = {name: _whole(limit) for name, limit in told["usage"].items()}
+    return Holds(_whole(told["since"]), _whole(told["before"]), usage)
+
+
 def _tariff(told: dict[str, Any]) -> TariffRule:
     return TariffRule(
         unit=_text(told["unit"]),
@@ -69,8 +90,14 @@ def _text(value: object) -> str:
 
 
 def _number(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if _whole(value) < 0:
         raise TypeError("not a count")
+    return _whole(value)
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError("not a whole number")
     return value
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.policy.answer import read_answer
-from gateway.policy.bundle import read_edition
+from gateway.policy.bundle import Bundle, read_edition
 from gateway.policy.port import Decision, PolicyInput, PolicyUnavailable
 from gateway.policy.worker import Retired, Worker
 
@@ -35,11 +35,21 @@ class EmbeddedPolicy:
     ) -> None:
         self._edition = read_edition(policies, catalogue)
         self._timeout = timeout
-        self._worker = self._build(directory)
+        self._bundle = self._build(directory)
+        self._worker = Worker(self._bundle)
+        self._open = True
 
     @property
     def version(self) -> str:
         return self._worker.version
+
+    @property
+    def healthy(self) -> bool:
+        return self._open
+
+    @property
+    def bundle(self) -> Bundle:
+        return self._bundle
 
     def decide(self, question: PolicyInput) -> Decision:
         answer, version = self._ask(question.question())
@@ -59,11 +69,13 @@ class EmbeddedPolicy:
         return read_answer(text, version)
 
     def load(self, data: Mapping[str, Any]) -> None:
-        worker = self._build(data)
-        before, self._worker = self._worker, worker
+        bundle = self._build(data)
+        before, self._worker = self._worker, Worker(bundle)
+        self._bundle = bundle
         before.retire()
 
     def close(self) -> None:
+        self._open = False
         self._worker.retire()
 
     def _ask(self, question: str) -> tuple[Future[str], str]:
@@ -77,8 +89,8 @@ class EmbeddedPolicy:
                     raise PolicyUnavailable("closed") from None
                 worker = self._worker
 
-    def _build(self, directory: Mapping[str, Any]) -> Worker:
+    def _build(self, directory: Mapping[str, Any]) -> Bundle:
         bundle = self._edition.bundle(directory)
         for reason in bundle.left_out:
             _log.warning("left out of the policy data: %s", reason)
-        return Worker(bundle)
+        return bundle

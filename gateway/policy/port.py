@@ -8,7 +8,7 @@ that as consent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
@@ -143,6 +143,16 @@ class Obligations:
 
 
 @dataclass(frozen=True)
+class Holds:
+    """How long and how far an answer holds: from `since` until just before `before` (nanoseconds
+    since 1970), and for counters of at most `usage`; a counter not named was not looked at."""
+
+    since: int
+    before: int
+    usage: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Decision:
     """The answer to one question and the revision of rules and data that gave it."""
 
@@ -151,6 +161,7 @@ class Decision:
     obligations: Obligations | None
     policy_version: str
     decision_id: str
+    holds: Holds | None = field(default=None, repr=False)
 
 
 class PolicyUnavailable(Unavailable):
@@ -172,6 +183,10 @@ class Policy(Protocol):
     @property
     def version(self) -> str:
         """Revision of rules and data that decides now."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether a question would be decided at all."""
 
     def decide(self, question: PolicyInput) -> Decision:
         """Allow with obligations, or refuse with reasons."""

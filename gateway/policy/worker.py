@@ -72,7 +72,7 @@ def _work(bundle: Bundle, ready: Future[None], jobs: SimpleQueue[_Job]) -> None:
 def _answer(engine: Any, question: str, answer: Future[str]) -> None:  # regorus has no types
     try:
         engine.set_input_json(question)
-        text = engine.eval_rule_as_json("data.decision.answer")
+        text = engine.eval_rule_as_json("data.decision.told")
     except BaseException as error:  # noqa: BLE001 - a panic in Rust is no Exception
         # The engine's own words may quote the question: only the kind of failure is kept.
         answer.set_exception(PolicyUnavailable(type(error).__name__))

@@ -68,3 +68,11 @@ test_a_question_lacking_any_field_read_here_is_refused if {
 		count(refused(example.without(path), example.world)) > 0
 	}
 }
+
+test_names_of_one_letter_are_names if {
+	world := object.union(
+		example.with_grant({"price_plan": "p"}),
+		example.service_part({"tariff": {"unit": "per_query", "price_ref": "q"}}),
+	)
+	refused(example.question, world) == set()
+}

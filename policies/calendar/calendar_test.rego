@@ -44,3 +44,7 @@ test_a_date_lasts_to_its_midnight_and_a_moment_does_not if {
 	calendar.ends("2026-01-31") == time.parse_rfc3339_ns("2026-01-31T16:00:00Z")
 	calendar.begins("2026-01-31T00:00:00Z") == calendar.ends("2026-01-31T00:00:00Z")
 }
+
+test_the_last_nanosecond_of_a_month_lies_in_it if {
+	calendar.month_of(time.parse_rfc3339_ns("2024-12-31T15:59:59.999999999Z")) == (2024 * 12) + 11
+}

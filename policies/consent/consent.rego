@@ -54,6 +54,20 @@ deny contains "D607" if {
 }
 
 # METADATA
+# description: D608 the person is a child and no guardian answered for it.
+deny contains "D608" if {
+	record
+	not answered_by_whom_it_must
+}
+
+# METADATA
+# description: D609 consents of this scenario are given claim by claim, and this is not that claim.
+deny contains "D609" if {
+	record
+	not for_this_claim
+}
+
+# METADATA
 # description: The scenario needs consent of persons.
 required if data.facts.scenario.consent.required == true
 
@@ -99,3 +113,21 @@ uses_left if record.uses < record.uses_max
 # METADATA
 # description: The person asked about is the one who consented.
 same_subject if record.subject_ref == input.subject_ref
+
+# METADATA
+# description: An adult's own word, or a guardian's for a child.
+answered_by_whom_it_must if record.minor == false
+
+answered_by_whom_it_must if {
+	record.minor == true
+	count(record.guardian.relation) > 0
+}
+
+# METADATA
+# description: The claim asked about is the one consented to, where the scenario goes by claims.
+for_this_claim if object.get(data.facts.scenario.consent, "per_claim", false) == false
+
+for_this_claim if {
+	record.claim_ref != ""
+	input.params.claim_ref == record.claim_ref
+}

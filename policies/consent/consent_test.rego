@@ -24,9 +24,16 @@ record := {
 	"valid_to": "2026-03-31",
 	"uses": 0,
 	"uses_max": 5,
+	"minor": false,
+	"claim_ref": "claim-1",
 }
 
-question := example.asked({"purpose_code": "claim_verification", "consent_id": "c-1", "subject_ref": "subject-1"})
+question := example.asked({
+	"purpose_code": "claim_verification",
+	"consent_id": "c-1",
+	"subject_ref": "subject-1",
+	"params": {"claim_ref": "claim-1"},
+})
 
 world(change) := object.union(example.with_grant({"scenario": "SC03"}), {"consents": {"c-1": object.union(record, change)}})
 
@@ -66,4 +73,40 @@ test_a_question_lacking_any_field_read_here_is_refused if {
 	every path in ["tenant/id", "grant_id", "consent_id", "purpose_code", "subject_ref", "time"] {
 		count(refused(json.remove(question, [path]), world({}))) > 0
 	}
+}
+
+test_a_child_needs_its_guardian if {
+	refused(question, world({"minor": true})) == {"D608"}
+	refused(question, world({"minor": true, "guardian": {"relation": ""}})) == {"D608"}
+	refused(question, world({"minor": true, "guardian": {"relation": "mother"}})) == set()
+	refused(question, world({"minor": null})) == {"D608"}
+}
+
+test_a_consent_for_one_claim_is_for_no_other if {
+	refused(object.union(question, {"params": {"claim_ref": "claim-2"}}), world({})) == {"D609"}
+	refused(json.remove(question, ["params/claim_ref"]), world({})) == {"D609"}
+	refused(question, world({"claim_ref": null})) == {"D609"}
+	refused(object.union(question, {"params": {"claim_ref": ""}}), world({"claim_ref": ""})) == {"D609"}
+}
+
+test_a_scenario_that_does_not_go_by_claims_asks_for_none if {
+	adjudicating := object.union(
+		json.remove(question, ["params/claim_ref"]),
+		{"purpose_code": "synchronous_settlement"},
+	)
+	elsewhere := object.union(
+		example.with_grant({"scenario": "SC04"}),
+		{"consents": {"c-1": object.union(record, {"purpose_code": "synchronous_settlement", "scopes": ["ADJUDICATE"]})}},
+	)
+	refused(adjudicating, elsewhere) == set()
+}
+
+test_a_consent_that_is_not_asked_for_is_not_looked_at if {
+	aside := object.union(example.world, {"consents": {"c-1": object.union(record, {"state": "REVOKED"})}})
+	refused(example.asked({"consent_id": "c-1"}), aside) == set()
+}
+
+test_a_guardian_does_not_make_up_for_an_unknown_age if {
+	refused(question, world({"minor": null, "guardian": {"relation": "mother"}})) == {"D608"}
+	refused(question, world({"minor": true, "guardian": {"relation": "x"}})) == set()
 }

@@ -13,6 +13,12 @@ answer := {"allow": true, "deny": [], "obligations": data.obligations.all} if al
 answer := {"allow": false, "deny": sort(deny)} if not allow
 
 # METADATA
+# description: The answer and, unless it depends on the counters of use, how long and how far it holds.
+told := object.union(answer, {"holds": data.validity.holds}) if data.validity.holds
+
+told := answer if not data.validity.holds
+
+# METADATA
 # description: Allowed only when no group refuses.
 default allow := false
 

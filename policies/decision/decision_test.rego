@@ -76,3 +76,50 @@ test_no_question_is_no_answer if {
 	found := data.decision.answer with input as {}
 	found == {"allow": false, "deny": ["D000"]}
 }
+
+told(question, world) := found if {
+	found := data.decision.told with input as question
+		with data.tenants as world.tenants
+		with data.grants as world.grants
+		with data.services as world.services
+		with data.stops as world.stops
+		with data.profiles as world.profiles
+		with data.regions as world.regions
+		with data.releases as world.releases
+		with data.consents as world.consents
+}
+
+test_what_is_told_is_the_answer_and_how_long_it_holds if {
+	found := told(example.question, example.world)
+	object.remove(found, ["holds"]) == answer(example.question, example.world)
+	object.keys(found.holds) == {"since", "before", "usage"}
+}
+
+test_what_depends_on_counters_is_told_without_it if {
+	told(example.asked({"usage": {"rps": 99}}), example.world) == {"allow": false, "deny": ["D801"]}
+	told(example.without("op"), example.world) == {"allow": false, "deny": ["D000"]}
+}
+
+test_no_is_said_in_so_many_words if {
+	found := data.decision.allow with input as {}
+	found == false
+}
+
+test_a_suspended_organisation_gains_nothing_by_a_cut_off if {
+	world := example.with_tenant({
+		"status": "suspended",
+		"cut_off_date": "2026-12-31",
+		"cut_off_strategy": "historical",
+	})
+	answer(example.question, world).deny == ["D102"]
+}
+
+test_an_organisation_ends_with_the_first_moment_of_its_day if {
+	last := example.with_tenant({"termination_date": "2026-03-11"})
+	answer(example.asked({"time": "2026-03-10T15:59:59.999Z"}), last).allow
+	answer(example.asked({"time": "2026-03-10T16:00:00Z"}), last).deny == ["D102"]
+}
+
+test_a_hash_of_one_letter_is_a_hash if {
+	answer(example.question, example.with_grant({"agreement_hash": "f"})).allow
+}

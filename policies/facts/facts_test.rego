@@ -37,3 +37,8 @@ test_a_service_may_classify_period_and_geo_itself if {
 	columns.geo.mask == "gen_geo(city)"
 	columns.period == data.masks.common.period
 }
+
+test_a_scenario_may_list_its_measures if {
+	found := fact(example.question, example.world) with data.scenarios.SC01.services.S02.measures as ["persons", "unheard_of"]
+	found.measures == {"persons"}
+}

@@ -23,3 +23,61 @@ test_a_missing_attribute_is_refused if {
 		}
 	}
 }
+
+kinds_of_values := [null, true, 7, "x", [], {}]
+
+# Every attribute, and every attribute of a part, replaced by a value of each other kind.
+test_an_attribute_of_another_kind_is_refused if {
+	every field in object.keys(json.remove(example.question, ["time"])) {
+		every wrong in kinds_of_values {
+			_fits(data.intake.kinds[field], wrong, refused(_with(example.question, field, wrong)))
+		}
+	}
+	every part, names in data.intake.parts {
+		every name, allowed in names {
+			every wrong in kinds_of_values {
+				told := refused(_with(example.question, part, _with(example.question[part], name, wrong)))
+				_fits(allowed, wrong, told)
+			}
+		}
+	}
+}
+
+test_an_element_of_another_kind_is_refused if {
+	every field in ["geo", "dims", "measures", "fields"] {
+		refused(_with(example.question, field, ["x", 7])) == {"D000"}
+		refused(_with(example.question, field, [null])) == {"D000"}
+		refused(_with(example.question, field, ["x", "y"])) == set()
+	}
+	refused(_with(example.question, "levels", {"atc": "3"})) == {"D000"}
+	refused(_with(example.question, "where", {"gend": 1})) == {"D000"}
+	refused(_with(example.question, "params", {"k": [1]})) == {"D000"}
+	refused(_with(example.question, "params", {"a": 1, "b": "x", "c": true})) == set()
+}
+
+test_a_time_is_written_one_way if {
+	refused(_with(example.question, "time", "2026-03-10T12:00:00.123+08:00")) == set()
+	every wrong in ["soon", "2026-03-10", "2026-03-10t04:00:00z", "2026-03-10T04:00:00", "", null, 7] {
+		refused(_with(example.question, "time", wrong)) == {"D000"}
+	}
+}
+
+# Replaces, where object.union would merge.
+_with(document, key, value) := object.union(json.remove(document, [key]), {key: value})
+
+_fits(allowed, wrong, told) if {
+	type_name(wrong) in allowed
+	type_name(wrong) != "object"
+	told == set()
+}
+
+# An empty part lacks its attributes, unless it is an open one.
+_fits(_, wrong, told) if {
+	wrong == {}
+	told in [set(), {"D000"}]
+}
+
+_fits(allowed, wrong, told) if {
+	count({type_name(wrong)} - allowed) == 1
+	told == {"D000"}
+}

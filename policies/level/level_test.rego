@@ -114,3 +114,12 @@ test_a_question_lacking_any_field_read_here_is_refused if {
 		count(refused(example.without(path), example.world)) > 0
 	}
 }
+
+test_the_registration_of_one_digit_is_one if {
+	refused(example.question, example.with_tenant({"uscc": "9"})) == set()
+}
+
+test_a_finer_code_belongs_to_its_three_characters if {
+	where("dx_cat3", "B24.9") == {"D702"}
+	where("dx_cat3", "B25.0") == set()
+}

@@ -79,3 +79,9 @@ test_free_use_is_told_as_free if {
 test_without_a_profile_there_are_no_obligations if {
 	count({all | all := told(example.question, json.remove(example.world, ["profiles/S02"]))}) == 0
 }
+
+test_the_time_to_live_counts_whole_seconds if {
+	told(example.asked({"time": "2026-12-31T15:55:00.0000001Z"}), example.world).ttl == 299
+	told(example.asked({"time": "2026-12-31T15:55:00Z"}), example.world).ttl == 300
+	told(example.asked({"time": "2026-12-31T15:59:59.999999999Z"}), example.world).ttl == 0
+}

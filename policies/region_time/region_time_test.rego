@@ -60,7 +60,7 @@ test_a_month_is_finer_than_a_pricing_question_may_look if {
 
 test_a_grain_or_level_the_service_lacks_is_refused if {
 	refused(example.question, example.with_service({"periods": ["year"]})) == {"D502"}
-	refused(example.question, example.with_service({"geo": [{"level": "county", "max_dims": 2}]})) == {"D502"}
+	refused(example.question, example.with_service({"geo": [{"level": "county"}]})) == {"D502"}
 }
 
 test_a_scenario_silent_on_time_allows_months if {
@@ -136,4 +136,9 @@ test_a_question_lacking_any_field_read_here_is_refused if {
 	every path in ["tenant/id", "grant_id", "service", "geo", "period/from", "period/to", "period/grain", "time"] {
 		count(refused(example.without(path), example.world)) > 0
 	}
+}
+
+test_where_no_size_is_asked_for_an_empty_region_is_large_enough if {
+	world := object.union(example.with_grant({"scenario": "SC09"}), {"regions": {"990100": {"insured": 0}}})
+	count({"D503"} & refused(example.question, world)) == 0
 }

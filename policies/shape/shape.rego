@@ -64,7 +64,7 @@ dims_allowed if {
 
 # METADATA
 # description: Levels of one hierarchy count once.
-dims_few_enough if count(_axes) <= min(_ceilings)
+dims_few_enough if count(_axes) <= _ceiling
 
 # METADATA
 # description: Every measure asked for is offered by the service, the scenario and the grant.
@@ -90,8 +90,6 @@ disclosure_untouched if {
 
 # METADATA
 # description: The release named, if any, was not withdrawn.
-release_standing if input.release == null
-
 release_standing if object.get(data.releases, [input.release, "withdrawn"], false) == false
 
 # METADATA
@@ -115,15 +113,7 @@ _forbidden_pairs := array.concat(data.limits.forbidden_dim_pairs, object.get(dat
 
 _axes := {object.get(data.facts.service, ["axes", dim], dim) | some dim in data.facts.asked_dims}
 
-_ceilings := {ceiling |
-	some region in input.geo
-	some offered in data.facts.service.geo
-	offered.level == data.regions[region].level
-	ceiling := offered.max_dims
-} | {ceiling |
-	some grain, ceiling in object.get(data.facts.service, "max_dims_by_grain", {})
-	grain == input.period.grain
-} | {object.get(data.facts.profile, "max_dims", data.limits.max_dims_default)}
+_ceiling := object.get(data.facts.profile, "max_dims", data.limits.max_dims_default)
 
 _parameters := object.keys(input.params) - {name | some name in object.get(data.facts.service, "params", [])}
 

@@ -82,10 +82,9 @@ test_where_counts_as_a_dim if {
 	refused(object.union(question, {"dims": ["insutype2", "gend", "benefit5", "hosp_lv4"], "where": {"age5": "0"}}), example.with_service({"forbidden": []})) == {"D403"}
 }
 
-test_a_finer_geography_allows_fewer_dims if {
+test_a_county_allows_as_many_dims_as_its_city if {
 	county := {"geo": ["990101"]}
-	refused(example.asked(county), example.world) == set()
-	refused(example.asked(object.union(county, {"dims": ["insutype2", "gend", "benefit5"]})), example.world) == {"D403"}
+	refused(example.asked(object.union(county, {"dims": ["insutype2", "gend", "benefit5", "hosp_lv4"]})), example.world) == set()
 }
 
 test_a_profile_without_a_limit_falls_back_to_the_gateways if {
@@ -94,12 +93,6 @@ test_a_profile_without_a_limit_falls_back_to_the_gateways if {
 	bare := json.patch(example.world, [{"op": "remove", "path": "/profiles/S02/SC01/max_dims"}])
 	refused(example.asked({"dims": ["insutype2", "gend", "benefit5"]}), bare) == {"D403"}
 	refused(example.question, bare) == set()
-}
-
-test_a_short_period_allows_fewer_dims if {
-	three := example.asked({"dims": ["insutype2", "gend", "benefit5"]})
-	refused(three, example.with_service({"max_dims_by_grain": {"quarter": 2}})) == {"D403"}
-	refused(three, example.with_service({"max_dims_by_grain": {"quarter": 3, "month": 2}})) == set()
 }
 
 test_without_a_profile_no_number_of_dims_is_few_enough if {

@@ -14,8 +14,6 @@ from gateway.policy.bundle import read_edition
 from gateway.policy.embedded import EmbeddedPolicy
 from gateway.policy.engine import build_engine
 from tests.policy_factory import (
-    DRUGS,
-    GOLDEN,
     POLICIES,
     PRICING,
     Json,
@@ -25,11 +23,13 @@ from tests.policy_factory import (
     embedded,
     scenarios,
 )
+from tests.policy_scenarios import PLANS, embedded_world, golden, grant, services, tenant, world
 
 LAW = settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
+WAIVED = ("email_or_none", "account")
 DIMS = [*catalogue()["S02"]["dims"], "postcode"]
 MEASURES = [*catalogue()["S02"]["measures"][:6], "profit"]
 
@@ -107,31 +107,42 @@ def test_one_more_dim_never_loosens_the_profile(
         assert obligations.profile == decided(policy, finer)[2].profile
 
 
-QUALIFIED = [(name, code) for name in GOLDEN for code in scenarios()[name]["qualification"]]
+@pytest.fixture(scope="module")
+def everyone() -> Iterator[EmbeddedPolicy]:
+    """The policy on one organisation and grant per scenario."""
+    running = embedded_world()
+    yield running
+    running.close()
 
 
-@pytest.mark.parametrize(("scenario", "code"), QUALIFIED)
+VARIANTS: list[Json] = [{}, {"dims": ["postcode"]}, {"format": "parquet"}, {"geo": ["990104"]}]
+
+
 def test_removing_a_qualification_never_turns_a_refusal_into_an_allowance(
-    policy: EmbeddedPolicy, scenario: str, code: str
+    everyone: EmbeddedPolicy,
 ) -> None:
-    documents = directory()
-    tenant = documents["tenants"][GOLDEN[scenario]["tenant"]["id"]]
-    tenant["qualifications"] = [q for q in tenant["qualifications"] if q["code"] != code]
-    variants = [
-        {},
-        {"dims": ["postcode"], "levels": {}},
-        {"format": "parquet"},
-        {"geo": ["990104"]},
-    ]
-    questions_ = [GOLDEN[scenario] | variant for variant in variants]
-    before = [decided(policy, question)[0] for question in questions_]
-    policy.load(documents)
-    try:
-        after = [decided(policy, question)[0] for question in questions_]
-    finally:
-        policy.load(directory())
-    assert before[0]
-    assert not any(after)
+    """Every scenario, every qualification it asks for, sound and faulty questions."""
+    before = {
+        (name, at): decided(everyone, golden(name) | variant)[0]
+        for name in PLANS
+        for at, variant in enumerate(VARIANTS)
+    }
+    assert all(before[name, 0] for name in PLANS)
+    most = max(len(scenarios()[name]["qualification"]) for name in PLANS)
+    for index in range(most):
+        documents = world()
+        for name in PLANS:
+            held = documents["tenants"][tenant(name)]["qualifications"]
+            documents["tenants"][tenant(name)]["qualifications"] = held[:index] + held[index + 1 :]
+        everyone.load(documents)
+        for name in PLANS:
+            asked = scenarios()[name]["qualification"]
+            missing = index < len(asked) and asked[index] not in WAIVED
+            for at, variant in enumerate(VARIANTS):
+                allow, deny, _ = decided(everyone, golden(name) | variant)
+                assert before[name, at] or not allow
+                assert not missing or "D203" in deny
+    everyone.load(world())
 
 
 @st.composite
@@ -171,7 +182,7 @@ class Bare:
     """The rules without the gate before them, to see that they refuse by themselves."""
 
     def __init__(self) -> None:
-        bundle = read_edition(POLICIES, catalogue()).bundle(directory())
+        bundle = read_edition(POLICIES, services()).bundle(world())
         self._engine = build_engine(bundle.rego, bundle.documents)
 
     def deny(self, question: Json) -> list[str]:
@@ -195,7 +206,7 @@ def leaves(document: Json) -> list[tuple[str, ...]]:
     return found
 
 
-@pytest.mark.parametrize("base", [PRICING, DRUGS], ids=["SC01", "SC05"])
+@pytest.mark.parametrize("base", [golden(name) for name in PLANS], ids=list(PLANS))
 def test_a_question_lacking_any_attribute_is_refused_by_the_rules_too(
     bare: Bare, base: Json
 ) -> None:
@@ -208,9 +219,56 @@ def test_a_question_lacking_any_attribute_is_refused_by_the_rules_too(
         assert bare.deny(lacking) == ["D000"], path
 
 
-@pytest.mark.parametrize("base", [PRICING, DRUGS], ids=["SC01", "SC05"])
+@pytest.mark.parametrize("base", [golden(name) for name in PLANS], ids=list(PLANS))
 def test_an_unknown_attribute_is_refused_by_the_rules_too(bare: Bare, base: Json) -> None:
     whole = orjson.loads(ask(base).question())
     assert bare.deny(whole | {"override": True}) == ["D000"]
     for part in ("tenant", "user", "period", "usage"):
         assert bare.deny(whole | {part: whole[part] | {"override": True}}) == ["D000"]
+
+
+NARROWER: list[Json] = [
+    {"regions": ["990101"]},
+    {"regions": []},
+    {"services": []},
+    {"dims": ["gend"]},
+    {"dims": []},
+    {"measures": []},
+    {"valid_to": "2026-03-10"},
+    {"valid_to": "2026-03-09"},
+    {"valid_from": "2026-03-11"},
+    {"approved_by": ["officer-a"]},
+    {"status": "suspended"},
+    {"price_plan": ""},
+]
+
+
+@pytest.mark.parametrize("narrower", NARROWER, ids=str)
+def test_in_no_scenario_a_narrower_grant_allows_more(
+    everyone: EmbeddedPolicy, narrower: Json
+) -> None:
+    questions_ = [golden(name) | variant for name in PLANS for variant in VARIANTS]
+    before = [decided(everyone, question) for question in questions_]
+    documents = world()
+    for name in PLANS:
+        documents["grants"][tenant(name)][grant(name)] |= narrower
+    everyone.load(documents)
+    after = [decided(everyone, question) for question in questions_]
+    everyone.load(world())
+    for (wide, _, shown), (narrow, _, told) in zip(before, after, strict=True):
+        assert wide or not narrow
+        if narrow:
+            assert {c.field for c in told.columns} <= {c.field for c in shown.columns}
+            assert told.max_cells <= shown.max_cells
+            assert told.ttl <= shown.ttl
+
+
+@pytest.mark.parametrize("scenario", PLANS)
+def test_in_every_scenario_one_more_dim_never_loosens_the_profile(
+    everyone: EmbeddedPolicy, scenario: str
+) -> None:
+    question = golden(scenario)
+    _, _, alone = decided(everyone, question)
+    for dim in services()[question["service"]]["dims"]:
+        allow, _, obligations = decided(everyone, question | {"dims": [*question["dims"], dim]})
+        assert not allow or obligations.profile == alone.profile

@@ -71,7 +71,7 @@ def test_the_revision_depends_on_content_alone(policy: EmbeddedPolicy) -> None:
 
 
 def test_an_engine_that_meets_an_error_gives_no_decision(folder: Path) -> None:
-    failing = 'package decision\nanswer := {"allow": true, "deny": [], "x": to_number("03x")}\n'
+    failing = 'package decision\ntold := {"allow": true, "deny": [], "x": to_number("03x")}\n'
     policy = broken(folder, "decision/decision.rego", failing)
     with pytest.raises(PolicyUnavailable) as refused:
         policy.decide(ask(PRICING))
@@ -80,19 +80,19 @@ def test_an_engine_that_meets_an_error_gives_no_decision(folder: Path) -> None:
 
 
 def test_an_undefined_answer_is_no_decision(folder: Path) -> None:
-    policy = broken(folder, "decision/decision.rego", "package decision\nanswer := 1 if false\n")
+    policy = broken(folder, "decision/decision.rego", "package decision\ntold := 1 if false\n")
     with pytest.raises(PolicyUnavailable):
         policy.decide(ask(PRICING))
 
 
 def test_an_unknown_function_is_no_decision(folder: Path) -> None:
-    policy = broken(folder, "decision/decision.rego", "package decision\nanswer := io.jwt.x(1)\n")
+    policy = broken(folder, "decision/decision.rego", "package decision\ntold := io.jwt.x(1)\n")
     with pytest.raises(PolicyUnavailable):
         policy.decide(ask(PRICING))
 
 
 def test_an_engine_that_does_not_come_back_is_no_decision(folder: Path) -> None:
-    slow = "package decision\nanswer := count([1 | some a in numbers.range(1, 900)\n"
+    slow = "package decision\ntold := count([1 | some a in numbers.range(1, 900)\n"
     slow += "some b in numbers.range(1, 900)\na == b])\n"
     policy = broken(folder, "decision/decision.rego", slow)
     with pytest.raises(PolicyUnavailable):
@@ -100,7 +100,7 @@ def test_an_engine_that_does_not_come_back_is_no_decision(folder: Path) -> None:
 
 
 def test_the_failure_says_nothing_of_the_question(folder: Path) -> None:
-    failing = "package decision\nanswer := to_number(input.grant_id)\n"
+    failing = "package decision\ntold := to_number(input.grant_id)\n"
     policy = broken(folder, "decision/decision.rego", failing)
     with pytest.raises(PolicyUnavailable) as refused:
         policy.decide(ask(PRICING))
@@ -183,7 +183,7 @@ def test_a_decision_can_be_awaited(policy: EmbeddedPolicy) -> None:
 
 
 def test_an_awaited_failure_is_no_decision(folder: Path) -> None:
-    policy = broken(folder, "decision/decision.rego", "package decision\nanswer := 1 if false\n")
+    policy = broken(folder, "decision/decision.rego", "package decision\ntold := 1 if false\n")
     with pytest.raises(PolicyUnavailable):
         asyncio.run(policy.decide_soon(ask(PRICING)))
 
