@@ -24,9 +24,9 @@ FLAGS = {
     "e": "estimated",
 }
 _PERIODS = {
-    "month": r"^[0-9]{4}-(0[1-9]|1[0-2])$",
-    "quarter": r"^[0-9]{4}Q[1-4]$",
-    "year": r"^[0-9]{4}$",
+    "month": r"^(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])$",
+    "quarter": r"^(19|20|21)[0-9]{2}Q[1-4]$",
+    "year": r"^(19|20|21)[0-9]{2}$",
 }
 _MONEY: Schema = {"type": ["string", "null"], "pattern": r"^-?[0-9]+\.[0-9]{2}$"}
 _VALUES: Mapping[str, Schema] = {

@@ -7,10 +7,11 @@ import re
 from gateway.errors import BadRequest
 
 LONGEST = 120
+# Years of three centuries: the rules count in nanoseconds, which end in 2262.
 FORMS = {
-    "month": re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])"),
-    "quarter": re.compile(r"([0-9]{4})Q([1-4])"),
-    "year": re.compile(r"([0-9]{4})"),
+    "month": re.compile(r"((?:19|20|21)[0-9]{2})-(0[1-9]|1[0-2])"),
+    "quarter": re.compile(r"((?:19|20|21)[0-9]{2})Q([1-4])"),
+    "year": re.compile(r"((?:19|20|21)[0-9]{2})"),
 }
 _PER_YEAR = {"month": 12, "quarter": 4, "year": 1}
 

@@ -129,9 +129,8 @@ def peer() -> Iterator[Server]:
         {"client_id": f"c{int(dpop)}", "jwk": public(key), "dpop": dpop} for dpop in (True, False)
     ]
     told = json.dumps({"port": port, "clients": clients})
-    node = str(PEERS / "node_modules" / ".bin" / "node")
     issuer = f"http://127.0.0.1:{port}"
-    with _running([node, str(PEERS / "oidc_provider.mjs"), told], f"{issuer}/jwks") as process:
+    with _running(["node", str(PEERS / "oidc_provider.mjs"), told], f"{issuer}/jwks") as process:
         yield Server("oidc-provider", issuer, "/token", process, CLIENTS, key, {})
 
 

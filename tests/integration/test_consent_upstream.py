@@ -15,7 +15,7 @@ from tests.crash_harness import free_port
 from tests.factories_identity import new_key, public
 
 PEERS = Path(__file__).parents[1] / "peers"
-NODE = PEERS / "node_modules" / ".bin" / "node"
+PROVIDER = PEERS / "node_modules" / "oidc-provider"
 ADULT = {"name": "测试甲一", "birthdate": "1985-03-12"}
 
 pytestmark = pytest.mark.services
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.services
 
 @contextmanager
 def provider(port, redirect_uri, key, account, amr):
-    if not NODE.exists():
+    if not PROVIDER.exists():
         reason = "npm peers are missing: run `make services`"
         if os.environ.get("SLUICE_CI"):
             pytest.fail(reason)
@@ -36,7 +36,7 @@ def provider(port, redirect_uri, key, account, amr):
         "account": account,
         "amr": amr,
     }
-    command = [str(NODE), str(PEERS / "person_provider.mjs"), json.dumps(told)]
+    command = ["node", str(PEERS / "person_provider.mjs"), json.dumps(told)]
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     with subprocess.Popen(command, **quiet) as process:
         try:

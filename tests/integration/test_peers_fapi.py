@@ -25,7 +25,7 @@ from tests.factories_identity import act
 from tests.person_walk import walk
 
 PEERS = Path(__file__).parents[1] / "peers"
-NODE = (str(PEERS / "node_modules" / ".bin" / "node"), str(PEERS / "openid_client.mjs"))
+NODE = ("node", str(PEERS / "openid_client.mjs"))
 JAVA = ("java", "-cp", str(PEERS / "nimbus" / "lib" / "*"), str(PEERS / "nimbus" / "Fapi.java"))
 PYTHON = (sys.executable, str(PEERS / "requests_client.py"))
 AUTHORISING = "pushed request, consent, code with PKCE and iss"
@@ -97,7 +97,7 @@ def converse(
 
 @pytest.mark.parametrize("client", ["claims-app", "claims2-app"])
 def test_openid_client_passes_every_step(office: ConsentServer, client: str) -> None:
-    _need("openid-client", Path(NODE[0]).exists())
+    _need("openid-client", (PEERS / "node_modules" / "openid-client").exists())
     more = {"openid": True, "message_signing": client == "claims2-app"}
     steps = converse(office, NODE, client, **more)
     assert len(steps) == 9

@@ -34,7 +34,8 @@ def test_both_ends_are_included(
         ("2024Q1\n", "2024Q2", "quarter"),
         ("２０２４", "２０２４", "year"),
         ("", "2024", "year"),
-        ("0001-01", "9999-12", "month"),
+        ("0001-01", "0001-12", "month"),
+        ("2262-01", "2262-12", "month"),
     ],
 )
 def test_a_range_that_is_none_is_refused(first: str, last: str, grain: str) -> None:
