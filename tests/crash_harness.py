@@ -116,7 +116,7 @@ def crash(target: Target, kills: int, seed: int, stop_when_caught: bool = False)
     while report.kills < kills:
         began = time.monotonic()
         server = _start(target)
-        if chance.random() < 0.2:  # while it starts, so also while it recovers
+        if report.kills % 5 == 3:  # while it starts, so also while it recovers
             time.sleep(chance.uniform(0, startup))
             report.killed_while_starting += 1
             _kill(server)

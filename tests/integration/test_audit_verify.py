@@ -225,6 +225,17 @@ def test_checkpoints_follow_the_time_of_events_too(tmp_path):
     assert [orjson.loads(line)["seq"] for line in lines_of(tmp_path)] == [1, 11, 21, 26]
 
 
+@pytest.mark.parametrize(
+    ("back", "codes"),
+    [(timedelta(seconds=30), set()), (timedelta(minutes=2), {"clock"})],
+)
+def test_an_event_older_than_any_request_lasts_is_found(tmp_path, back, codes):
+    with closing(opened(tmp_path)) as journal:
+        journal.record_now(answered(1))
+        journal.record_now(answered(2, time=NOON - back))
+    assert {finding.code for finding in checked(tmp_path).findings} == codes
+
+
 def test_events_after_the_last_checkpoint_are_reported_as_unsigned(tmp_path):
     with closing(opened(tmp_path)) as journal:
         for number in range(1, 5):

@@ -38,6 +38,7 @@ def target(home, sabotage="none", cut_power=False):
 def assert_kept(report, home, kills):
     assert report.kept_its_word, (report.lost, report.doubled, report.broken)
     assert report.kills == kills
+    assert report.killed_while_starting > 0
     assert len(report.acknowledged) > kills // 4
     assert not verify(home / "journal.db", public_key(home / "keys" / PUBLIC_KEY)).findings
     assert not reconcile(home / "journal.db").differences
