@@ -1,4 +1,4 @@
-"""Reading a simulated `ci` warehouse by SQL: views of its tables and the settlements that stand."""
+"""Reading a simulated warehouse by SQL: views of its tables and the settlements that stand."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ def one(sql: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:  # Any: 
     rows = sql.execute(query).fetchall()
     assert len(rows) == 1
     return rows[0]
+
+
+def persons(sql: duckdb.DuckDBPyConnection) -> int:
+    """How many persons the warehouse knows."""
+    return int(one(sql, "SELECT count(*) FROM psn_info_b")[0])
 
 
 def table(sql: duckdb.DuckDBPyConnection, query: str) -> dict[Any, float]:  # Any: one or two keys

@@ -123,7 +123,7 @@ def _round(c: Claims, who: Ints, book: _Book, rules: Policy) -> dict[str, Ints]:
     basis = book.basis[who]
     hifmi = _critical(c, basis, personal, rules)
     helped = rules.assistance[c.special] * (c.kind != SHOP)
-    maf = half_up((personal - cvl - hifmi) * helped, 10_000)
+    maf = half_up(np.maximum(personal - act - cvl - hifmi, 0) * helped, 10_000)
     fund = hifp + hifob + cvl + hifmi + maf
     psn = c.medfee - fund
     have = np.maximum(c.credit - book.spent[who], 0)

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from synthetic.bureau.arrays import Array, Flags, Ints, Reals, pick, stream
+from synthetic.bureau.arrays import Array, Flags, Ints, Reals, stream
 from synthetic.bureau.catalogue import Items
 from synthetic.bureau.events import VISIT, Events
 from synthetic.bureau.lines import Lines
@@ -15,12 +15,35 @@ from synthetic.bureau.settings import Run
 from synthetic.warehouse.codes import rows
 
 _MIX = {
-    "CT检查": 0.06, "彩色多普勒超声": 0.08, "磁共振检查": 0.02, "心电图": 0.06, "数字化摄影": 0.08,
-    "电子胃镜": 0.02, "血常规": 0.15, "生化全套": 0.12, "凝血功能": 0.02, "肿瘤标志物": 0.02,
+    "CT检查": 0.075, "彩色多普勒超声": 0.1, "磁共振检查": 0.02, "心电图": 0.06,
+    "数字化摄影": 0.09, "电子胃镜": 0.02, "血常规": 0.15, "生化全套": 0.12, "凝血功能": 0.02,
+    "肿瘤标志物": 0.02,
     "病原体核酸": 0.05, "静脉输液": 0.05, "针灸治疗": 0.06, "康复训练": 0.03, "雾化吸入": 0.03,
     "口腔治疗": 0.03, "门诊小手术": 0.03, "一次性耗材": 0.06, "进口特殊耗材": 0.01,
-    "中药饮片": 0.13, "其他服务": 0.07, "挂号费": 0.03,
+    "中药饮片": 0.15, "其他服务": 0.07, "挂号费": 0.03,
 }  # fmt: skip
+
+_UNCOVERED = np.array([1.18, 1.0, 0.7, 0.7])  # how often class C is chosen at level T, S, P, none
+
+
+@cache
+def choices(mix: tuple[tuple[str, float], ...]) -> Array:
+    """Running weights of services by [level, service]; the dearer the level, the more class C."""
+    uncovered = {r["title_zh"] for r in rows("items") if r["lv"] == "03"}
+    weight = np.array([share for _, share in mix])
+    out = np.array([name in uncovered for name, _ in mix])
+    found = weight[None, :] * np.where(out[None, :], _UNCOVERED[:, None], 1.0)
+    running = np.cumsum(found, axis=1)
+    return np.asarray(running / running[:, -1:])
+
+
+def chosen(rng: np.random.Generator, mix: dict[str, float], level: Ints, items: Items) -> Ints:
+    """A service of the mix for each of the levels."""
+    running = choices(tuple(mix.items()))
+    index = (rng.random(len(level))[:, None] >= running[level]).sum(axis=1)
+    options: Ints = np.array([items.service(name) for name in mix])
+    found: Ints = options[np.minimum(index, len(mix) - 1)]
+    return found
 
 
 @cache
@@ -62,8 +85,7 @@ def outpatient(
     many = 1 + (chance < 0.62) + (chance < 0.32) * (rest > 12_000) + (rest > 40_000)
     many = np.where(rest >= 300, many, 0)
     event = np.repeat(visit, many)
-    options = np.array([items.service(name) for name in _MIX])
-    item = options[pick(rng, np.array(list(_MIX.values())), len(event))]
+    item = chosen(rng, _MIX, events.level[event], items)
     dialysis = events.regimen[event] == REGIMENS.index("dialysis")
     leading = np.diff(event, prepend=-1) != 0
     item = np.where(dialysis & leading, items.service("血液透析"), item)

@@ -61,7 +61,7 @@ PHARMACY = cumulated(_weights(_OP, 1.15))
 
 # Share of activity by hour: peaks 8–11 and 14–16, nights (22–06) 3 %.
 _HOURS = np.array(
-    [2, 2, 2, 2, 3, 4, 40, 80, 170, 180, 150, 90, 50, 70, 140, 130, 90, 60, 45, 40, 30, 20, 9, 6]
+    [3, 3, 3, 3, 4, 5, 40, 80, 170, 180, 150, 90, 50, 70, 140, 130, 90, 60, 45, 40, 30, 20, 13, 9]
 )
 HOUR_WEIGHTS = _HOURS / _HOURS.sum()
 

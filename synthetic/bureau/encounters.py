@@ -64,8 +64,8 @@ def hospital(run: Run, block: int, units: Units, stays: Stays, first_unit: int) 
     dx = read("stays").dx[stays.entry]
     second = days.seconds(rng, n)
     leave = rng.integers(8 * 3600, 17 * 3600, n)
-    manual = rng.random(n) < 0.02
     chance = rng.random(n)
+    manual = chance >= 0.98
     lag = np.where(chance < 0.82, 0, np.where(chance < 0.95, rng.integers(1, 8, n), 8))
     lag = np.where(chance >= 0.95, rng.integers(8, 15, n), lag)
     lag = np.where(manual, rng.integers(15, 121, n), lag)

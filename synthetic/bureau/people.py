@@ -12,10 +12,11 @@ from synthetic.bureau.settings import ACTIVE, GROUPS, RESIDENT, RETIRED, Run, do
 
 NEVER = 99_999
 CONDITIONS = ("htn", "dm", "chd", "stroke", "copd", "dialysis", "cancer")
+_GRID = 100_001  # points of the distributions of frailty
 _AGES = (0, 35, 45, 55, 65, 75)
 _PREVALENCE = {
     "htn": (0.01, 0.05, 0.12, 0.24, 0.34, 0.38),
-    "dm": (0.002, 0.02, 0.05, 0.09, 0.13, 0.13),
+    "dm": (0.0015, 0.015, 0.04, 0.072, 0.104, 0.104),
     "chd": (0.0, 0.005, 0.02, 0.06, 0.12, 0.18),
     "stroke": (0.0, 0.003, 0.01, 0.03, 0.06, 0.10),
     "copd": (0.001, 0.003, 0.01, 0.03, 0.06, 0.09),
@@ -26,7 +27,10 @@ _PREVALENCE = {
 
 @dataclass(frozen=True)
 class People:
-    """One entry per person. Enrolment is one or two spells [start, end) of a group each."""
+    """One entry per person. Enrolment is one or two spells [start, end) of a group each.
+
+    `civil` and `pooled_only` hold for the person's time as an employee, whenever that is.
+    """
 
     female: Flags
     birth: Ints
@@ -81,8 +85,8 @@ def populate(run: Run) -> People:
         start=spells[1],
         end=spells[2],
         death=death,
-        civil=(group != RESIDENT) & (rng.random(n) < 0.04),
-        pooled_only=(group != RESIDENT) & (rng.random(n) < 0.07),
+        civil=rng.random(n) < 0.04,
+        pooled_only=rng.random(n) < 0.07,
         special=_special(rng, group),
         condition=_conditions(rng, age24),
         use=use,
@@ -155,9 +159,9 @@ def _frailty(rng: np.random.Generator, n: int) -> tuple[Reals, Reals]:
     """Yearly multipliers of use and of illness, mean one, correlated and carried over years."""
     parameters = document("parameters")["frailty"]
     rho, link = parameters["autoregression"], parameters["inpatient_correlation"]
-    grid_z = np.sort(rng.standard_normal(20_001))
-    usual, ill = (rng.gamma(s, 1 / s, 20_001) for s in parameters["shape"])
-    heavy = rng.random(len(ill)) < parameters["heavy"]["share"]
+    grid_z = np.sort(rng.standard_normal(_GRID))
+    usual, ill = (rng.gamma(s, 1 / s, _GRID) for s in parameters["shape"])
+    heavy = np.arange(_GRID) < parameters["heavy"]["share"] * _GRID
     ill = np.where(heavy, parameters["heavy"]["times"] * rng.gamma(3.0, 1 / 3, len(ill)), ill)
     grids = [np.sort(usual), np.sort(ill / ill.mean())]
     z = np.empty((n, 4, 2))

@@ -25,8 +25,8 @@ _CHRONIC = (
     "dementia", "epilepsy", "schizo", "thyroid", "ckd", "af", "nego",
 )  # fmt: skip
 METFORMIN, SGLT2 = "A10BA02.oral", "A10BK01.oral"
-_DRUG_SHARE = 0.42  # of a visit's amount per drug line's part, which doses approach
-_MOST_DOSE = 3
+_DRUG_SHARE = 0.52  # of a visit's amount per drug line's part, which doses approach
+_MOST_DOSE = 4
 SWITCH_HAZARD = 0.08  # per year; doubled from 2024-07 on (PT6)
 SWITCH_DOUBLES = day_of("2024-07-01")
 

@@ -7,17 +7,20 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from synthetic.bureau import days
-from synthetic.bureau.arrays import Array, Flags, Ints, Reals, pick, ranks, stream
+from synthetic.bureau.arrays import Array, Flags, Ints, Reals, ranks, stream
 from synthetic.bureau.diagnoses import column, dx_codes, read
 from synthetic.bureau.enrolment import Units, dates
 from synthetic.bureau.institutions import CROSS, IN_PROVINCE, LOCAL, Institutions
 from synthetic.bureau.people import People, counties
-from synthetic.bureau.settings import RESIDENT, Run, document
+from synthetic.bureau.settings import ACTIVE, RESIDENT, RETIRED, Run, document
 
 FLU_WINDOW = (days.day_of("2023-12-01"), days.day_of("2024-02-01"))
 FLU_FACTOR = 2.1
 SPLIT_SHARE = 0.15
 _NO_LOS_CAP = 90
+_FITTINGS = 4  # rounds of scaling costs to levels and groups by turns
+_SPREAD = 0.55  # of the log cost of stays of one diagnosis at one level
+_TIE = 0.975  # of their cost and length; .65 over all stays, since levels differ in cost alone
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,9 @@ def drawn(run: Run, people: People, units: Units, expected: Reals, places: Insti
     level, place = _levels(rng, units.group[unit], len(unit))
     inst = _institutions(rng, places, people, person, level=level, place=place)
     severity = rng.standard_normal(len(unit))
-    end = begin + _lengths(rng, entry, level, severity)
-    cost = np.exp(0.55 * (0.85 * severity + 0.527 * rng.standard_normal(len(unit))) - 0.15)
-    cost *= column(table, "factor")[entry]
+    course = 0.85 * severity + 0.527 * rng.standard_normal(len(unit))
+    end = begin + _lengths(rng, entry, level, course)
+    cost = np.exp(_SPREAD * course - _SPREAD**2 / 2) * column(table, "factor")[entry]
     return Stays(person, unit, begin, end, entry, level, place, inst, severity, cost)
 
 
@@ -89,17 +92,33 @@ def _wave(
 ) -> tuple[Ints, Ints, Ints]:
     """PT3: respiratory infections J10–J18 of children × 2.1 in December 2023 and January 2024."""
     infection = np.array([_is_wave(c) for c in dx_codes()])[read("stays").dx[entry]]
-    child = (begin - people.birth[units.person[unit]]) < 15 * 365.25
-    inside = (begin >= FLU_WINDOW[0]) & (begin < FLU_WINDOW[1])
-    extra = infection & child & inside
-    copies = np.ones(len(unit), dtype=np.int64)
-    copies[extra] += rng.poisson(FLU_FACTOR - 1, int(extra.sum()))
-    index = np.repeat(np.arange(len(unit)), copies)
-    shift = np.where(np.diff(index, prepend=-1) == 0, rng.integers(3, 25, len(index)), 0)
-    moved = begin[index] + shift
-    moved = np.where(moved >= units.end[unit[index]], begin[index], moved)
-    order = np.lexsort((moved, units.person[unit[index]]))
-    return unit[index][order], moved[order], entry[index][order]
+    source, child = wave(rng, people, units, unit, day=begin, infection=infection)
+    unit = np.concatenate([unit, child])
+    begin, entry = np.concatenate([begin, begin[source]]), np.concatenate([entry, entry[source]])
+    order = np.lexsort((begin, units.person[unit]))
+    return unit[order], begin[order], entry[order]
+
+
+def wave(
+    rng: np.random.Generator, people: People, units: Units, unit: Ints, *, day: Ints,
+    infection: Flags,
+) -> tuple[Ints, Ints]:  # fmt: skip
+    """PT3: (which event, unit of another child who has one like it on the same day)."""
+    last = FLU_WINDOW[1] - 15 * 365.25
+    child = people.birth[units.person[unit]] >= last
+    source = np.flatnonzero(infection & child & (day >= FLU_WINDOW[0]) & (day < FLU_WINDOW[1]))
+    whole, part = divmod(FLU_FACTOR - 1, 1)
+    source = np.repeat(source, int(whole) + (rng.random(len(source)) < part))
+    young = people.birth[units.person] >= last
+    chosen = np.zeros(len(source), dtype=np.int64)
+    for year in np.unique(days.YEAR_OF[day[source]]):
+        now = np.flatnonzero(days.YEAR_OF[day[source]] == year)
+        low, high = np.clip(FLU_WINDOW, days.YEAR_START[year], days.YEAR_START[year + 1])
+        pool = np.flatnonzero(
+            young & (units.year == year) & (units.start <= low) & (units.end >= high)
+        )
+        chosen[now] = rng.choice(pool, len(now)) if len(pool) else unit[source[now]]
+    return source, chosen
 
 
 def _is_wave(code: str) -> bool:
@@ -113,8 +132,10 @@ def _levels(rng: np.random.Generator, group: Ints, n: int) -> tuple[Ints, Ints]:
     running = np.cumsum(mix, axis=1)[(group == RESIDENT).astype(np.int64)]
     chance = rng.random(n)
     level = np.minimum((chance[:, None] >= running).sum(axis=1), 2)
-    away = parameters["out_of_area"]["stay"]
-    place = pick(rng, np.array([1 - sum(away), *away]), n)
+    province, beyond = parameters["out_of_area"]["stay"]
+    able = 1 - mix[(group == RESIDENT).astype(np.int64), 2]  # nobody travels to primary care
+    chance = rng.random(n) * able
+    place = np.select([chance < province, chance < province + beyond], [IN_PROVINCE, CROSS], LOCAL)
     return level, np.where(level == 2, LOCAL, place)
 
 
@@ -143,11 +164,18 @@ def _institutions(
     return inst
 
 
-def _lengths(rng: np.random.Generator, entry: Ints, level: Ints, severity: Reals) -> Ints:
-    """Days from admission to discharge, correlated with cost through the severity."""
-    mean = column(read("stays"), "los")[entry] * np.array([0.955, 1.09, 1.045])[level]
-    noise = rng.gamma(8.0, 0.125, len(entry)) * np.exp(0.55 * severity - 0.151)
-    length: Ints = np.clip(np.rint(mean * noise), 1, _NO_LOS_CAP).astype(np.int64)
+def _lengths(rng: np.random.Generator, entry: Ints, level: Ints, course: Reals) -> Ints:
+    """Days from admission to discharge: gamma of shape 2 about the diagnosis' mean, tied to cost.
+
+    The gamma is a cube of a normal variable (Wilson and Hilferty). Each level has its mean.
+    """
+    usual = column(read("stays"), "los")[entry]
+    aim = np.array(document("parameters")["length"])
+    mean = np.bincount(level, usual, 3) / np.maximum(np.bincount(level, minlength=3), 1)
+    usual *= (aim / np.maximum(mean, 1.0))[level]
+    z = _TIE * course + np.sqrt(1 - _TIE**2) * rng.standard_normal(len(entry))
+    noise = np.maximum(17 / 18 + z / np.sqrt(18), 0.2) ** 3
+    length: Ints = np.clip(np.rint(usual * noise), 1, _NO_LOS_CAP).astype(np.int64)
     return length
 
 
@@ -155,7 +183,7 @@ def _split(rng: np.random.Generator, stays: Stays, places: Institutions) -> Stay
     """PT7: one hospital sends patients home and admits them again for the same diagnosis."""
     hospital = split_hospital(places)
     long = (stays.inst == hospital) & (stays.end - stays.begin >= 4)
-    chosen = long & (rng.random(len(stays.person)) < SPLIT_SHARE * 1.48)
+    chosen = long & (rng.random(len(stays.person)) < SPLIT_SHARE * 1.56)
     index = np.repeat(np.arange(len(chosen)), 1 + chosen)
     second = np.diff(index, prepend=-1) == 0
     first = np.append(second[1:], False)
@@ -209,14 +237,37 @@ def _priced(run: Run, units: Units, stays: Stays) -> Stays:
     counted = stays.begin >= days.YEAR_START[1]
     resident = units.group[stays.unit] == RESIDENT
     cost *= trend[units.year[stays.unit]]
-    for name, mine in (("employee", ~resident), ("resident", resident)):
-        for level in range(3):
-            cell = mine & (stays.level == level)
-            used = cost[cell & counted]
-            if len(used):
-                cost[cell] *= scale[name] * targets[name][level] / used.mean()
+    part = _retired_part(units)
+    for _ in range(_FITTINGS):
+        _fit_retired(units.group[stays.unit], cost, counted, part)
+        for name, mine in (("employee", ~resident), ("resident", resident)):
+            for level in range(3):
+                cell = mine & (stays.level == level)
+                used = cost[cell & counted]
+                if len(used):
+                    cost[cell] *= scale[name] * targets[name][level] / used.mean()
     cost = np.minimum(cost, 1_500_000)
     return Stays(
         stays.person, stays.unit, stays.begin, stays.end, stays.entry, stays.level, stays.place,
         stays.inst, stays.severity, cost,
     )  # fmt: skip
+
+
+def _retired_part(units: Units) -> float:
+    """The part of what employees' stays cost that the retired have, by their cost per head."""
+    head = document("parameters")["targets"]["stays_per_head"]
+    length = np.where(units.year > 0, units.end - units.start, 0)
+    active, retired = (
+        head[name] * length[units.group == group].sum()
+        for name, group in (("active", ACTIVE), ("retired", RETIRED))
+    )
+    return float(retired / (active + retired))
+
+
+def _fit_retired(group: Ints, cost: Reals, counted: Flags, part: float) -> None:
+    """Scale the costs of active and retired so that the retired have their part."""
+    old, young = group == RETIRED, group == ACTIVE
+    dear, cheap = cost[old & counted].sum(), cost[young & counted].sum()
+    if dear > 0 and cheap > 0:
+        cost[old] *= part * (dear + cheap) / dear
+        cost[young] *= (1 - part) * (dear + cheap) / cheap

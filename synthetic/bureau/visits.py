@@ -15,7 +15,7 @@ from synthetic.bureau.institutions import LOCAL, Institutions
 from synthetic.bureau.people import CONDITIONS, People, counties
 from synthetic.bureau.prescribing import REGIMENS
 from synthetic.bureau.settings import ACTIVE, RESIDENT, Run, document
-from synthetic.bureau.stays import FLU_FACTOR, FLU_WINDOW, Stays
+from synthetic.bureau.stays import Stays, wave
 from synthetic.bureau.therapy import Refills
 
 DISEASES = ("M03900", "M01600", "M04600", "M04803", "M05300", "M07803", "M00503")
@@ -59,7 +59,7 @@ def attend(
     med, disease = _benefit(rng, units.group[unit], person, level, why)
     return Events(
         person=person, unit=unit, kind=np.full(n, VISIT), begin=day, second=second, end=day,
-        settle=day, settle_second=np.minimum(second + rng.integers(60, 5400, n), 86_399),
+        settle=day, settle_second=second,
         inst=inst, level=level, place=place, dx=why.dx, med=med, regimen=why.regimen,
         refill=supply, disease=disease, target=_amounts(rng, level, resident, why),
         stay=np.full(n, -1),
@@ -79,7 +79,7 @@ def _reasons(rng: np.random.Generator, people: People, person: Ints, day: Ints) 
     total = weight.sum(axis=1)
     chosen = rng.random(len(person)) * total
     condition = (chosen[:, None] >= np.cumsum(weight, axis=1)).sum(axis=1)
-    chronic = (total > 0) & ((rng.random(len(person)) < 0.62) | (total > 300))
+    chronic = (total > 0) & ((rng.random(len(person)) < 0.57) | (total > 300))
     condition = np.where(chronic, np.minimum(condition, len(CONDITIONS) - 1), -1)
     cancer = np.where(people.female[person] & (person % 3 == 0), 2, person % 2)
     codes = np.array([dx_index()[c] for c in (*_CONDITION_DX, *_CANCER)])
@@ -94,12 +94,10 @@ def _wave(
 ) -> tuple[Ints, Ints, Why]:
     """PT3 for visits: infections J10–J18 of children × 2.1 in the flu window."""
     infection = np.array(["J10" <= c[:3] <= "J18" for c in dx_codes()])[why.dx]
-    child = (day - people.birth[units.person[unit]]) < 15 * 365.25
-    inside = (day >= FLU_WINDOW[0]) & (day < FLU_WINDOW[1])
-    extra = np.flatnonzero(infection & child & inside)
-    extra = np.repeat(extra, rng.poisson(FLU_FACTOR - 1, len(extra)))
-    index = np.concatenate([np.arange(len(unit)), extra])
-    return unit[index], day[index], Why(why.dx[index], why.regimen[index], why.condition[index])
+    source, child = wave(rng, people, units, unit, day=day, infection=infection)
+    index = np.concatenate([np.arange(len(unit)), source])
+    why = Why(why.dx[index], why.regimen[index], why.condition[index])
+    return np.concatenate([unit, child]), day[index], why
 
 
 def _refilling(why: Why, size: int) -> Why:
@@ -130,16 +128,21 @@ def outside(units: Units, stays: Stays, unit: Ints, day: Ints) -> tuple[Flags, I
 
 
 def _levels(rng: np.random.Generator, resident: Flags, why: Why) -> tuple[Ints, Ints]:
+    """Level and place: who is away or needs a hospital is no visitor of primary care.
+
+    The others make up for it, so that the levels of all visits are mixed as specified.
+    """
     parameters = document("parameters")
+    n, scheme = len(resident), resident.astype(np.int64)
+    away = rng.random(n) < parameters["out_of_area"]["visit"]
+    cross = rng.random(n) < parameters["out_of_area"]["visit_cross"]
+    hospital = away | np.isin(why.condition, _SPECIAL)
+    able = np.bincount(scheme, ~hospital, 2) / np.maximum(np.bincount(scheme, minlength=2), 1)
     mix = np.array([parameters["level_mix"]["visit"][k] for k in ("employee", "resident")])
-    running = np.cumsum(mix, axis=1)[resident.astype(np.int64)]
-    chance = rng.random(len(resident))
-    level = np.minimum((chance[:, None] >= running).sum(axis=1), 2)
-    level = np.where(np.isin(why.condition, _SPECIAL) & (level == 2), 1, level)
-    away = rng.random(len(resident)) < parameters["out_of_area"]["visit"]
-    cross = rng.random(len(resident)) < parameters["out_of_area"]["visit_cross"]
-    place = np.where(away, 1 + cross, LOCAL)
-    return np.where((place != LOCAL) & (level == 2), 1, level), place
+    tertiary, primary = mix[scheme, 0], (mix[:, 2] / np.maximum(able, 0.8))[scheme]
+    chance = rng.random(n)
+    level = np.select([chance < tertiary, ~hospital & (chance >= 1 - primary)], [0, 2], 1)
+    return level, np.where(away, 1 + cross, LOCAL)
 
 
 def choose(

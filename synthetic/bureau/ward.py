@@ -8,7 +8,7 @@ import numpy as np
 
 from synthetic.bureau.arrays import Array, Flags, Ints, Reals, stream, sums
 from synthetic.bureau.catalogue import VBP_MONTH, VBP_VOLUME, Items, Products, generics
-from synthetic.bureau.charges import priced, spread
+from synthetic.bureau.charges import chosen, priced, spread
 from synthetic.bureau.days import MONTH_OF
 from synthetic.bureau.events import STAY, Events
 from synthetic.bureau.lines import Lines
@@ -139,7 +139,7 @@ def _services(
     number = np.arange(len(row)) - np.repeat(np.cumsum(many) - many, many)
     days_in = nights(events)[event]
     at = number * days_in // np.maximum(many[row], 1)
-    item = _items(rng, category, items)
+    item = _items(rng, category, events.level[event], items)
     weight = share.ravel()[row] / np.maximum(many[row], 1)
     weight = weight * np.exp(0.35 * rng.standard_normal(len(row)) * (category >= _ONCE_A_DAY))
     total = np.maximum(events.target - spent, 0)
@@ -155,14 +155,10 @@ def _services(
     )  # fmt: skip
 
 
-def _items(rng: np.random.Generator, category: Ints, items: Items) -> Ints:
+def _items(rng: np.random.Generator, category: Ints, level: Ints, items: Items) -> Ints:
     """An item of each line's category."""
-    chance = rng.random(len(category))
     out = np.zeros(len(category), dtype=np.int64)
     for c, name in enumerate(_PLAN):
         mine = np.flatnonzero(category == c)
-        choice = _CHOICE[name]
-        running = np.cumsum(list(choice.values()))
-        index = np.searchsorted(running, chance[mine] * running[-1], side="right")
-        out[mine] = np.array([items.service(title) for title in choice])[index]
+        out[mine] = chosen(rng, _CHOICE[name], level[mine], items)
     return out

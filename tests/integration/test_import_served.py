@@ -44,7 +44,8 @@ OF["psn_no"] = "FROM chosen_person"
 # Service, grain and dims; `atc2` is the dim atc at its level 2.
 QUESTIONS = [
     ("S02", "quarter", ""),
-    ("S02", "quarter", "gend insutype2"),
+    ("S02", "quarter", "gend"),
+    ("S02", "quarter", "insutype2"),
     ("S02", "quarter", "psn_group6"),
     ("S02", "quarter", "benefit5 hosp_lv4"),
     ("S02", "quarter", "pay_loc3 benefit5"),

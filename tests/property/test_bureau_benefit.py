@@ -122,7 +122,7 @@ def clerk(c: Claims, i: int, note: Ledger) -> dict[str, Decimal]:
     before = note.sums["basis"]
     hifmi = critical(before + personal) - critical(before) if major else D(0)
     share = number(text["assistance"][int(c.special[i])]) if helped else D(0)
-    maf = cents((personal - cvl - hifmi) * share)
+    maf = cents(max(D(0), personal - dedc - cvl - hifmi) * share)
     own = fee - hifp - hifob - cvl - hifmi - maf
     have = max(D(0), D(int(c.credit[i])) / 100 - note.spent)
     acct = min(own, have) if c.account[i] else D(0)
