@@ -8,7 +8,7 @@ its cells has cells of the other service that contain it; nothing here knows a s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -16,8 +16,10 @@ import numpy as np
 from gateway.catalogue.model import Dim, Link, Service
 from gateway.releases.kernel import Bools, Ints
 from gateway.releases.sdc import Axis, Lattice
-from gateway.releases.sdc.nested import Counts, Rests, Step, rests
+from gateway.releases.sdc.combined import Rests, rests, rests_within
+from gateway.releases.sdc.nested import Counts, Step
 from gateway.releases.shapes import coarser, columns_of, dims_by_column
+from gateway.releases.spans import contains
 from gateway.releases.table import Table
 
 TOTAL = "*"
@@ -33,6 +35,11 @@ class Labelled:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(axis.name for axis in self.lattice.axes)
+
+    @property
+    def unnamed(self) -> tuple[frozenset[int], ...]:
+        """The codes of each axis that have no word."""
+        return tuple(frozenset(i for i, word in enumerate(own) if not word) for own in self.words)
 
     def text(self, cell: int) -> str:
         """A cell in words, without its totals."""
@@ -85,11 +92,63 @@ def _hierarchies(service: Service) -> list[list[str]]:
     return list(found.values())
 
 
+@dataclass(frozen=True)
+class Side:
+    """One table of a search: its cells in words, exact and rounded figures, and which are shown."""
+
+    table: Labelled
+    persons: Ints
+    shown: Bools
+    rounded: Ints | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """As the search reads it; figures without exact ones beside are all that is known."""
+        exact = self.rounded is not None
+        of = self.table
+        return Counts(of.lattice, self.persons, self.shown, self.rounded, exact, of.unnamed)
+
+
+def rests_of(
+    nest: Nest, services: Mapping[str, Service], outer: Side, inner: Side, k: int
+) -> Rests:
+    """Combinations across a nest, outer cells numbered first, that leave 1 … k−1 persons."""
+    fine = replace(inner, table=_refined(nest, services, outer.table, inner.table))
+    steps = _steps(nest, services, outer.table, fine.table)
+    return rests(outer.counts, fine.counts, steps, k)
+
+
+def rests_inside(side: Side, k: int) -> Rests:
+    """Combinations inside one service that leave 1 … k−1 persons."""
+    return rests_within(side.counts, k)
+
+
+def _refined(
+    nest: Nest, services: Mapping[str, Service], outer: Labelled, inner: Labelled
+) -> Labelled:
+    """The inner table with the outer's finer values of a dim as codes that no cell of it has.
+
+    A band of ten years is two of five: known as codes, its two parts can be looked for outside.
+    """
+    axes, words = list(inner.lattice.axes), list(inner.words)
+    for coarse, fine in nest.link.parts.items():
+        (values,) = (d.values for d in services[nest.outer].dims if d.name == fine)
+        at = next(i for i, own in enumerate(words) if any(w.startswith(f"{coarse}=") for w in own))
+        whole = {w.partition("=")[2]: code for code, w in enumerate(words[at])}
+        parents = [next(c for w, c in whole.items() if w and contains(w, v)) for v in values]
+        axis = axes[at]
+        above = np.concatenate([axis.parent, np.array(parents, np.int32)])
+        axes[at] = replace(axis, size=axis.size + len(values), parent=above)
+        words[at] = (*words[at], *(f"{fine}={value}" for value in values))
+    return Labelled(Lattice(tuple(axes), inner.lattice.codes), tuple(words))
+
+
 def _steps(
     nest: Nest, services: Mapping[str, Service], outer: Labelled, inner: Labelled
 ) -> tuple[Step, ...]:
     """How each outer axis is read off an inner cell."""
     renamed = _columns(services[nest.inner], services[nest.outer], nest.link)
+    renamed = renamed | {fine: fine for fine in nest.link.parts.values()}
     fixed = {f"{column}={value}" for column, value in nest.link.where.items()}
     return tuple(_step(outer, inner, axis, renamed, fixed) for axis in range(len(outer.words)))
 
@@ -132,21 +191,6 @@ def _renamed(word: str, renamed: Mapping[str, str]) -> str:
     return f"{renamed[column]}={value}" if column in renamed else ""
 
 
-def rests_of(
-    nest: Nest,
-    services: Mapping[str, Service],
-    sides: tuple[Labelled, Labelled],
-    figures: Sequence[tuple[Ints, Bools]],
-    k: int,
-) -> Rests:
-    """Subtractions across a nest, outer side first, that leave 1 … k−1 persons."""
-    outer, inner = (
-        Counts(side.lattice, persons, shown)
-        for side, (persons, shown) in zip(sides, figures, strict=True)
-    )
-    return rests(outer, inner, _steps(nest, services, *sides), k)
-
-
-def axis_of(name: str, parents: Sequence[int]) -> Axis:
-    """An axis for looking up what contains what; persons need not add up."""
-    return Axis(name, len(parents), np.array([-1, *parents], np.int32), additive_persons=False)
+def axis_of(name: str, parents: Sequence[int], *, adds_up: bool) -> Axis:
+    """An axis of published cells."""
+    return Axis(name, len(parents), np.array([-1, *parents], np.int32), adds_up)

@@ -31,6 +31,7 @@ class Order:
 
     services: tuple[str, ...] = ()
     waiver: str | None = None
+    also: tuple[Path, ...] = ()  # policies folders for whose profiles cells are made besides
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def build(
     catalogue = load_catalogue(settings.policies)
     services = _chosen(catalogue, order.services)
     warehouse = current_warehouse(settings.warehouse)
-    work = _work(settings, catalogue, warehouse, order.waiver)
+    work = _work(settings, catalogue, warehouse, order)
     with workplace(settings.releases) as folder:
         run = Run(work, folder, now)
 
@@ -100,16 +101,17 @@ def _chosen(catalogue: Catalogue, wanted: Sequence[str]) -> list[Service]:
     return [service for name, service in catalogue.services.items() if name in chosen]
 
 
-def _work(settings: Settings, catalogue: Catalogue, warehouse: Path, waiver: str | None) -> Work:
+def _work(settings: Settings, catalogue: Catalogue, warehouse: Path, order: Order) -> Work:
     by_service: dict[str, dict[str, Any]] = {}
-    merged = merged_profiles(settings.policies, catalogue.as_policy_data())
-    for (service, _), profile in merged.items():
-        by_service.setdefault(service, {})[profile_key(profile)] = profile
+    for policies in (settings.policies, *order.also):
+        merged = merged_profiles(policies, load_catalogue(policies).as_policy_data())
+        for (service, _), profile in merged.items():
+            by_service.setdefault(service, {})[profile_key(profile)] = profile
     return Work(
         catalogue=catalogue,
         warehouse=warehouse,
         profiles=by_service,
         sensitive=read_documents(settings.policies)["sensitive"],
         key=rounding_key(settings.keys),
-        waiver=waiver,
+        waiver=order.waiver,
     )

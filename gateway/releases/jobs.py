@@ -18,13 +18,14 @@ from gateway.releases.contents import Facts, contents, contradicted
 from gateway.releases.contributions import FILE as CONTRIBUTIONS
 from gateway.releases.contributions import Columns, contributed, write_contributions
 from gateway.releases.filling import filled
+from gateway.releases.guarding import Protected
 from gateway.releases.kernel import Bools, Ints
 from gateway.releases.manifest import Manifest, ReleaseError, sealed
 from gateway.releases.measures import Rules, figures
 from gateway.releases.parallel import note
 from gateway.releases.plan import Plan
 from gateway.releases.prepare import Limits, Prepared, prepare
-from gateway.releases.protection import Protected, protect_all
+from gateway.releases.protection import protect_all
 from gateway.releases.sdc import COMPLEMENTARY, PRIMARY, PUBLISHED, Profile
 from gateway.releases.sdc.lattice import Flags
 from gateway.releases.sensitive import banned, rolled_up

@@ -1,86 +1,48 @@
-"""Search published person counts for a subtraction that leaves a count of 1 … k−1.
+"""Search published person counts for a combination of up to three that leaves 1 … k−1.
 
-Sees what a client sees, in one release or in those of two services whose persons nest. A cell less
-one that lies inside it, and a cell less two of its children along one axis; rounding is no excuse,
-since a reader cannot tell a rounded rest from a true one.
+Sees what a client sees, in one release or in those of two services whose persons nest; rounding is
+no excuse, since a reader cannot tell a rounded rest from a true one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
 from typing import TypeAlias
 
 import numpy as np
 
 from gateway.catalogue.model import Grain, Service
-from gateway.releases.across import TOTAL, Labelled, Nest, axis_of, rests_of
+from gateway.releases.across import (
+    TOTAL,
+    Labelled,
+    Nest,
+    Side,
+    axis_of,
+    rests_inside,
+    rests_of,
+)
 from gateway.releases.facts import city_of, label_of
-from gateway.releases.kernel import Ints
 from gateway.releases.listing import Listed
 from gateway.releases.manifest import Manifest
 from gateway.releases.sdc import Lattice
+from gateway.releases.sdc.combined import Rests
 
 Cell: TypeAlias = tuple[str, ...]
 
 
-class Ladders:
-    """For each axis and code, the code and everything above it."""
-
-    def __init__(self, manifest: Manifest) -> None:
-        self._manifest = manifest
-        self._known: dict[tuple[int, str], tuple[str, ...]] = {}
-
-    def of(self, axis: int, code: str) -> tuple[str, ...]:
-        if (axis, code) not in self._known:
-            up = _coarser(self._manifest, axis, code)
-            above = () if up is None else self.of(axis, up)
-            self._known[axis, code] = (code, *above)
-        return self._known[axis, code]
-
-    def above(self, cell: Cell) -> Iterator[Cell]:
-        """Every cell that contains this one."""
-        every = product(*(self.of(axis, code) for axis, code in enumerate(cell)))
-        next(every)  # the cell itself comes first
-        return every
-
-    def steps(self, cell: Cell) -> Iterator[tuple[int, Cell]]:
-        """The cells one step above, with the axis of the step."""
-        for axis, code in enumerate(cell):
-            ladder = self.of(axis, code)
-            if len(ladder) > 1:
-                yield axis, (*cell[:axis], ladder[1], *cell[axis + 1 :])
-
-
-def subtractions(manifest: Manifest, rows: Iterable[Listed], k: int) -> Iterator[str]:
-    """Each dangerous difference as a sentence without figures."""
-    if manifest.person_measure is None:
-        return
-    figures, ladders = _figures(manifest, rows), Ladders(manifest)
-    children: dict[tuple[int, Cell], list[Cell]] = {}
-    for cell, count in figures.items():
-        for upper in ladders.above(cell):
-            if upper in figures and 0 < abs(figures[upper] - count) < k:
-                yield f"{_text(upper)} less {_text(cell)}"
-        for axis, upper in ladders.steps(cell):
-            if upper in figures:
-                children.setdefault((axis, upper), []).append(cell)
-    for (_, upper), cells in children.items():
-        yield from _pairs(figures, upper, cells, k)
-
-
 @dataclass(frozen=True)
 class Published:
-    """The person counts one profile publishes of a service, and the fewest it may show."""
+    """The person counts one profile publishes of a service in one season, and the fewest it may."""
 
-    table: Labelled
-    persons: Ints
+    side: Side
     least: int
 
     @classmethod
-    def of(cls, manifest: Manifest, rows: Iterable[Listed], least: int) -> Published:
-        figures = _figures(manifest, rows)
+    def of(
+        cls, manifest: Manifest, figures: Mapping[Cell, int], least: int, adds_up: frozenset[str]
+    ) -> Published:
+        """Counts by cell (a word per axis); `adds_up` are axes on which a person has one value."""
         words = _words(manifest)
         places = [{word: code for code, word in enumerate(axis)} for axis in words]
         codes = np.array(
@@ -88,30 +50,81 @@ class Published:
             np.int32,
         ).reshape(len(figures), len(words))
         axes = tuple(
-            axis_of(name, [_place(manifest, i, word, places[i]) for word in words[i][1:]])
+            axis_of(
+                name,
+                [_place(manifest, i, word, places[i]) for word in words[i][1:]],
+                adds_up=name in adds_up,
+            )
             for i, name in enumerate(_names(manifest))
         )
         counts = np.fromiter(figures.values(), np.int64, len(figures))
-        return cls(Labelled(Lattice(axes, codes), words), counts, least)
+        table = Labelled(Lattice(axes, codes), words)
+        return cls(Side(table, counts, np.ones(counts.size, np.bool_)), least)
+
+
+def longest(manifests: Iterable[Manifest]) -> Grain:
+    """The longest period any of the releases publishes."""
+    order = list(Grain)
+    return max((Grain(grain) for of in manifests for grain in of.periods), key=order.index)
+
+
+def by_season(
+    manifest: Manifest,
+    rows: Iterable[Listed],
+    least: int,
+    grain: Grain,
+    service: Service | None,
+) -> dict[str, Published]:
+    """What is published, by periods as long as `grain`: nothing adds these up.
+
+    Without the service's contract only places are known to have their own persons.
+    """
+    dims = service.dims if service else ()
+    adds_up = frozenset({"geo", *(dim.name for dim in dims if dim.partition)})
+    figures: dict[str, dict[Cell, int]] = {}
+    for cell, count in _figures(manifest, rows).items():
+        period, label = cell[0].split("=")
+        figures.setdefault(_season(period, label, grain), {})[cell] = count
+    return {season: Published.of(manifest, own, least, adds_up) for season, own in figures.items()}
+
+
+def _season(period: str, label: str, grain: Grain) -> str:
+    if period == grain:
+        return label
+    return label_of(label, grain) if period == Grain.MONTH else label[:4]
+
+
+def alone(of: Published) -> Iterator[str]:
+    """Each dangerous combination within one service as a sentence without figures."""
+    for plus, minus in _told(rests_inside(of.side, of.least)):
+        yield _sentence(
+            [of.side.table.text(i) for i in plus], [of.side.table.text(i) for i in minus]
+        )
 
 
 def between(
     nest: Nest, services: Mapping[str, Service], outer: Published, inner: Published
 ) -> Iterator[str]:
-    """Each dangerous difference of two services' figures as a sentence without figures."""
-    figures = [(side.persons, np.ones(side.persons.size, np.bool_)) for side in (outer, inner)]
+    """Each dangerous combination of two services' figures as a sentence without figures."""
+    first = len(outer.side.persons)
+
+    def text(cell: int) -> str:
+        if cell < first:
+            return f"{nest.outer} {outer.side.table.text(cell)}"
+        return f"{nest.inner} {inner.side.table.text(cell - first)}"
+
     least = max(outer.least, inner.least)
-    rests = rests_of(nest, services, (outer.table, inner.table), figures, least)
-    for upper, lower, second, beside in zip(
-        rests.outer.tolist(), rests.inner.tolist(), rests.second.tolist(), rests.beside.tolist(),
-        strict=True,
-    ):  # fmt: skip
-        third, where = (outer, nest.outer) if beside else (inner, nest.inner)
-        more = f" and {where} {third.table.text(second)}" if second >= 0 else ""
-        yield (
-            f"{nest.outer} {outer.table.text(upper)} less {nest.inner} "
-            f"{inner.table.text(lower)}{more}"
-        )
+    for plus, minus in _told(rests_of(nest, services, outer.side, inner.side, least)):
+        yield _sentence([text(i) for i in plus], [text(i) for i in minus])
+
+
+def _told(of: Rests) -> Iterator[tuple[list[int], list[int]]]:
+    for plus, minus in zip(of.plus.tolist(), of.minus.tolist(), strict=True):
+        yield [i for i in plus if i >= 0], [i for i in minus if i >= 0]
+
+
+def _sentence(plus: list[str], minus: list[str]) -> str:
+    return f"{' plus '.join(plus)} less {' and '.join(minus)}"
 
 
 def _names(manifest: Manifest) -> tuple[str, ...]:
@@ -177,14 +190,3 @@ def _coarser(manifest: Manifest, axis: int, code: str) -> str | None:
         return TOTAL
     parent = level.parents[level.values.index(value)]
     return f"{level.coarser}={manifest.levels[level.coarser].values[parent]}"
-
-
-def _pairs(figures: Mapping[Cell, int], upper: Cell, cells: list[Cell], k: int) -> Iterator[str]:
-    counts = np.array([figures[cell] for cell in cells], np.int64)
-    rest = np.abs(figures[upper] - counts[:, None] - counts[None, :])
-    for i, j in np.argwhere(np.triu((rest > 0) & (rest < k), 1)):
-        yield f"{_text(upper)} less {_text(cells[i])} and {_text(cells[j])}"
-
-
-def _text(cell: Cell) -> str:
-    return "/".join(code for code in cell if code != TOTAL)

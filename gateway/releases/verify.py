@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from gateway.catalogue.model import Service
+from gateway.catalogue.model import Grain, Service
 from gateway.releases.across import nests
 from gateway.releases.listing import listing
 from gateway.releases.manifest import FILE, Manifest, ReleaseError
 from gateway.releases.shelf import Entry, entries
 from gateway.releases.source import digest
 from gateway.releases.store import cell_file
-from gateway.releases.subtraction import Published, between, subtractions
+from gateway.releases.subtraction import Published, alone, between, by_season, longest
 
 REST = "release_rest"
 """Code of a subtraction across services that leaves too few persons."""
@@ -40,8 +40,10 @@ class Report:
         return not self.faults
 
 
-def verify(root: Path, wanted: Sequence[str] = ()) -> list[Report]:
-    """Check the releases named, or all."""
+def verify(
+    root: Path, wanted: Sequence[str] = (), services: Mapping[str, Service] | None = None
+) -> list[Report]:
+    """Check the releases named, or all; contracts say on which dims persons add up."""
     found = entries(root)
     known = {entry.manifest.release_id for entry in found} | {e.folder.name for e in found}
     missing = sorted(set(wanted) - known)
@@ -53,7 +55,7 @@ def verify(root: Path, wanted: Sequence[str] = ()) -> list[Report]:
         for folder in sorted(root.glob("S[0-9][0-9]/S[0-9][0-9]-*"))
         if folder not in {entry.folder for entry in found}
     ]
-    return [Report(e.folder.name, tuple(_faults(e))) for e in chosen] + broken
+    return [Report(e.folder.name, tuple(_faults(e, services or {}))) for e in chosen] + broken
 
 
 def verify_together(root: Path, services: Mapping[str, Service]) -> list[Report]:
@@ -65,11 +67,14 @@ def verify_together(root: Path, services: Mapping[str, Service]) -> list[Report]
     reports = []
     for nest in nests(services):
         if {nest.outer, nest.inner} <= in_force.keys():
-            outer, inner = (_published(in_force[name]) for name in (nest.outer, nest.inner))
+            both = [in_force[name] for name in (nest.outer, nest.inner)]
+            grain = longest(entry.manifest for entry in both)
+            outer, inner = (_published(entry, grain, services) for entry in both)
             found = [
-                f"{text} leaves fewer than {max(one.least, other.least)} persons"
+                f"{text} leaves fewer than {max(one[season].least, other[season].least)} persons"
                 for one, other in product(outer, inner)
-                for text in between(nest, services, one, other)
+                for season in sorted(one.keys() & other.keys())
+                for text in between(nest, services, one[season], other[season])
             ]
             named = [f"{REST}: {text}" for text in dict.fromkeys(found)]
             more = [f"{REST}: {len(named) - _NAMED} more such subtractions"][: len(named) > _NAMED]
@@ -77,15 +82,24 @@ def verify_together(root: Path, services: Mapping[str, Service]) -> list[Report]
     return reports
 
 
-def _published(entry: Entry) -> list[Published]:
+def _published(
+    entry: Entry, grain: Grain, services: Mapping[str, Service]
+) -> list[dict[str, Published]]:
+    return [_seasons(entry, key, grain, services) for key in entry.manifest.profiles]
+
+
+def _seasons(
+    entry: Entry, key: str, grain: Grain, services: Mapping[str, Service]
+) -> dict[str, Published]:
     manifest = entry.manifest
-    return [
-        Published.of(manifest, listing(entry.folder, manifest, key), int(rules["k_person"]))
-        for key, rules in manifest.profiles.items()
-    ]
+    if manifest.person_measure is None:
+        return {}
+    least = int(manifest.profiles[key]["k_person"])
+    rows = listing(entry.folder, manifest, key)
+    return by_season(manifest, rows, least, grain, services.get(manifest.service))
 
 
-def _faults(entry: Entry) -> Iterator[str]:
+def _faults(entry: Entry, services: Mapping[str, Service]) -> Iterator[str]:
     manifest, folder = entry.manifest, entry.folder
     if not manifest.release_id == folder.name == manifest.content_id():
         yield "the manifest is not the one this release id stands for"
@@ -103,7 +117,7 @@ def _faults(entry: Entry) -> Iterator[str]:
     if sound:
         for key in manifest.profiles:
             yield from _unreadable(folder / cell_file(key), manifest, key)
-            yield from _guessable(entry, key)
+            yield from _guessable(entry, key, services)
 
 
 def _unreadable(path: Path, manifest: Manifest, key: str) -> Iterator[str]:
@@ -116,11 +130,11 @@ def _unreadable(path: Path, manifest: Manifest, key: str) -> Iterator[str]:
         yield f"{path.name}: {rows} cells, the manifest says {manifest.cells.get(key)}"
 
 
-def _guessable(entry: Entry, key: str) -> Iterator[str]:
+def _guessable(entry: Entry, key: str, services: Mapping[str, Service]) -> Iterator[str]:
     """Subtractions that leave a small count; the first few, the rest as a number."""
-    manifest = entry.manifest
-    least = int(manifest.profiles[key]["k_person"])
-    found = list(subtractions(manifest, listing(entry.folder, manifest, key), least))
+    seasons = _seasons(entry, key, longest([entry.manifest]), services)
+    least = entry.manifest.profiles[key]["k_person"]
+    found = [text for _, own in sorted(seasons.items()) for text in alone(own)]
     yield from (f"{key}: {one} leaves fewer than {least} persons" for one in found[:_NAMED])
     if len(found) > _NAMED:
         yield f"{key}: {len(found) - _NAMED} more such subtractions"

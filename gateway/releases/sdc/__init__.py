@@ -16,7 +16,7 @@ from gateway.releases.sdc.lattice import (
     LatticeError,
 )
 from gateway.releases.sdc.persons import guard_persons
-from gateway.releases.sdc.problem import Job, Link
+from gateway.releases.sdc.problem import Job, Link, Union
 from gateway.releases.sdc.profile import Profile, ProfileError
 from gateway.releases.sdc.protect import protect, protect_linked
 from gateway.releases.sdc.rounding import percentile, ratio, round_count, round_significant
@@ -36,6 +36,7 @@ __all__ = [
     "Link",
     "Profile",
     "ProfileError",
+    "Union",
     "audit",
     "audit_differences",
     "guard_persons",

@@ -4,8 +4,10 @@ Groups one by one may all look safe while together they bound a hidden cell. Hid
 connected by groups in which persons add up form an island; what is outside says nothing of what is
 in it. On an island without a cycle the shuttle algorithm is exact. On every other one that has
 something published beside, all solutions in non-negative counts are searched for one that moves
-each primary cell by 2k persons; where none is found the cell counts as exposed. Islands of more
-than `ISLAND_CELLS` hidden cells are left to the shuttle algorithm.
+each primary cell by 2k persons; where none is found the cell counts as exposed. On an island of
+more than `ISLAND_CELLS` hidden cells the search around each cell moves its nearest ones alone and
+leaves the others at their counts: what it finds is a solution of the whole island too, so a cell
+may count as exposed that is not, never the other way round.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from gateway.releases.sdc.problem import Problem
 from gateway.releases.sdc.shuttle import intervals
 from gateway.releases.sdc.territory import connect
 
-ISLAND_CELLS = 128
-"""The search costs the cube of an island's size."""
+ISLAND_CELLS = 512
+"""The search costs the cube of what it moves."""
 
 _STEPS, _REACH, _EPS = 30, 0.9, 1e-7
 _FAR = 1e-4  # where nothing stops a first step, it ends after the inverse of this
@@ -35,7 +37,8 @@ class Search:
     Hiding more elsewhere changes nothing on an island, hiding more beside it makes it another one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = ISLAND_CELLS) -> None:
+        self._most = most
         self._safe: set[bytes] = set()
 
     def __call__(self, problem: Problem, hidden: Bools) -> Ints:
@@ -43,7 +46,7 @@ class Search:
         found = [np.zeros(0, np.int64)]
         for nodes, members, groups in islands(problem, hidden):
             if nodes.tobytes() not in self._safe:
-                cells = Island.of(problem, nodes, members, groups).exposed()
+                cells = self.exposed(problem, nodes, members, groups)
                 found.append(cells)
                 if not cells.size:
                     self._safe.add(nodes.tobytes())
@@ -51,6 +54,34 @@ class Search:
         if not cells.size:
             return cells
         return relief(problem, hidden, cells, intervals(problem, hidden, _GLANCE))
+
+    def exposed(self, problem: Problem, nodes: Ints, member: Ints, group: Ints) -> Ints:
+        """Primary cells of an island that are not seen to move far enough."""
+        if nodes.size <= self._most:
+            return Island.of(problem, nodes, member, group).exposed()
+        found, open_ = [], set(nodes[problem.primary[nodes]].tolist())
+        while open_:
+            centre = min(open_)
+            near = _nearest(centre, self._most, member, group)
+            inside = np.isin(member, near)
+            part = Island.of(problem, near, member[inside], group[inside])
+            exposed = set(part.exposed().tolist())
+            open_ -= set(near.tolist()) - exposed
+            if centre in exposed:
+                found.append(centre)
+            open_.discard(centre)
+        return np.array(found, np.int64)
+
+
+def _nearest(centre: int, most: int, member: Ints, group: Ints) -> Ints:
+    """Up to so many nodes, by the number of groups between them and the centre, then by number."""
+    near = np.array([centre], np.int64)
+    while True:
+        groups = np.unique(group[np.isin(member, near)])
+        fresh = np.setdiff1d(member[np.isin(group, groups)], near)
+        if not fresh.size or near.size >= most:
+            return np.sort(near)
+        near = np.concatenate([near, fresh[: most - near.size]])
 
 
 @dataclass(frozen=True)
@@ -149,7 +180,7 @@ def islands(problem: Problem, hidden: Bools) -> Iterator[tuple[Ints, Ints, Ints]
 def _worth_searching(
     problem: Problem, hidden: Bools, label: Ints, memberships: tuple[Ints, Ints]
 ) -> Bools:
-    """By label: small islands with a primary cell, a cycle, and something published beside.
+    """By label: islands with a primary cell, a cycle, and something published beside.
 
     Where nothing is published all counts may be any multiple of the true ones.
     """
@@ -163,8 +194,8 @@ def _worth_searching(
     primary = np.bincount(label[alive & problem.primary], minlength=count)
     known = ~hidden[problem.parent] | problem.open_groups(hidden)
     beside = np.bincount(label[member[known[group]]], minlength=count)
-    cyclic, small = edges >= cells + groups, cells <= ISLAND_CELLS
-    worth: Bools = cyclic & small & (primary > 0) & (beside > 0)
+    cyclic = edges >= cells + groups
+    worth: Bools = cyclic & (primary > 0) & (beside > 0)
     return worth
 
 

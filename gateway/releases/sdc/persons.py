@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gateway.releases.sdc.cover import cover
 from gateway.releases.sdc.lattice import Bools, Figures, Flags, Ints, Lattice, ragged
 from gateway.releases.sdc.problem import Problem, figures
 from gateway.releases.sdc.profile import Profile
@@ -46,7 +47,8 @@ def guard_persons(
     shown = (flags == 0) & (problem.persons > 0) & ~hidden
     found = subtractions(problem, shown, profile, np.asarray(rounded).astype(np.int64))
     hidden[found.first[found.second < 0]] = True
-    _cover(problem, hidden, found.first, found.second)
+    pairs = np.stack([found.first, found.second], axis=1)[found.second >= 0]
+    cover(pairs, hidden, problem.persons, problem.place)
     return hidden
 
 
@@ -94,24 +96,3 @@ def _triples(problem: Problem, shown: Bools, reach: int) -> Subtractions:
     position, owner = ragged(starts, np.arange(child.size))
     second = position - starts[owner] + low[owner]
     return Subtractions(problem.parent[group[owner]], child[owner], child[second])
-
-
-def _cover(problem: Problem, hidden: Bools, first: Ints, second: Ints) -> None:
-    """Hide one figure of every remaining triple, in place; figures in most triples go first."""
-    place = problem.place
-    first, second = first[second >= 0], second[second >= 0]
-    while True:
-        left = ~(hidden[first] | hidden[second])
-        first, second = first[left], second[left]
-        if not first.size:
-            return
-        count = np.bincount(np.concatenate([first, second]), minlength=hidden.size)
-        order = np.lexsort((place, problem.persons, -count))
-        rank = np.empty(hidden.size, np.int64)
-        rank[order] = np.arange(hidden.size)
-        # A figure that is first in all its triples is taken; the very first always is.
-        best = np.minimum(rank[first], rank[second])
-        least = np.full(hidden.size, hidden.size, np.int64)
-        np.minimum.at(least, first, best)
-        np.minimum.at(least, second, best)
-        hidden[(count > 0) & (rank == least)] = True

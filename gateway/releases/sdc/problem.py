@@ -47,12 +47,21 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Union:
+    """Cells of `jobs[left]` that are sums of cells of `jobs[right]` in records, as index pairs."""
+
+    left: int
+    right: int
+    pairs: Ints
+
+
+@dataclass(frozen=True)
 class Problem:
     """Nodes (cells) and groups. `place` orders nodes for ties, whatever the order of the rows.
 
     Edges run inside each group from the smallest child to the largest. `equal` groups add up in
     persons (Σ children = parent); in every group Σ records = parent. `sound` groups obey
-    max child ≤ parent ≤ Σ children; others are kept out of the person bounds.
+    max child ≤ parent ≤ Σ children; others, and those of unions, are kept out of the person bounds.
     """
 
     persons: Ints
@@ -100,7 +109,9 @@ class Nodes:
     count: int
 
 
-def build(jobs: Sequence[Job], links: Sequence[Link]) -> tuple[Problem, Nodes]:
+def build(
+    jobs: Sequence[Job], links: Sequence[Link], unions: Sequence[Union] = ()
+) -> tuple[Problem, Nodes]:
     """The joint problem of linked tables."""
     tables = [
         _Table(job.lattice, _counts(job.facts.persons, job.lattice), job.profile) for job in jobs
@@ -109,7 +120,7 @@ def build(jobs: Sequence[Job], links: Sequence[Link]) -> tuple[Problem, Nodes]:
     first = np.zeros(nodes.count, np.bool_)
     for job, of in zip(jobs, nodes.of, strict=True):
         first[of[primary(job.facts, job.profile)]] = True
-    return _assemble(tables, nodes, first), nodes
+    return _assemble(tables, nodes, first, unions), nodes
 
 
 def figures(lattice: Lattice, persons: Figures, profile: Profile) -> Problem:
@@ -134,6 +145,7 @@ class _Part:
     additive: Bools
     k: Ints
     hidden_sum: Ints
+    bounding: bool = True
 
 
 def _part(table: _Table, index: CellIndex, of: Ints, persons: Ints) -> _Part:
@@ -150,7 +162,27 @@ def _part(table: _Table, index: CellIndex, of: Ints, persons: Ints) -> _Part:
     )
 
 
-def _assemble(tables: Sequence[_Table], nodes: Nodes, first: Bools) -> Problem:
+def _united(tables: Sequence[_Table], nodes: Nodes, persons: Ints, union: Union) -> _Part:
+    """The groups of a union: one per left cell, its parts as children."""
+    parent = nodes.of[union.left][union.pairs[:, 0]].astype(np.int64)
+    child = nodes.of[union.right][union.pairs[:, 1]].astype(np.int64)
+    edges = np.unique(np.stack([parent, child], axis=1)[persons[child] > 0], axis=0)
+    parents, group = np.unique(edges[:, 0], return_inverse=True)
+    strictest = [tables[union.left].profile, tables[union.right].profile]
+    return _Part(
+        parent=parents,
+        group=group.reshape(-1),
+        child=edges[:, 1],
+        additive=np.zeros(parents.size, np.bool_),
+        k=np.full(parents.size, max(profile.k for profile in strictest)),
+        hidden_sum=np.full(parents.size, max(profile.hidden_sum for profile in strictest)),
+        bounding=True,
+    )
+
+
+def _assemble(
+    tables: Sequence[_Table], nodes: Nodes, first: Bools, unions: Sequence[Union] = ()
+) -> Problem:
     persons = np.full(nodes.count, np.iinfo(np.int64).max)
     place, node_k = persons.copy(), np.zeros(nodes.count, np.int64)
     indexes, offset = [table.lattice.index for table in tables], 0
@@ -166,6 +198,7 @@ def _assemble(tables: Sequence[_Table], nodes: Nodes, first: Bools) -> Problem:
         _part(table, index, of, persons)
         for table, index, of in zip(tables, indexes, nodes.of, strict=True)
     ]
+    parts += [_united(tables, nodes, persons, union) for union in unions]
     return _joined(persons, place, first & (persons > 0), node_k, parts)
 
 
@@ -185,6 +218,7 @@ def _joined(
     starts = starts_of(group, parent.size)
     total = np.add.reduceat(persons[child], starts[:-1]) if parent.size else parent
     largest = persons[child[starts[1:] - 1]]
+    bounding = np.concatenate([np.full(part.parent.size, part.bounding) for part in parts])
     return Problem(
         persons=persons,
         place=place,
@@ -195,7 +229,7 @@ def _joined(
         edge_child=child,
         starts=starts,
         equal=np.concatenate([part.additive for part in parts]) & (total == persons[parent]),
-        sound=(largest <= persons[parent]) & (persons[parent] <= total),
+        sound=bounding & (largest <= persons[parent]) & (persons[parent] <= total),
         group_k=np.concatenate([part.k for part in parts]),
         hidden_sum=np.concatenate([part.hidden_sum for part in parts]),
     )

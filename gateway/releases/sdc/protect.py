@@ -27,7 +27,7 @@ from gateway.releases.sdc.lattice import (
     Lattice,
 )
 from gateway.releases.sdc.primary import primary
-from gateway.releases.sdc.problem import Job, Link, Nodes, Problem, build
+from gateway.releases.sdc.problem import Job, Link, Nodes, Problem, Union, build
 from gateway.releases.sdc.profile import Profile
 from gateway.releases.sdc.rest import Leaks
 from gateway.releases.sdc.settle import Pattern
@@ -53,9 +53,14 @@ def protect(
     return protect_linked([Job(lattice, facts, profile, hidden)], [])[0]
 
 
-def protect_linked(jobs: Sequence[Job], links: Sequence[Link]) -> list[Flags]:
-    """Flags of several tables; linked cells, counting the same records, share their flag."""
-    problem, nodes = build(jobs, links)
+def protect_linked(
+    jobs: Sequence[Job], links: Sequence[Link], unions: Sequence[Union] = ()
+) -> list[Flags]:
+    """Flags of several tables; linked cells, counting the same records, share their flag.
+
+    A union is a group like any other: a cell of one table and its parts in another.
+    """
+    problem, nodes = build(jobs, links, unions)
     hidden = resist(problem, _hidden_at_first(jobs, nodes, problem))
     return [_flags(job, of, nodes, problem, hidden) for job, of in zip(jobs, nodes.of, strict=True)]
 
