@@ -4,14 +4,18 @@ uvicorn leaves the client's certificate in the socket; this protocol hands it to
 the scope's tls extension. The certificate is asked for, not required: a DPoP client has none. One
 that is shown must come from the configured CA, or the handshake fails.
 
-uvicorn also takes headers of any size, for any time. Here a request's head is small (431), and a
-request that has not arrived after some seconds ends its connection.
+uvicorn also takes headers of any size, for any time, on any number of connections. Here a request's
+head is small (431), a request that has not arrived after some seconds ends its connection, and
+connections are fewer than files may be open: with all places taken, the one whose client keeps us
+waiting longest gives way, and when everybody is being answered the newest is turned away (503).
 """
 
 from __future__ import annotations
 
 import asyncio
+import resource
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,19 @@ MESSAGE_LIMIT = 1024 * 1024
 """Octets of one request on the wire; `gateway.api.edge` limits its body much sooner."""
 ARRIVAL_SECONDS = 20.0
 
+_SPARE_FILES = 256  # for databases, the journal, releases, and connections that are going
+_MOST_PLACES = 4096
+
+
+def places(open_files: int) -> int:
+    """How many connections a process that may open this many files takes."""
+    if open_files == resource.RLIM_INFINITY:
+        return _MOST_PLACES
+    return max(64, min(open_files - _SPARE_FILES, _MOST_PLACES))
+
+
+MOST_CONNECTIONS = places(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
 # RFC 9325 §4.2 for TLS 1.2; TLS 1.3 has its own suites, all of them good.
 _CIPHERS = "ECDHE+AESGCM"
 _VERSIONS = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
@@ -32,6 +49,15 @@ _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\nconnection: close\r\n\r\n"
 )
+_FULL_BODY = (
+    b'{"type":"about:blank","title":"Too many connections","status":503,'
+    b'"code":"too_many_connections",'
+    b'"detail":"All connections are in use; try again in a few seconds."}'
+)
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n"
+    b"content-length: %d\r\nretry-after: 5\r\nconnection: close\r\n\r\n%s"
+) % (len(_FULL_BODY), _FULL_BODY)
 
 
 class HeadTooLarge(Exception):
@@ -48,11 +74,16 @@ class GatewayProtocol(HttpToolsProtocol):
     _in_message = False
     _head = 0  # octets of the head that the parser has handed over
     _octets = 0  # of this request, beyond the first piece that was received
+    _since = 0.0  # when the client's turn to send began
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
         connection = transport.get_extra_info("ssl_object")
         self._extensions = {} if connection is None else {"tls": _tls_extension(connection)}
+        self._since = time.monotonic()
+        if not self._has_place():
+            self._refuse(_FULL)
+            return
         self._await_arrival()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -67,13 +98,13 @@ class GatewayProtocol(HttpToolsProtocol):
         self._await_arrival()
         self._octets = self._octets + len(data) if message == self._messages else 0
         if self._in_head and self._octets > HEAD_LIMIT:
-            self._refuse()
+            self._refuse(_TOO_LARGE)
         elif self._octets > MESSAGE_LIMIT:
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         if self._head > HEAD_LIMIT:
-            self._refuse()
+            self._refuse(_TOO_LARGE)
         else:
             super().send_400_response(msg)
 
@@ -108,9 +139,33 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._head > HEAD_LIMIT:
             raise HeadTooLarge
 
-    def _refuse(self) -> None:
-        self.transport.write(_TOO_LARGE)
+    def on_response_complete(self) -> None:
+        self._since = time.monotonic()
+        super().on_response_complete()
+
+    def _refuse(self, answer: bytes) -> None:
+        self.transport.write(answer)
         self.transport.close()
+
+    def _has_place(self) -> bool:
+        """Whether there is a place; with all taken, the connection that keeps us waiting longest
+        gives way. False when none does."""
+        if len(self.connections) <= MOST_CONNECTIONS:
+            return True
+        others = (each for each in self.connections if isinstance(each, GatewayProtocol))
+        open_ones = [each for each in others if not each.transport.is_closing()]
+        if len(open_ones) <= MOST_CONNECTIONS:
+            return True
+        waiting = [each for each in open_ones if each is not self and each.is_waiting()]
+        if not waiting:
+            return False
+        min(waiting, key=lambda each: each._since).transport.abort()
+        return True
+
+    def is_waiting(self) -> bool:
+        """Whether it is the client's turn: no request has arrived as a whole and is unanswered."""
+        idle = self.cycle is None or self.cycle.response_complete
+        return idle or self._arriving is not None
 
     def _await_arrival(self) -> None:
         """From now on the clock runs, until a request has arrived as a whole."""

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from gateway.authserver.model import Answered
 from gateway.authserver.office import Office
+from gateway.errors import Unavailable
 from gateway.identity.assertion import Assertion
 from gateway.identity.binding import Presented
 
@@ -53,11 +54,19 @@ class Batches:
         try:
             while self._queue:
                 taken, self._queue = self._queue[:_MOST], self._queue[_MOST:]
-                outcomes = await asyncio.to_thread(self._answer_all, [ask for ask, _ in taken])
+                outcomes = await self._try_all([ask for ask, _ in taken])
                 for (_, waiter), outcome in zip(taken, outcomes, strict=True):
                     _tell(waiter, outcome)
         finally:
             self._working = None
+
+    async def _try_all(self, asks: Sequence[Ask]) -> Sequence[_Outcome]:
+        """Nobody may be left waiting, even where no thread can be had (at the process's end)."""
+        try:
+            return await asyncio.to_thread(self._answer_all, asks)
+        except Exception:  # noqa: BLE001 - told to each who waits
+            sorry = "The authorisation server is stopping; try again in a few seconds."
+            return [Unavailable("oauth_unavailable", sorry)] * len(asks)
 
     def _answer_all(self, asks: Sequence[Ask]) -> list[_Outcome]:
         outcomes = [_answer(ask) for ask in asks]

@@ -7,24 +7,24 @@ in the Authorization header of an endpoint that takes client assertions.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import unquote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
 
-from gateway.authserver.errors import ClientRefused, Refused, invalid_request
+from gateway.authserver.errors import Refused, invalid_request, wrong_method
+from gateway.identity.assertion import ASSERTION_TYPE
 
 FORM = "application/x-www-form-urlencoded"
 _LONGEST_BODY = 32_768
 _MOST_FIELDS = 30
+_QUOTED_TYPE = quote_plus(ASSERTION_TYPE)  # stands in nearly every form
 
 
 async def read_form(request: Request, *required: str) -> dict[str, str]:
     """The form's fields; refuses everything that is not one plain form with each name once."""
     if "authorization" in request.headers:
-        raise ClientRefused(
-            "client_method", "Authenticate with a client assertion or a certificate only."
-        )
+        raise wrong_method()
     _check_address(request)
     if _media_type(request) != FORM:
         raise invalid_request("invalid_request", f"Send the parameters as {FORM}.")
@@ -105,7 +105,7 @@ def _plain(text: str) -> str:
     """The text behind its URL encoding; most has none, and a signed token never has."""
     if "%" not in text and "+" not in text:
         return text
-    return unquote_plus(text, errors="strict")
+    return ASSERTION_TYPE if text == _QUOTED_TYPE else unquote_plus(text, errors="strict")
 
 
 def _metadata(description: str) -> Refused:

@@ -12,6 +12,7 @@ import base64
 import binascii
 import ssl
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from starlette.requests import Request
@@ -61,8 +62,16 @@ def _header_cert(request: Request, proxies: TrustedProxies) -> ClientCert | None
     values = request.headers.getlist(proxies.cert_header)
     if not values:
         return None
-    value = values[0].strip()
-    if len(values) > 1 or not (value.startswith(":") and value.endswith(":") and len(value) > 2):
+    if len(values) > 1:
+        raise _unreadable()
+    return _read_header(values[0])
+
+
+@lru_cache(maxsize=1024)
+def _read_header(value: str) -> ClientCert:
+    """The same clients call again and again."""
+    value = value.strip()
+    if not (value.startswith(":") and value.endswith(":") and len(value) > 2):
         raise _unreadable()
     try:
         if len(value) > _LONGEST_CERT:

@@ -9,6 +9,7 @@ and the same answer.
 from __future__ import annotations
 
 import hmac
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,13 @@ from datetime import datetime
 from authlib.oauth2.rfc6749 import ClientMixin
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from gateway.authserver.errors import ClientRefused, Refused, invalid_request, unknown_client
+from gateway.authserver.errors import (
+    ClientRefused,
+    Refused,
+    invalid_request,
+    unknown_client,
+    wrong_method,
+)
 from gateway.authserver.parts import Parts
 from gateway.identity.assertion import (
     ASSERTION_TYPE,
@@ -31,7 +38,7 @@ from gateway.identity.jose import (
     parse_compact,
     signature_is_valid,
 )
-from gateway.identity.jwks import VerificationKey, choose_key
+from gateway.identity.jwks import RSA_BITS, RSA_EXPONENT, VerificationKey, choose_key
 from gateway.identity.model import Client, Tenant
 from gateway.identity.tokens import JKT, X5T
 
@@ -104,6 +111,8 @@ def identify(
     parts: Parts, form: Mapping[str, str], presented: Presented, now: datetime
 ) -> Identified:
     """The client that proved to be the sender; raises `ClientRefused`."""
+    if "client_secret" in form:  # one method only (RFC 6749 section 2.3), and never this one
+        raise wrong_method()
     if AUTH_FIELDS & form.keys():
         assertion = _read_assertion(parts, form, now)
         identified = Identified(_signer(parts, assertion), assertion)
@@ -141,16 +150,32 @@ def _signer(parts: Parts, assertion: Assertion) -> OAuthClient:
     snapshot, name = parts.directory.snapshot, assertion.client_id
     keys = snapshot.keys.get(name, _DECOY_KEYS)
     chosen = choose_key(keys, assertion.algorithm, assertion.kid)
-    if chosen is None:
+    if chosen is None and name in snapshot.clients:  # names a stranger invents are not passed on
         parts.unknown_key(name)
-    key = chosen.key if chosen else _DECOYS[assertion.algorithm]
     compact = assertion.compact
+    key = _fitting(chosen, assertion)
     valid = signature_is_valid(assertion.algorithm, key, compact.signing_input, compact.signature)
     record, tenant = snapshot.clients.get(name, _NOBODY), snapshot.live_clients.get(name)
     right_method = record.auth_method == PRIVATE_KEY_JWT
-    if not (valid and chosen and right_method and tenant is not None):
+    mine = chosen is not None and key is chosen.key
+    if not (valid and mine and right_method and tenant is not None):
         raise unknown_client()
     return OAuthClient(record, tenant)
+
+
+def _fitting(chosen: VerificationKey | None, assertion: Assertion) -> PublicKey:
+    """The key to check with: the chosen one, or a decoy that costs what the chosen one would.
+
+    An RSA signature is as long as its key. One of another length is checked with a decoy of *its*
+    length, so that the time depends on what was sent and not on the size of a registered key.
+    """
+    if assertion.algorithm != "PS256":
+        return chosen.key if chosen else _DECOYS[assertion.algorithm]
+    octets = len(assertion.compact.signature)
+    decoy = _RSA_DECOYS.get(octets, _SMALLEST_DECOY)
+    key = chosen.key if chosen else decoy
+    fits = isinstance(key, rsa.RSAPublicKey) and key.key_size == 8 * octets
+    return key if fits else decoy
 
 
 def _by_certificate(parts: Parts, form: Mapping[str, str], cert: ClientCert | None) -> OAuthClient:
@@ -195,12 +220,19 @@ def _decoys() -> dict[str, PublicKey]:
     edwards = ed25519.Ed25519PrivateKey.generate().public_key()
     return {
         "ES256": ec.generate_private_key(ec.SECP256R1()).public_key(),
-        "PS256": rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key(),
         "EdDSA": edwards,
         "Ed25519": edwards,
     }
 
 
+def _rsa_decoy(bits: int) -> rsa.RSAPublicKey:
+    """A key nobody has the other half of, nor could have: any odd number will do to check with."""
+    modulus = secrets.randbits(bits) | 1 << (bits - 1) | 1
+    return rsa.RSAPublicNumbers(RSA_EXPONENT, modulus).public_key()
+
+
 _DECOYS = _decoys()
+_RSA_DECOYS = {bits // 8: _rsa_decoy(bits) for bits in RSA_BITS}
+_SMALLEST_DECOY = _RSA_DECOYS[min(_RSA_DECOYS)]
 _DECOY_KEYS = (VerificationKey("no key", frozenset({"ES256"}), _DECOYS["ES256"]),)
 _NOBODY = Client("", "", "", {"keys": []}, (), "disabled")

@@ -50,12 +50,20 @@ def _parse(text: object) -> object:
     if len(text) > _LONGEST:
         raise _refused(f"authorization_details has at most {_LONGEST} characters.")
     try:
-        parsed: object = json.loads(text)
+        parsed: object = json.loads(text, object_pairs_hook=_once)
         # JSON can spell half a character (a lone surrogate), which no store or reader takes.
         json.dumps(parsed, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise _refused("authorization_details is not JSON of whole characters.") from error
     return parsed
+
+
+def _once(pairs: list[tuple[str, object]]) -> Document:
+    """A member named twice is read differently by different readers, so by none here."""
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise _refused("authorization_details names no member twice.")
+    return content
 
 
 def agree(

@@ -33,6 +33,14 @@ class ClientRefused(Refused):
         super().__init__("invalid_client", code, description, 401)
 
 
+class TryLater(Refused):
+    """429: too much at once; `seconds` says when it is worth another try (RFC 9126 section 2.3)."""
+
+    def __init__(self, code: str, description: str, seconds: int) -> None:
+        super().__init__("temporarily_unavailable", code, description, 429)
+        self.seconds = seconds
+
+
 def invalid_request(code: str, description: str) -> Refused:
     """The request is not of the form this server takes."""
     return Refused("invalid_request", code, description)
@@ -46,6 +54,13 @@ def invalid_grant(code: str, description: str) -> Refused:
 def unknown_client() -> ClientRefused:
     """The one answer for a client that does not exist, is not live, or proved nothing."""
     return ClientRefused("client_refused", "Client authentication failed.")
+
+
+def wrong_method() -> ClientRefused:
+    """Secrets that are sent along are no way to authenticate here."""
+    return ClientRefused(
+        "client_method", "Authenticate with a client assertion or a certificate only."
+    )
 
 
 def proof_refused(refusal: ProofRefused) -> Refused:

@@ -21,6 +21,7 @@ from gateway.authserver.clients import find_client
 from gateway.authserver.errors import InteractionGone, RequestGone
 from gateway.authserver.grants import CodeGrant, S256Only
 from gateway.authserver.model import (
+    MOST_VISITS,
     Approved,
     Denied,
     Interaction,
@@ -64,11 +65,14 @@ class Interactions:
         # Looked up before anything is written: strangers must not be able to hold the write lock.
         with reading(self.parts.engine) as session:
             pushed = store.find_request(session, digest)
+            visits = store.count_visits(session, digest)
         known = pushed is not None and pushed.client_id == client_id and secret != request_uri
         if pushed is None or not known or find_client(self.parts, client_id) is None:
             raise _gone("request_unknown", "This request is not known.", "该请求不存在。")
         if pushed.used or now >= pushed.expires_at:
             raise _gone("request_used", "This request is over.", "该请求已失效。")
+        if visits >= MOST_VISITS:
+            raise _gone("request_opened", "This page was opened too often.", "页面打开次数过多。")
         with writing(self.parts.engine) as session:
             store.keep_interaction(session, opened.id, digest, browser, now)
         return opened

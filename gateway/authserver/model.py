@@ -14,6 +14,10 @@ REQUEST_LIFE = timedelta(seconds=90)
 """How long a pushed request may wait for its browser; FAPI 2.0 wants less than 600 s."""
 VISIT_LIFE = timedelta(minutes=15)
 """How long a person may take; an online consent waits as long (SPEC §8.1)."""
+MOST_WAITING = 1000
+"""Pushed requests of one client that may wait for their person at once."""
+MOST_VISITS = 20
+"""Times one pushed request may be opened; a person reloads, or changes browsers."""
 CODE_LIFE = timedelta(seconds=60)
 SIGN_IN_LIFE = timedelta(days=1)
 """Life of a refresh token that hangs on no consent."""

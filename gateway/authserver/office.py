@@ -13,6 +13,7 @@ from datetime import datetime
 from authlib.oauth2 import OAuth2Error
 
 from gateway.authserver.clients import claimed_client, replayed
+from gateway.authserver.errors import TryLater
 from gateway.authserver.grants import CodeGrant, MachineGrant, RefreshGrant, S256Only
 from gateway.authserver.interaction import Interactions
 from gateway.authserver.model import NO_STORE, Answered, Event, Reply
@@ -166,9 +167,7 @@ def _event(server: Protocol, reply: Reply) -> Event | None:
 
 
 def _slow_down(wait: int) -> Reply:
-    body = {
-        "error": "temporarily_unavailable",
-        "error_description": f"Too many failed authentications; try again in {wait} s.",
-        "code": "too_many_failures",
-    }
-    return Reply(429, body, {**NO_STORE, "Retry-After": str(wait)})
+    error = TryLater(
+        "too_many_failures", f"Too many failed authentications; try again in {wait} s.", wait
+    )
+    return Reply(error.status_code, dict(error.get_body()), {**NO_STORE, "Retry-After": str(wait)})

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from authlib.oauth2.rfc6749 import Endpoint
+from sqlalchemy.orm import Session
 
 from gateway.authserver import store
 from gateway.authserver.clients import AUTH_FIELDS, METHODS, OAuthClient
 from gateway.authserver.details import agree
-from gateway.authserver.errors import invalid_request
+from gateway.authserver.errors import TryLater, invalid_request
 from gateway.authserver.interaction import REQUEST_URI
-from gateway.authserver.model import REQUEST_LIFE, Event, Pushed
+from gateway.authserver.model import MOST_WAITING, REQUEST_LIFE, Event, Pushed
 from gateway.authserver.protocol import FormRequest, Protocol
 from gateway.authserver.pushed import check_pushed
 from gateway.authserver.request_object import read_request_object
@@ -68,6 +71,7 @@ class PushedRequests(Endpoint):  # type: ignore[misc] # Authlib has no types
             clients = server.parts.directory.snapshot.clients
             stated = agree(session, listed[0], client.record, clients, server.now)
             kept["authorization_details"] = [stated]
+        _check_room(session, client.client_id, server.now)
         digest = server.parts.seal.digest("request", secret)
         pushed = Pushed(
             digest=digest,
@@ -79,6 +83,18 @@ class PushedRequests(Endpoint):  # type: ignore[misc] # Authlib has no types
         )
         store.keep_request(session, pushed, server.now)
         return f"{REQUEST_URI}{secret}"
+
+
+def _check_room(session: Session, client_id: str, now: datetime) -> None:
+    """One client cannot fill the database with requests nobody answers."""
+    waiting, soonest = store.waiting_requests(session, client_id, now)
+    if waiting >= MOST_WAITING and soonest is not None:
+        raise TryLater(
+            "too_many_waiting",
+            f"{MOST_WAITING} pushed requests of this client wait for their person; send the people"
+            " on, or try again later.",
+            max(1, math.ceil((soonest - now).total_seconds())),
+        )
 
 
 def _one_key(asked: object, proved: str | None) -> str | None:

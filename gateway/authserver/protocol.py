@@ -26,7 +26,7 @@ from gateway.authserver.clients import (
     identify,
     replayed,
 )
-from gateway.authserver.errors import proof_refused
+from gateway.authserver.errors import TryLater, proof_refused
 from gateway.authserver.model import NO_STORE, Event, Reply
 from gateway.authserver.parts import Parts
 from gateway.authserver.seal import new_id
@@ -166,7 +166,8 @@ class Protocol(AuthorizationServer):  # type: ignore[misc] # Authlib has no type
         if isinstance(error, UnsupportedResponseTypeError):
             body["error_description"] = "response_type must be code."
         body.setdefault("code", str(error.error))
-        return self.handle_response(error.status_code, body, None)
+        later = {"Retry-After": str(error.seconds)} if isinstance(error, TryLater) else {}
+        return Reply(error.status_code, body, {**NO_STORE, **later})
 
     def issue(
         self,

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from gateway.authserver.model import (
     CODE_LIFE,
+    MOST_WAITING,
     REQUEST_LIFE,
     VISIT_LIFE,
     Authorisation,
@@ -31,6 +32,8 @@ from gateway.db.oauth_tables import (
 
 _KEEP = timedelta(days=1)
 """How long what is over stays: a code replayed within it still ends what it once gave."""
+_KEEP_REQUESTS = timedelta(hours=1)
+"""The same for requests and visits: longer than any visit, and a flood is soon forgotten."""
 
 
 def keep_request(session: Session, pushed: Pushed, now: datetime) -> None:
@@ -45,6 +48,33 @@ def keep_request(session: Session, pushed: Pushed, now: datetime) -> None:
             expires_at=now + REQUEST_LIFE,
         )
     )
+
+
+def waiting_requests(
+    session: Session, client_id: str, now: datetime
+) -> tuple[int, datetime | None]:
+    """How many requests of a client still wait, counted up to `MOST_WAITING`, and when the first
+    of them will end."""
+    waiting = (
+        sa.select(PushedRequestRow.expires_at)
+        .where(
+            PushedRequestRow.client_id == client_id,
+            PushedRequestRow.expires_at > now,
+            PushedRequestRow.used_at.is_(None),
+        )
+        .order_by(PushedRequestRow.expires_at)
+        .limit(MOST_WAITING)
+        .subquery()
+    )
+    found = session.execute(sa.select(sa.func.count(), sa.func.min(waiting.c.expires_at)))
+    count, soonest = found.one()
+    return count, soonest
+
+
+def count_visits(session: Session, request_digest: str) -> int:
+    """How often a pushed request was opened."""
+    visits = sa.select(sa.func.count()).where(InteractionRow.request_digest == request_digest)
+    return session.scalars(visits).one()
 
 
 def find_request(session: Session, digest: str) -> Pushed | None:
@@ -216,16 +246,16 @@ def find_refresh_token(session: Session, digest: str) -> RefreshToken | None:
 
 
 def sweep(session: Session, now: datetime) -> None:
-    """Forget requests, visits, codes and refresh tokens that have been over for a day.
+    """Forget codes and refresh tokens that have been over for a day, visits for an hour.
 
     Authorisations stay: they are the record of who allowed what.
     """
-    old = now - _KEEP
-    stale = sa.select(PushedRequestRow.digest).where(PushedRequestRow.expires_at < old)
+    old, long_ago = now - _KEEP, now - _KEEP_REQUESTS
+    stale = sa.select(PushedRequestRow.digest).where(PushedRequestRow.expires_at < long_ago)
     session.execute(sa.delete(CodeRow).where(CodeRow.expires_at < old - CODE_LIFE))
     session.execute(sa.delete(RefreshTokenRow).where(RefreshTokenRow.expires_at < old))
     session.execute(sa.delete(InteractionRow).where(InteractionRow.request_digest.in_(stale)))
-    session.execute(sa.delete(PushedRequestRow).where(PushedRequestRow.expires_at < old))
+    session.execute(sa.delete(PushedRequestRow).where(PushedRequestRow.expires_at < long_ago))
 
 
 def _once(

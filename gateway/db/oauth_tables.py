@@ -18,6 +18,7 @@ class PushedRequestRow(Table):
     """An authorisation request as its client pushed it, checked; used by one decision."""
 
     __tablename__ = "oauth_request"
+    __table_args__ = (sa.Index("ix_oauth_request_waiting", "client_id", "expires_at"),)
 
     digest: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     client_id: Mapped[str]

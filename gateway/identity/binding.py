@@ -10,7 +10,14 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import TypeAlias
 
 from cryptography import x509
@@ -19,6 +26,8 @@ from gateway.identity.jose import encode_segment
 from gateway.identity.model import Tenant
 
 Network: TypeAlias = IPv4Network | IPv6Network
+
+_LONGEST_ADDRESS = 64  # characters: an IPv6 address and the name of an interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +104,25 @@ def networks_of(ranges: tuple[str, ...]) -> tuple[Network, ...]:
 
 def is_within(address: str, networks: Iterable[Network]) -> bool:
     """Whether the text is an address of one of the networks."""
-    if not is_address(address):
+    parsed = _address(address)
+    if parsed is None:
         return False
-    parsed = ip_address(address)
     return any(parsed.version == each.version and parsed in each for each in networks)
 
 
 def is_address(text: str) -> bool:
     """Whether the text is one IP address."""
+    return _address(text) is not None
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """The address behind a text; a longer text than any address is not even remembered."""
+    return _read_address(text) if len(text) <= _LONGEST_ADDRESS else None
+
+
+@lru_cache(maxsize=4096)
+def _read_address(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        ip_address(text)
+        return ip_address(text)
     except ValueError:
-        return False
-    return True
+        return None

@@ -6,12 +6,12 @@ key cannot be turned into an HMAC secret and `none` does not exist. `cryptograph
 
 from __future__ import annotations
 
-import base64
 import binascii
 import json
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
@@ -27,6 +27,10 @@ ALGORITHMS = ("ES256", "PS256", "EdDSA", "Ed25519")
 """Signature algorithms of FAPI 2.0; `Ed25519` is RFC 9864's name of the same EdDSA."""
 
 _COORDINATE = 32  # octets of one P-256 coordinate (RFC 7518 §3.4)
+_ECDSA = ec.ECDSA(hashes.SHA256())
+# base64url to base64 and back; what only the other alphabet has becomes a character of neither.
+_TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")
+_TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class MalformedToken(ValueError):
@@ -45,33 +49,63 @@ class Compact:
 
 def parse_compact(text: str) -> Compact:
     """Take the three parts apart; anything unusual is malformed."""
-    parts = text.split(".")
-    if len(parts) != 3 or not text.isascii():
+    try:
+        octets = text.encode("ascii")
+    except UnicodeEncodeError as error:
+        raise MalformedToken("a compact JWS is ASCII") from error
+    parts = octets.split(b".")
+    if len(parts) != 3:
         raise MalformedToken("a compact JWS has three parts")
-    header, claims, signature = (_decode(part) for part in parts)
-    signing_input = f"{parts[0]}.{parts[1]}".encode("ascii")
-    return Compact(_json_object(header), _json_object(claims), signing_input, signature)
+    header, claims, signature = parts
+    return Compact(
+        header=_json_object(_decode(header)),
+        claims=_json_object(_decode(claims)),
+        signing_input=octets[: len(header) + 1 + len(claims)],
+        signature=_decode(signature),
+    )
 
 
 def encode_segment(octets: bytes) -> str:
     """Base64url without padding."""
-    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
+    encoded = binascii.b2a_base64(octets, newline=False).rstrip(b"=")
+    return encoded.translate(_TO_URL_SAFE).decode("ascii")
 
 
 def encode_json(content: dict[str, Any]) -> str:
     """One JSON part of a compact JWS."""
-    return encode_segment(json.dumps(content, separators=(",", ":")).encode())
-
-
-def _decode(part: str) -> bytes:
     try:
-        octets = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError) as error:
+        octets = orjson.dumps(content)
+    except TypeError:  # a number of more than 64 bits
+        octets = json.dumps(content, separators=(",", ":")).encode()
+    return encode_segment(octets)
+
+
+def _decode(part: bytes) -> bytes:
+    padded = part.translate(_TO_STANDARD) + b"=" * (-len(part) % 4)
+    try:
+        octets = binascii.a2b_base64(padded, strict_mode=True)
+    except binascii.Error as error:
         raise MalformedToken("a part is not base64url") from error
-    if encode_segment(octets) != part:
+    if binascii.b2a_base64(octets, newline=False) != padded:
         # One text per token: padding and loose last bits would give caches a second name for it.
         raise MalformedToken("a part is not canonical base64url")
     return octets
+
+
+def _json_object(octets: bytes) -> dict[str, Any]:
+    content = _plain_object(octets)
+    return _strict_object(octets) if content is None else content
+
+
+def _plain_object(octets: bytes) -> dict[str, Any] | None:
+    """What most senders write: JSON that, written again, is the same text. So no member was named
+    twice, no number rounded, no character halved. None for the rest, which is read strictly."""
+    try:
+        content = orjson.loads(octets)
+        plain = isinstance(content, dict) and orjson.dumps(content) == octets
+    except (ValueError, TypeError):
+        return None
+    return content if plain else None
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -84,7 +118,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_no_duplicates)
 
 
-def _json_object(octets: bytes) -> dict[str, Any]:
+def _strict_object(octets: bytes) -> dict[str, Any]:
     try:
         content = _DECODER.decode(octets.decode("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -113,7 +147,7 @@ def signature_is_valid(algorithm: str, key: PublicKey, signed: bytes, signature:
                     return False
                 r = int.from_bytes(signature[:_COORDINATE])
                 s = int.from_bytes(signature[_COORDINATE:])
-                key.verify(encode_dss_signature(r, s), signed, ec.ECDSA(hashes.SHA256()))
+                key.verify(encode_dss_signature(r, s), signed, _ECDSA)
             case "PS256", rsa.RSAPublicKey():
                 key.verify(signature, signed, _pss(), hashes.SHA256())
             case "EdDSA" | "Ed25519", ed25519.Ed25519PublicKey():
@@ -135,6 +169,6 @@ def sign_es256(
 ) -> str:
     """A compact JWS signed by ES256."""
     signing_input = f"{encode_json(header)}.{encode_json(claims)}"
-    r, s = decode_dss_signature(key.sign(signing_input.encode("ascii"), ec.ECDSA(hashes.SHA256())))
+    r, s = decode_dss_signature(key.sign(signing_input.encode("ascii"), _ECDSA))
     signature = r.to_bytes(_COORDINATE) + s.to_bytes(_COORDINATE)
     return f"{signing_input}.{encode_segment(signature)}"

@@ -17,6 +17,10 @@ from gateway.identity.model import Document
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _REMOTE_MEMBERS = frozenset({"x5u", "jku", "x5c"})
 _MOST_KEYS = 10
+RSA_BITS = (2048, 3072, 4096)
+"""Sizes an RSA key may be registered with; there is a decoy of each (`authserver.clients`)."""
+RSA_EXPONENT = 65537
+"""The one public exponent: a large one would make each of its signatures costly to check."""
 _LEAST_RSA_BITS = 2048
 _LEAST_RSA_TEXT = 342  # characters of a 2048-bit modulus in base64url
 _MOST_RSA_BITS = 8192
@@ -94,11 +98,19 @@ def _accept_key(jwk: object) -> dict[str, Any]:
         raise _refused("a key cannot be read") from error
     stated = jwk.get("alg")
     _algorithms(key, stated)
+    if isinstance(key, rsa.RSAPublicKey):
+        _check_rsa(key)
     kid = jwk.get("kid", thumbprint)
     if not isinstance(kid, str) or not 1 <= len(kid) <= 128:
         raise _refused("a kid is a string of 1 to 128 characters")
     material = {name: jwk[name] for name in ("kty", *_MATERIAL) if name in jwk}
     return {**material, "kid": kid, "use": "sig", **({"alg": stated} if stated else {})}
+
+
+def _check_rsa(key: rsa.RSAPublicKey) -> None:
+    if key.key_size not in RSA_BITS or key.public_numbers().e != RSA_EXPONENT:
+        sizes = ", ".join(map(str, RSA_BITS))
+        raise _refused(f"an RSA key has one of {sizes} bits and the exponent {RSA_EXPONENT}")
 
 
 _MATERIAL = ("crv", "x", "y", "n", "e")

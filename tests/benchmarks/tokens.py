@@ -1,9 +1,10 @@
 """Tokens per core: our token endpoint beside npm oidc-provider, in the same run.
 
 Both verify an ES256 client assertion that is used once and sign an ES256 JWT access token. Ours
-keeps the assertion's jti and the audit event on disk before it answers; the peer keeps everything
-in memory. Server and load have a core each; what is compared is CPU time of the server process,
-which a noisy machine disturbs least. Run: `python -m tests.benchmarks tokens`.
+keeps the assertion's jti and the audit event on disk before it answers (every token given is looked
+for in the audit afterwards); the peer keeps everything in memory. Server and load have a core each;
+what is compared is CPU time of the server process, which a noisy machine disturbs least.
+Run: `python -m tests.benchmarks tokens`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import asyncio
 import base64
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +27,8 @@ from statistics import median
 from urllib.parse import urlencode
 
 import httpx
-from joserfc.jwk import ECKey
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet
 
 from gateway.identity.requester import make_assertion, make_proof
 from tests.certificates import new_authority
@@ -35,7 +38,7 @@ from tests.gateway_factory import free_port
 PEERS = Path(__file__).parents[1] / "peers"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 CLIENTS = {True: "c1", False: "c0"}
-ROUNDS, REQUESTS, CONNECTIONS = 5, 1500, 32
+ROUNDS, REQUESTS, CONNECTIONS, WARMING = 5, 1500, 32, 300
 CASES = (
     ("private_key_jwt ES256 + DPoP", True),
     ("private_key_jwt ES256, token bound by mTLS (peer: unbound)", False),
@@ -53,6 +56,8 @@ class Server:
     client_of: dict[bool, str]  # with DPoP, without
     key: ECKey
     headers: Mapping[str, str]  # of requests without DPoP: ours binds those by a certificate
+    jwks: str = "/jwks"
+    bindings: tuple[str | None, str | None] = (None, "jkt")  # without DPoP, with
 
     def cpu(self) -> float:
         """CPU seconds the process has used."""
@@ -118,7 +123,17 @@ def ours(home: Path) -> Iterator[Server]:
     issuer = f"http://127.0.0.1:{port}"
     with _running(command, f"{issuer}/oauth/jwks") as process:
         clients = {True: machine.client_id, False: "bound-by-cert"}
-        yield Server("sluice", issuer, "/oauth/token", process, clients, machine.key, headers)
+        yield Server(
+            "sluice",
+            issuer,
+            "/oauth/token",
+            process,
+            clients,
+            machine.key,
+            headers,
+            jwks="/oauth/jwks",
+            bindings=("x5t#S256", "jkt"),
+        )
 
 
 @contextmanager
@@ -134,8 +149,9 @@ def peer() -> Iterator[Server]:
         yield Server("oidc-provider", issuer, "/token", process, CLIENTS, key, {})
 
 
-async def _drive(server: Server, requests: list[bytes]) -> list[bytes]:
-    """Send each request once over kept connections; returns the answers that were no token."""
+async def _drive(server: Server, requests: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Send each request once over kept connections; returns token answers and all others."""
+    given: list[bytes] = []
     refused: list[bytes] = []
 
     async def connection() -> None:
@@ -146,12 +162,22 @@ async def _drive(server: Server, requests: list[bytes]) -> list[bytes]:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
             body = await reader.readexactly(length)
-            if not head.startswith(b"http/1.1 200"):
-                refused.append(body[:300])
+            (given if head.startswith(b"http/1.1 200") else refused).append(body)
         writer.close()
 
     await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
-    return refused
+    return given, refused
+
+
+def check_tokens(server: Server, dpop: bool, given: list[bytes]) -> None:
+    """Each token is another one, signed by a published key and bound as its case says."""
+    tokens = {json.loads(body)["access_token"] for body in given}
+    keys = KeySet.import_key_set(httpx.get(f"{server.issuer}{server.jwks}").json())
+    binding = server.bindings[dpop]
+    claims = jwt.decode(tokens.pop(), keys, algorithms=["ES256"]).claims
+    bound = list(claims.get("cnf", {}))
+    if len(tokens) + 1 != len(given) or bound != [binding] * (binding is not None):
+        raise AssertionError(f"{server.name}: {len(tokens) + 1} tokens, bound by {bound}")
 
 
 def cost(server: Server, dpop: bool, count: int) -> float:
@@ -159,9 +185,18 @@ def cost(server: Server, dpop: bool, count: int) -> float:
     nonce = server.nonce() if dpop else None
     requests = [server.request(dpop, nonce) for _ in range(count)]
     before = server.cpu()
-    refused = asyncio.run(_drive(server, requests))
-    assert not refused, f"{server.name}: {len(refused)} of {count} refused, {refused[0]!r}"
-    return (server.cpu() - before) / count * 1000
+    given, refused = asyncio.run(_drive(server, requests))
+    spent = server.cpu() - before
+    assert not refused, f"{server.name}: {len(refused)} of {count} refused, {refused[0][:300]!r}"
+    check_tokens(server, dpop, given)
+    return spent / count * 1000
+
+
+def recorded(home: Path) -> int:
+    """Tokens in the audit of our server."""
+    with closing(sqlite3.connect(home / "journal.db")) as database:
+        found = "SELECT count(*) FROM audit_event WHERE body ->> 'reason' = 'token_issued'"
+        return int(database.execute(found).fetchone()[0])
 
 
 def _say(line: str) -> None:
@@ -174,12 +209,15 @@ def main() -> None:
     os.sched_setaffinity(0, {os.cpu_count() - 1 if os.cpu_count() else 0})
     with tempfile.TemporaryDirectory() as folder, ours(Path(folder)) as us, peer() as them:
         for server in (us, them):
-            cost(server, True, 300)  # warm: compiled code, caches, connections
+            for _, dpop in CASES:
+                cost(server, dpop, WARMING)  # warm: compiled code, caches, connections
         _say(f"{'case':60}{'sluice ms':>11}{'peer ms':>10}{'tokens/core ratio':>20}")
         for name, dpop in CASES:
             pairs = [(cost(us, dpop, REQUESTS), cost(them, dpop, REQUESTS)) for _ in range(ROUNDS)]
             mine, other = (median(column) for column in zip(*pairs, strict=True))
             _say(f"{name:60}{mine:11.3f}{other:10.3f}{other / mine:20.2f}")
+        given = len(CASES) * (WARMING + ROUNDS * REQUESTS)
+        _say(f"tokens given by sluice: {given}, found in its audit: {recorded(Path(folder))}")
 
 
 if __name__ == "__main__":

@@ -6,20 +6,25 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-from gateway.db.engine import open_engine, reading, sqlite_url
+from gateway.db.engine import open_engine, reading, sqlite_url, write_connection
 from gateway.db.tables import AssertionJtiRow
 from gateway.db.upgrade import upgrade
 from gateway.errors import Unavailable
 from gateway.identity.assertion import Assertion, read_assertion
 from gateway.identity.jose import encode_json
-from gateway.identity.replay import ReplayGuard
+from gateway.identity.replay import (
+    Insert,
+    ReplayGuard,
+    insert_by_driver,
+    insert_by_statement,
+)
 from tests.factories_identity import NOON
 
 ISSUER = "https://gateway.example"
@@ -115,3 +120,37 @@ def test_expired_uses_are_swept_and_live_ones_are_not(engine: sa.Engine) -> None
     ReplayGuard(engine).first_use(assertion(jti="new", now=last), last)
 
     assert kept(engine) == 2
+
+
+@pytest.mark.parametrize("insert", [insert_by_driver, insert_by_statement])
+def test_both_ways_to_write_uses_down_are_one(engine: sa.Engine, insert: Insert) -> None:
+    with write_connection(engine) as connection:
+        insert_by_statement(connection, {"before": NOON})
+        won = insert(connection, {"before": NOON, "new": NOON, "newer": NOON + timedelta(hours=9)})
+        again = insert(connection, {"new": NOON})
+    with reading(engine) as session:
+        rows = session.execute(sa.select(AssertionJtiRow.digest, AssertionJtiRow.expires_at))
+        stored = {row.digest: row.expires_at for row in rows}
+
+    assert (won, again) == ({"new", "newer"}, set())
+    assert stored == {"before": NOON, "new": NOON, "newer": NOON + timedelta(hours=9)}
+
+
+def test_both_ways_store_an_instant_as_one_text(engine: sa.Engine) -> None:
+    """The sweep compares texts."""
+    odd = NOON.astimezone(timezone(timedelta(hours=8))) + timedelta(microseconds=7)
+    with write_connection(engine) as connection:
+        insert_by_driver(connection, {"one": odd})
+        insert_by_statement(connection, {"other": odd})
+        texts = connection.exec_driver_sql("SELECT DISTINCT expires_at FROM assertion_jti").all()
+
+    assert len(texts) == 1
+
+
+def test_a_use_is_undone_with_the_transaction_it_joined(engine: sa.Engine) -> None:
+    guard = ReplayGuard(engine)
+    with engine.connect() as connection, connection.begin() as transaction:
+        assert guard.first_use_in(connection, assertion())
+        transaction.rollback()
+
+    assert guard.first_use(assertion(), NOON)

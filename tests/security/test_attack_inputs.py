@@ -97,6 +97,19 @@ def test_details_of_any_content_are_refused_not_stumbled_over(
     assert push(server, request=signed(server, authorization_details=[detail])).status_code == 400
 
 
+@pytest.mark.parametrize("member", ["consent_id", "type", "services"])
+def test_details_that_name_a_member_twice_are_refused(server: ConsentServer, member: str) -> None:
+    consent = server.asked()
+    names = {"type": CONSENT_TYPE, "consent_id": consent["consent_id"], "services": ["S18", "S19"]}
+    plain = {name: str(each) for name, each in parameters(server).items()}
+    once = json.dumps(names)[1:-1]
+    twice = f"{once}, {json.dumps({member: names[member]})[1:-1]}"
+
+    assert push(server, **plain, authorization_details=f"[{{{once}}}]").status_code == 201
+    reply = push(server, **plain, authorization_details=f"[{{{twice}}}]")
+    assert (reply.status_code, reply.json()["error"]) == (400, "invalid_authorization_details")
+
+
 @pytest.mark.parametrize("name", ["state", "nonce", "scope", "dpop_jkt", "redirect_uri"])
 @pytest.mark.parametrize("value", [LONE, f"a{LONE}b", [LONE], 1, {"a": 1}, 10**400])
 def test_parameters_that_cannot_be_kept_are_refused_where_they_come_in(

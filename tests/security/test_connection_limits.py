@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import resource
 import socket
 from collections.abc import Iterator
 
 import pytest
 
 from gateway.api import connection
-from gateway.api.connection import ARRIVAL_SECONDS, HEAD_LIMIT, MESSAGE_LIMIT, MOST_HEADERS
+from gateway.api.connection import (
+    ARRIVAL_SECONDS,
+    HEAD_LIMIT,
+    MESSAGE_LIMIT,
+    MOST_CONNECTIONS,
+    MOST_HEADERS,
+    places,
+)
 from tests.gateway_factory import Gateway
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
@@ -105,3 +114,55 @@ def test_a_connection_that_was_used_may_wait_for_its_next_request(gateway: Gatew
         for _ in range(3):
             raw.sendall(GET + b"\r\n")
             assert raw.recv(65_536).startswith(b"HTTP/1.1 200")
+
+
+def test_there_are_fewer_places_than_files_may_be_open() -> None:
+    assert (places(1024), places(300), places(10**6)) == (768, 64, 4096)
+    assert places(resource.RLIM_INFINITY) == 4096
+    assert 64 <= MOST_CONNECTIONS <= 4096
+
+
+def test_with_all_places_taken_the_one_that_waits_longest_gives_way(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MOST_CONNECTIONS", 3)
+    with connected(gateway) as slow, connected(gateway) as used, connected(gateway) as idle:
+        slow.sendall(GET)  # and never the rest
+        for raw in (used, idle):
+            raw.sendall(GET + b"\r\n")
+            assert raw.recv(65_536).startswith(b"HTTP/1.1 200")
+        with connected(gateway) as newest:
+            assert heard(slow) == b""
+            for raw in (newest, used):
+                raw.sendall(GET + b"\r\n")
+                assert raw.recv(65_536).startswith(b"HTTP/1.1 200")
+            with connected(gateway) as another:
+                assert heard(idle) == b""  # it waited longer than `used` by now
+                another.sendall(GET + b"\r\n")
+                assert another.recv(65_536).startswith(b"HTTP/1.1 200")
+
+
+def test_while_everybody_is_being_answered_the_newest_is_turned_away(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MOST_CONNECTIONS", 0)
+    monkeypatch.setattr(connection.GatewayProtocol, "is_waiting", lambda _self: False)
+    with connected(gateway) as raw:
+        head, _, body = heard(raw).partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 5" in head
+    assert json.loads(body)["code"] == "too_many_connections"
+    monkeypatch.undo()
+    assert status(gateway, GET, b"Connection: close\r\n\r\n") == 200
+
+
+def test_a_flood_of_slow_connections_keeps_nobody_out(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MOST_CONNECTIONS", 8)
+    with contextlib.ExitStack() as flood:
+        for _ in range(60):
+            raw = flood.enter_context(connected(gateway))
+            raw.sendall(GET + b"X: ")  # and never the rest
+            assert status(gateway, GET, b"Connection: close\r\n\r\n") == 200

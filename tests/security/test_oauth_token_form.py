@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +33,12 @@ def code_of(reply: httpx.Response) -> tuple[int, str]:
         ({"extra": {"client_id": "rsa-app"}}, 401, "assertion_subject"),
         ({"extra": {"client_assertion_type": "saml"}}, 401, "assertion_missing"),
         ({"auth": ("ins-app", "secret")}, 401, "client_method"),
+        ({"extra": {"client_secret": "secret"}}, 401, "client_method"),
+        ({"extra": {"client_secret": ""}}, 401, "client_method"),
+        ({"extra": {"grant_type": "client_credentials\0"}}, 400, "unsupported_grant_type"),
+        ({"extra": {"grant_type": " client_credentials"}}, 400, "unsupported_grant_type"),
+        ({"extra": {"grant_type": "CLIENT_CREDENTIALS"}}, 400, "unsupported_grant_type"),
+        ({"extra": {"scope": "\r\nSet-Cookie: a=b"}}, 400, "scope"),
     ],
 )
 def test_the_form_is_read_strictly(
@@ -52,6 +59,10 @@ def test_the_form_is_read_strictly(
         (b"grant_type=client_credentials&grant_type=client_credentials", "FORM"),
         (b'{"grant_type": "client_credentials"}', "application/json"),
         (b"grant_type=client_credentials", "multipart/form-data"),
+        (b"grant_type=client_credentials&%67rant_type=client_credentials", "FORM"),
+        ("grant_type=client_credentials".encode("utf-16"), "FORM; charset=utf-16"),
+        (b"grant_type=client_credentials", "FORM, application/json"),
+        (b"grant_type[]=client_credentials", "FORM"),
         (b"grant_type=%ff%fe", "FORM"),
         (b"grant_type=\xff", "FORM"),
         (b"a=" + b"x" * 40_000, "FORM"),
@@ -75,3 +86,35 @@ def test_credentials_in_the_address_are_refused_even_with_a_good_body(server: Se
     reply = server.http.post("/oauth/token", params=form, data=form)
 
     assert code_of(reply) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"])
+def test_tokens_are_asked_for_by_post_alone(server: Served, method: str) -> None:
+    form = server.machine.form(server.clock())
+    reply = server.http.request(method, "/oauth/token", data=form, auth=server.prover)
+
+    assert reply.status_code == 405
+    assert reply.headers["allow"] == "POST"
+
+
+def test_what_goes_around_the_framework_is_still_inside_the_outermost_ring(
+    server: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "sluice.access"):
+        reply = server.post(server.machine.form(server.clock()))
+    line = json.loads(caplog.messages[-1])
+
+    assert (line["route"], line["status"], line["bytes"]) == (
+        "/oauth/token",
+        200,
+        len(reply.content),
+    )
+    assert reply.headers["sluice-request-id"] == line["request_id"]
+    assert reply.headers["content-security-policy"].startswith("default-src 'none'")
+    assert reply.headers["dpop-nonce"]
+
+
+def test_a_body_over_the_limit_is_refused_before_it_is_read(server: Served) -> None:
+    reply = server.http.post("/oauth/token", data={"grant_type": "x" * 70_000})
+
+    assert code_of(reply) == (413, "body_too_large")
