@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from gateway.api import problems
 from gateway.api.admin.office import Office, open_office
 from gateway.api.admin.router import admin_router
+from gateway.api.admin.upstream import Upstream
 from gateway.api.edge import Edge
 from gateway.db.engine import writing
 from gateway.identity.desk import Identity
@@ -64,7 +65,9 @@ class Place:
         office, act = self.office, Act("测试庚一", self.clock())
         entry = StaffEntry(name=name, display_name=f"测试 {name}（虚构）", roles=roles)
         with writing(office.engine) as session:
-            _, token = invite(session, act, entry, office.operations, office.sealer)
+            _, token = invite(
+                session, act, entry, office.operations, office.sealer, on_machine=True
+            )
         with writing(office.engine) as session:
             factor = accept(
                 session, act, token, PASSWORD, sealer=office.sealer, passwords=office.passwords
@@ -159,10 +162,15 @@ def open_place(home: Path, **settings: Any) -> Iterator[Place]:
     empty_database(home)
     identity, made = open_at(home, clock=clock, **settings)
     office = open_office(made, identity, hasher=CHEAP)
+    yield Place(identity, office, admin_app(identity, office), clock)
+    identity.close()
+
+
+def admin_app(identity: Identity, office: Office, upstream: Upstream | None = None) -> FastAPI:
+    """The administration in an application of its own."""
     app = FastAPI(openapi_url=None)
     app.state.identity = identity
-    app.include_router(admin_router(office))
+    app.include_router(admin_router(office, upstream))
     problems.install(app)
     app.add_middleware(Edge)
-    yield Place(identity, office, app, clock)
-    identity.close()
+    return app

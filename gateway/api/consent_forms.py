@@ -24,10 +24,19 @@ class WindowShown(_Shown):
     to: date
 
 
+class ReceiverShown(_Shown):
+    """Whom a consent is given to: an organisation and its product; the client that asked."""
+
+    tenant: str
+    product: str
+    client: str
+
+
 class ConsentShown(_Shown):
     """A consent as its receiver sees it; never who the person is."""
 
     consent_id: str
+    receiver: ReceiverShown
     state: State
     state_reason: str | None
     scenario: str
@@ -44,7 +53,10 @@ class ConsentShown(_Shown):
     valid_to: datetime | None
     uses: int
     uses_max: int
+    separate: Literal[True]
+    language: str
     notice_version: str
+    fields_preview_hash: str | None
     created_at: datetime
     answer_by: datetime
     ended_at: datetime | None

@@ -6,25 +6,24 @@ do so at once: an event is leased before it is sent, and every end is decided in
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from fastapi import FastAPI
-from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.api import consents, events, me
 from gateway.api.event_push import EventSigner, Pusher
+from gateway.api.oauth_audit import OAuthAudit
 from gateway.api.person import callback, home, interactions
 from gateway.api.person.office import open_office
 from gateway.authserver.office import Office as OAuth
 from gateway.consent import outbox
 from gateway.consent.desk import Consents, open_consents
 from gateway.consent.outbox import Due
+from gateway.consent.rules import Rules
 from gateway.db.engine import writing
-from gateway.errors import Unavailable
+from gateway.db.rounds import Rounds
 from gateway.identity.desk import Identity
 from gateway.identity.jwks_remote import FetchRule
 from gateway.settings import Settings
@@ -35,35 +34,26 @@ PUSHERS = 4
 MOST_AT_ONCE = 20
 """Pushes of one round; all of them together end well within their lease."""
 
-_log = logging.getLogger(__name__)
-
 
 class Keeper:
     """Pushes events and ends what is over, each on a thread of its own, until it is stopped."""
 
     def __init__(self, desk: Consents, pusher: Pusher, clock: Callable[[], datetime]) -> None:
         self._desk, self._pusher, self._clock = desk, pusher, clock
-        self._stopping = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._rounds = (
+            Rounds("consent pushes", PUSH_SECONDS, self.push_due),
+            Rounds("consent sweep", SWEEP_SECONDS, self.sweep),
+        )
 
     def start(self) -> None:
         """Begin."""
-        if not self._threads:
-            self._stopping.clear()
-            work = ((PUSH_SECONDS, self.push_due), (SWEEP_SECONDS, self.sweep))
-            self._threads = [
-                threading.Thread(target=self._run, args=each, name="consents", daemon=True)
-                for each in work
-            ]
-            for thread in self._threads:
-                thread.start()
+        for each in self._rounds:
+            each.start()
 
     def stop(self) -> None:
         """End; returns when the threads have ended."""
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-        self._threads = []
+        for each in self._rounds:
+            each.stop()
 
     def sweep(self) -> int:
         """Enter what the clock has decided."""
@@ -83,25 +73,22 @@ class Keeper:
         with writing(self._desk.engine) as session:
             outbox.settle(session, due, fault, self._clock())
 
-    def _run(self, pause: float, work: Callable[[], int]) -> None:
-        while not self._stopping.wait(pause):
-            try:
-                work()
-            except (SQLAlchemyError, Unavailable):
-                _log.warning("consents cannot be read; will try again")
-            except Exception as error:  # noqa: BLE001 — the thread outlives one bad row
-                _log.error("consents cannot be kept going: %s", type(error).__name__)
 
-
-def install(app: FastAPI, settings: Settings, clock: Callable[[], datetime]) -> None:
+def install(
+    app: FastAPI,
+    settings: Settings,
+    clock: Callable[[], datetime],
+    rules: Callable[[str], Rules] | None = None,
+) -> None:
     """Give the application its consents; identity and authorisation server are there already."""
     identity: Identity = app.state.identity
     oauth: OAuth = app.state.oauth
-    desk = open_consents(identity.engine, settings, lambda: identity.directory.snapshot)
+    desk = open_consents(identity.engine, settings, lambda: identity.directory.snapshot, rules)
     signer = EventSigner(identity.issuer, oauth.parts.sign)
     pusher = Pusher(signer, FetchRule(settings.fetch_loopback, settings.fetch_ca))
     app.state.consents, app.state.event_signer = desk, signer
-    app.state.persons = open_office(settings, desk, oauth.interactions, clock)
+    audit: OAuthAudit = app.state.oauth_audit
+    app.state.persons = open_office(settings, desk, oauth.interactions, audit.journal, clock)
     app.state.consent_keeper = Keeper(desk, pusher, clock)
     for router in (
         consents.router,

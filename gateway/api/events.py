@@ -67,13 +67,16 @@ class Fault(_Form):
     description: Annotated[str, Field(max_length=500)] = ""
 
 
+Faults: TypeAlias = Annotated[dict[Jti, Fault], Field(max_length=1000)]
+
+
 class Poll(_Form):
     """The body of `POST /v1/events/poll` (RFC 8936 §2.2)."""
 
     maxEvents: Annotated[int, Field(ge=0, le=1000)] = MOST_EVENTS  # noqa: N815 — RFC 8936's name
     returnImmediately: bool = False  # noqa: N815 — RFC 8936's name
     ack: Annotated[tuple[Jti, ...], Field(max_length=1000)] = ()
-    setErrs: Annotated[dict[Jti, Fault], Field(max_length=1000)] = {}  # noqa: N815
+    setErrs: Faults = {}  # noqa: N815 — RFC 8936's name
 
 
 def _signer(request: Request) -> EventSigner:

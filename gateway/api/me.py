@@ -51,7 +51,7 @@ def revoke(
 ) -> Response:
     """End a consent; effective everywhere within five seconds."""
     check_form(request, token, home.form())
-    ended = end_consent(home.office.consents, _person(home), consent_id, home.now)
+    ended = end_consent(home.office, _person(home), consent_id, home.ip, home.now)
     return _json(_document(home, _person(home), ended))
 
 

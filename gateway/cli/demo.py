@@ -10,12 +10,14 @@ from typing import Annotated
 
 import typer
 
+from gateway.demo import person as consent_scene
+from gateway.demo.claims import SceneError
 from gateway.demo.client import Participant
-from gateway.demo.participants import INSURER, PHARMA
+from gateway.demo.participants import CLAIMS_APP, INSURER, PHARMA
 from gateway.demo.server import Server, free_port, start, stop_earlier
 from gateway.demo.show import Screen
 from gateway.demo.stage import SLUICE, Stage, StageError
-from gateway.demo.tour import COST, TourError, play
+from gateway.demo.tour import COST, TourError, play, show_usage
 from gateway.errors import OperatorError
 from gateway.settings import Settings
 
@@ -44,7 +46,7 @@ def verb(
         except BaseException:
             server.stop()
             raise
-    except (StageError, TourError) as error:
+    except (StageError, TourError, SceneError) as error:
         raise OperatorError("demo_failed", str(error)) from error
     if once:
         server.stop()
@@ -53,13 +55,17 @@ def verb(
 
 
 def _tour(stage: Stage, server: Server) -> None:
-    play(
-        server.base_url,
-        _participant(stage, INSURER, server),
-        _participant(stage, PHARMA, server),
-        stage.screen,
+    screen, address = stage.screen, server.base_url
+    insurer, pharma = (_participant(stage, each, server) for each in (INSURER, PHARMA))
+    play(address, insurer, pharma, screen)
+    screen.scene(
+        5, "参保人授权、撤销，令牌随之失效", "A person agrees, ends it, and the token is dead"
     )
-    stage.screen.scene(6, "对账与审计链校验", "Books reconciled, audit chain verified")
+    claims = Participant(CLAIMS_APP, stage.key_file(CLAIMS_APP), address)
+    consent_scene.play(address, claims, datetime.now(UTC).date(), screen)
+    screen.scene(6, "每次调用都已计量", "Every call was metered")
+    show_usage(address, insurer, pharma, screen)
+    screen.scene(7, "对账与审计链校验", "Books reconciled, audit chain verified")
     for area in ("meter", "audit"):
         stage.screen.line(stage.run(area, "verify").rstrip())
 
@@ -70,9 +76,12 @@ def _participant(stage: Stage, tenant: str, server: Server) -> Participant:
 
 def _leave_running(stage: Stage, server: Server) -> None:
     screen, key = stage.screen, stage.key_file(INSURER)
-    screen.scene(7, "服务仍在运行，可自行尝试", "The server is still running; try it yourself")
+    screen.scene(8, "服务仍在运行，可自行尝试", "The server is still running; try it yourself")
     lines = copyable(server.base_url, f"{INSURER}-app", key)
     screen.console.print("\n".join(lines), soft_wrap=True, markup=False)
+    screen.line(
+        f"参保人页面 a person's pages: {server.base_url}/person [dim](simulated sign-in)[/]"
+    )
     screen.console.print(f"kill {server.pid}   # ends the server", soft_wrap=True, markup=False)
 
 

@@ -16,6 +16,8 @@ from gateway.identity.secrets import secret
 from gateway.settings import Settings
 from gateway.staff import accounts
 from gateway.staff.accounts import StaffEntry
+from gateway.staff.guarding import vouch, vouching_code
+from gateway.staff.links import unlink
 from gateway.staff.model import RECORD, Account
 from gateway.staff.operations import load_operations
 from gateway.staff.secrets import Passwords, Sealer, totp_address
@@ -47,7 +49,7 @@ def add(
     operations = load_operations(settings.policies)
     with office(settings) as engine, writing(engine) as session:
         sealer, act = _sealer(settings), act_now(actor)
-        account, token = accounts.invite(session, act, entry, operations, sealer)
+        account, token = accounts.invite(session, act, entry, operations, sealer, on_machine=True)
     _say_invitation(account, token, as_json)
 
 
@@ -72,7 +74,11 @@ def accept(
         code = typer.prompt("Code your authenticator app shows now")
         with writing(engine) as session:
             account = accounts.confirm(session, act_now("invited"), invitation, code, sealer)
+            spoken = vouching_code(session, account.name, sealer)
     typer.echo(f"Account {account.name} can sign in now.")
+    if spoken is not None:
+        waiting = ", ".join(account.asked_roles)
+        typer.echo(f"For {waiting} a second administrator needs your code {spoken}.")
 
 
 @app.command("list")
@@ -80,7 +86,7 @@ def list_(as_json: Json = False) -> None:
     """Every account, its roles and state."""
     with office(Settings()) as engine, reading(engine) as session:
         rows = [each.document() for each in accounts.accounts(session)]
-    show(rows, ("name", "display_name", "roles", "state"), as_json)
+    show(rows, ("name", "display_name", "roles", "asked_roles", "state"), as_json)
 
 
 @app.command("reset")
@@ -88,7 +94,8 @@ def reset(name: _Name, reason: Reason, actor: Actor = "", as_json: Json = False)
     """Invite somebody again who lost password or factor; the old ones end at once."""
     settings = Settings()
     with office(settings) as engine, writing(engine) as session:
-        made = accounts.reset(session, act_now(actor, reason), name, _sealer(settings))
+        act, operations = act_now(actor, reason), load_operations(settings.policies)
+        made = accounts.reset(session, act, name, operations, _sealer(settings), on_machine=True)
     _say_invitation(*made, as_json)
 
 
@@ -101,8 +108,27 @@ def roles(
     operations = load_operations(settings.policies)
     with office(settings) as engine, writing(engine) as session:
         act = act_now(actor, reason)
-        account = accounts.set_roles(session, act, name, tuple(role), operations)
+        account = accounts.set_roles(session, act, name, tuple(role), operations, on_machine=True)
     say(account.document(), as_json, f"Account {name} has the roles {', '.join(account.roles)}.")
+
+
+@app.command("vouch")
+def vouch_(name: _Name, reason: Reason, actor: Actor = "", as_json: Json = False) -> None:
+    """Give somebody the guarded roles an administrator asked for, as the second person."""
+    settings = Settings()
+    operations = load_operations(settings.policies)
+    with office(settings) as engine, writing(engine) as session:
+        act, sealer = act_now(actor, reason), _sealer(settings)
+        account = vouch(session, act, name, None, operations=operations, sealer=sealer)
+    say(account.document(), as_json, f"Account {name} has the roles {', '.join(account.roles)}.")
+
+
+@app.command("unlink")
+def unlink_(name: _Name, reason: Reason, actor: Actor = "", as_json: Json = False) -> None:
+    """End the link between an account and an identity of the single sign-on."""
+    with office(Settings()) as engine, writing(engine) as session:
+        unlink(session, act_now(actor, reason), name)
+    say({"unlinked": name}, as_json, f"Account {name} is not linked any more.")
 
 
 @app.command("disable")

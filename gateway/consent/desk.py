@@ -40,7 +40,7 @@ class Consents:
     """Asking for, reading and giving up consents; `snapshot` is the directory of the moment."""
 
     engine: sa.Engine
-    rules: Rules
+    rules_for: Callable[[str], Rules]  # of a tenant at the moment: they follow the policy
     subjects: Subjects
     snapshot: Callable[[], Snapshot]
 
@@ -70,7 +70,7 @@ class Consents:
             wanted,
             receiver,
             grants,
-            self.rules,
+            self.rules_for(receiver.tenant_id),
             reference=self.subjects.reference,
             notice_version=version(),
             now=now,
@@ -120,7 +120,8 @@ class Consents:
 
     def notice(self, consent: Consent, language: Language) -> Notice:
         """What the person is shown about a consent."""
-        return notice(consent, self.rules, self.receiver(consent), language)
+        rules = self.rules_for(consent.tenant_id)
+        return notice(consent, rules, self.receiver(consent), language)
 
     def receiver(self, consent: Consent) -> Named:
         """Name, product and contact of who asks."""
@@ -143,11 +144,16 @@ class Consents:
 
 
 def open_consents(
-    engine: sa.Engine, settings: Settings, snapshot: Callable[[], Snapshot]
+    engine: sa.Engine,
+    settings: Settings,
+    snapshot: Callable[[], Snapshot],
+    rules: Callable[[str], Rules] | None = None,
 ) -> Consents:
-    """The desk on these settings."""
-    rules, subjects = load_rules(settings.policies), open_subjects(settings.keys)
-    return Consents(engine, rules, subjects, snapshot)
+    """The desk on these settings; without `rules` those of the policies folder."""
+    if rules is None:
+        found = load_rules(settings.policies)
+        return Consents(engine, lambda _tenant: found, open_subjects(settings.keys), snapshot)
+    return Consents(engine, rules, open_subjects(settings.keys), snapshot)
 
 
 def _canonical(wanted: Wanted) -> str:

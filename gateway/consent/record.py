@@ -130,15 +130,19 @@ class Consent:
         """Whether it is not ended."""
         return self.state_at(now) not in ENDED
 
+    def receiver(self) -> Document:
+        """Whom the consent is given to: the organisation and its product, by the asking client."""
+        return {
+            "tenant": self.tenant_id,
+            "client": self.client_id,
+            "product": self.product_name,
+        }
+
     def content(self) -> Document:
         """What its events vouch for: everything but the count of uses and the link itself."""
         return {
             "id": self.id,
-            "receiver": {
-                "tenant": self.tenant_id,
-                "client": self.client_id,
-                "product": self.product_name,
-            },
+            "receiver": self.receiver(),
             "grant": self.grant_id,
             "scenario": self.scenario,
             "purpose_code": self.purpose_code,
@@ -171,6 +175,7 @@ class Consent:
         """What the receiver may read of it: never who the person is."""
         return {
             "consent_id": self.id,
+            "receiver": self.receiver(),
             "state": self.state_at(now),
             "state_reason": self.reason_at(now),
             "scenario": self.scenario,
@@ -187,7 +192,10 @@ class Consent:
             "valid_to": text_of(self.valid_to),
             "uses": self.uses,
             "uses_max": self.uses_max,
+            "separate": True,
+            "language": self.language,
             "notice_version": self.notice_version,
+            "fields_preview_hash": self.fields_preview_hash,
             "created_at": text_of(self.created_at),
             "answer_by": text_of(self.answer_by),
             "ended_at": text_of(self.ended_at),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
-from gateway.consent.record import Consent, Document, text_of
+from gateway.consent.record import Consent
 from gateway.consent.states import State
 from gateway.consent.store import find
+from gateway.policy.port import ConsentFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +32,33 @@ class ConsentView:
     uses: int
     uses_max: int
     claim_ref: str | None
+    policy_ref: str | None
+    window_from: date
+    window_to: date
     guardian_relation: str | None
 
-    def policy_document(self) -> Document:
-        """The document `data.consents[id]` of the policy (SPEC §6.3)."""
-        return {
-            "state": self.state,
-            "receiver": self.tenant_id,
-            "scenario": self.scenario,
-            "purpose_code": self.purpose_code,
-            "services": list(self.services),
-            "scopes": list(self.scopes),
-            "subject_ref": self.subject_ref,
-            "valid_from": text_of(self.valid_from),
-            "valid_to": text_of(self.valid_to),
-            "uses": self.uses,
-            "uses_max": self.uses_max,
-            "claim_ref": self.claim_ref or "",
-            "minor": self.guardian_relation is not None,
-            "guardian": {"relation": self.guardian_relation or ""},
-        }
+    def facts(self) -> ConsentFacts:
+        """What the rules are told of it, as it stands at that moment (`PolicyInput.consent`)."""
+        return ConsentFacts(
+            id=self.id,
+            state=self.state,
+            receiver=self.tenant_id,
+            scenario=self.scenario,
+            purpose_code=self.purpose_code,
+            services=self.services,
+            scopes=self.scopes,
+            subject_ref=self.subject_ref,
+            claim_ref=self.claim_ref or "",
+            policy_ref=self.policy_ref or "",
+            window_from=self.window_from,
+            window_to=self.window_to,
+            valid_from=self.valid_from,
+            valid_to=self.valid_to,
+            uses=self.uses,
+            uses_max=self.uses_max,
+            minor=self.guardian_relation is not None,
+            guardian_relation=self.guardian_relation or "",
+        )
 
 
 def for_token(
@@ -81,5 +89,8 @@ def view(consent: Consent, now: datetime) -> ConsentView:
         uses=consent.uses,
         uses_max=consent.uses_max,
         claim_ref=consent.claim_ref,
+        policy_ref=consent.policy_ref,
+        window_from=consent.window_from,
+        window_to=consent.window_to,
         guardian_relation=str(consent.guardian["relation"]) if consent.guardian else None,
     )

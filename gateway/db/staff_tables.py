@@ -30,6 +30,9 @@ class StaffRow(Table):
     totp_step: Mapped[int] = mapped_column(sa.BigInteger)
     invite_digest: Mapped[str | None] = mapped_column(_DIGEST)
     invite_until: Mapped[datetime | None]
+    asked_roles: Mapped[list[str]]  # guarded roles a second administrator has yet to vouch for
+    asked_by: Mapped[str | None]
+    invited_by: Mapped[str | None]  # who held the last invitation and could have taken it up
     created_at: Mapped[datetime]
 
 
@@ -78,15 +81,22 @@ class StaffSessionRow(Table):
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
-class StaffArrivalRow(Table):
-    """A single sign-on that was begun: what its answer has to fit."""
+class StaffLinkRow(Table):
+    """Which account an identity of the single sign-on belongs to: one identity, one account."""
 
-    __tablename__ = "staff_arrival"
+    __tablename__ = "staff_link"
+
+    digest: Mapped[str] = mapped_column(_DIGEST, primary_key=True)  # of issuer and subject
+    name: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    linked_at: Mapped[datetime]
+
+
+class StaffSignOnRow(Table):
+    """A single sign-on that succeeded: it is good once. Begun ones are not written down."""
+
+    __tablename__ = "staff_sign_on"
 
     digest: Mapped[str] = mapped_column(_DIGEST, primary_key=True)  # of the state
-    browser: Mapped[str] = mapped_column(_DIGEST)
-    nonce: Mapped[str]
-    verifier: Mapped[str]
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 

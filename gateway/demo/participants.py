@@ -1,8 +1,10 @@
-"""The demonstration's organisations, invented: an insurer and a pharma firm, one grant each."""
+"""The demonstration's organisations, invented: an insurer and a pharma firm, and their grants."""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
+
+from gateway.demo.claims import CALLBACK
 
 Document = dict[str, object]
 
@@ -46,17 +48,19 @@ def _grant(key: str, tenant: str, scenario: str, services: list[str], day: date)
 
 INSURER = "demo-insurer"
 PHARMA = "demo-pharma"
+CLAIMS_APP = f"{INSURER}-claims"
+PRICING_NEEDS = (
+    "licensed_health_or_life_insurer",
+    "data_security_officer",
+    "mlps_level>=3",
+    "signed_data_agreement",
+)
+CLAIMS_NEEDS = ("licensed_insurer", "claims_system_mlps_level>=3", "fixed_source_ip", "mutual_tls")
 
 
 def tenants(day: date) -> list[Document]:
     """Both organisations, with the qualifications their scenarios ask for."""
     until = day + timedelta(days=730)
-    insurer = [
-        "licensed_health_or_life_insurer",
-        "data_security_officer",
-        "mlps_level>=3",
-        "signed_data_agreement",
-    ]
     pharma = [
         "drug_or_device_marketing_authorisation_holder",
         "compliance_commitment_no_tongfang",
@@ -67,7 +71,7 @@ def tenants(day: date) -> list[Document]:
             "insurer",
             "测试甲人寿保险（虚构）",
             uscc="91990100MA0000001G",
-            qualifications=insurer,
+            qualifications=list(PRICING_NEEDS),
             until=until,
         ),
         _tenant(
@@ -81,8 +85,31 @@ def tenants(day: date) -> list[Document]:
     ]
 
 
+def claims_grant(day: date) -> Document:
+    """What the insurer's claims desk may ask persons for."""
+    return _grant("G-DEMO-03", INSURER, "SC03", ["S18", "S19"], day)
+
+
+def claims_standing(day: date) -> Document:
+    """What the insurer shows for it, and whom a person can call."""
+    until = (day + timedelta(days=730)).isoformat()
+    shown = [
+        {"code": code, "valid_to": until, "evidence_hash": EVIDENCE}
+        for code in (*PRICING_NEEDS, *CLAIMS_NEEDS)
+    ]
+    return {"qualifications": shown, "contact": "客服 400-000-0000（虚构）"}
+
+
+def claims_terms() -> Document:
+    """The insurer's claims program asks persons for consent, so it gets codes besides."""
+    return {
+        "redirect_uris": [CALLBACK],
+        "grant_types": ["authorization_code", "refresh_token", "client_credentials"],
+    }
+
+
 def grants(day: date) -> list[Document]:
-    """One grant each: pricing for the insurer, market analysis for the pharma firm."""
+    """One each: pricing for the insurer, market analysis for the pharma firm."""
     return [
         _grant("G-DEMO-01", INSURER, "SC01", ["S02", "S04", "S06", "S09"], day),
         _grant("G-DEMO-05", PHARMA, "SC05", ["S06", "S09"], day),

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
 Json = Mapping[str, Any]  # a parsed JSON object; its values are whatever the server sent
 
@@ -45,6 +46,16 @@ class Screen:
         self.console.print(f"  [dim]{LEGEND}[/]")
         self.console.print(f"  [green]← 200[/] {_meta(meta)}", soft_wrap=True)
 
+    def told(self, status: int, text: str) -> None:
+        """What an answer comes to, in a line."""
+        colour = "green" if status < 400 else "yellow"
+        self.console.print(f"  [{colour}]← {status}[/] {text}", soft_wrap=True)
+
+    def page(self, title: str, lines: Sequence[str]) -> None:
+        """A page as its reader sees it."""
+        text = Text("\n".join(lines))
+        self.console.print(Panel(text, title=title, border_style="blue", expand=False))
+
     def problem(self, status: int, body: Json) -> None:
         """A refusal: status, code, deny codes and the sentence to act on."""
         said = [f"{one['code']}  {one['zh']} {one['en']}" for one in body.get("reasons", ())]
@@ -61,6 +72,7 @@ class Screen:
     def usage(self, reply: Json) -> None:
         """What was counted and what it costs."""
         columns = (
+            "grant",
             "service",
             "calls",
             "refusals",
@@ -70,7 +82,11 @@ class Screen:
             "amount",
         )
         rows = [
-            {**row, "amount": f"{row['amount_fen'] / 100:.2f} {row['currency']}"}
+            {
+                **row,
+                "grant": row["grant"] or "—",  # refused before a grant was looked for
+                "amount": f"{row['amount_fen'] / 100:.2f} {row['currency']}",
+            }
             for row in reply["usage"]
         ]
         self.console.print(_plain([{name: row[name] for name in columns} for row in rows]))

@@ -13,7 +13,16 @@ from pathlib import Path
 
 import yaml
 
-from gateway.demo.participants import INSURER, PHARMA, grants, tenants
+from gateway.demo.participants import (
+    CLAIMS_APP,
+    INSURER,
+    PHARMA,
+    claims_grant,
+    claims_standing,
+    claims_terms,
+    grants,
+    tenants,
+)
 from gateway.demo.show import Screen
 
 SLUICE = Path(sys.executable).with_name("sluice")
@@ -35,21 +44,32 @@ class Stage:
     @property
     def environment(self) -> Mapping[str, str]:
         """The caller's environment, with this stage's home and port."""
-        return {**os.environ, "SLUICE_HOME": str(self.home), "SLUICE_PORT": str(self.port)}
+        return {
+            **os.environ,
+            "SLUICE_HOME": str(self.home),
+            "SLUICE_PORT": str(self.port),
+            "SLUICE_PERSON_LOGIN": "simulated",  # invented people; this machine only
+        }
 
     def run(self, *verb: str) -> str:
         """Run one verb and show it; raises `StageError` with its words when it fails."""
         shown = " ".join(word.removeprefix(f"{self.home}/") for word in verb)
         self.screen.line(f"[bold]$ sluice {shown}[/]")
+        watched = sys.stderr.isatty()  # then a long step draws its progress here itself
         done = subprocess.run(  # noqa: S603 - our own program with words of this module
-            [str(SLUICE), *verb], env=self.environment, capture_output=True, text=True, check=False
+            [str(SLUICE), *verb],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=None if watched else subprocess.PIPE,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise StageError(f"sluice {' '.join(verb)}: {done.stderr or done.stdout}")
         return done.stdout
 
     def prepare(self, size: str, seed: int, day: date) -> None:
-        """Warehouse, releases and participants; what an earlier run made is kept."""
+        """Warehouse, releases and participants; what an earlier run made is kept, and said so."""
         made = self.home / "made"
         made.mkdir(parents=True, exist_ok=True)
         steps: dict[str, Callable[[], object]] = {
@@ -59,15 +79,22 @@ class Stage:
             "check": lambda: self.run("warehouse", "check"),
             "releases": lambda: self.run("release", "build"),
             "participants": lambda: self._register(day),
+            "claims": lambda: self._register_claims(day),
         }
+        kept = [name for name in steps if (made / name).exists()]
+        if kept:
+            self.screen.line(
+                f"  沿用先前的准备 kept from an earlier run: {', '.join(kept)}"
+                "  [dim](sluice demo --fresh begins anew)[/]"
+            )
         for name, step in steps.items():
-            if not (made / name).exists():
+            if name not in kept:
                 step()
                 (made / name).touch()
 
-    def key_file(self, tenant: str) -> Path:
+    def key_file(self, client: str) -> Path:
         """Private key of a participant's client; in life it never reaches the data office."""
-        return self.home / "participants" / f"{tenant}.jwk.json"
+        return self.home / "participants" / f"{client}.jwk.json"
 
     def _register(self, day: date) -> None:
         folder = self.home / "participants"
@@ -79,9 +106,23 @@ class Stage:
             client = f"{tenant}-app"
             self.run("client", "add", client, "--tenant", tenant, "--generate", key)
         for entry in grants(day):
-            self.run("grant", "add", self._write(folder / f"{entry['id']}.yaml", entry))
-            for officer in OFFICERS:
-                self.run("grant", "approve", str(entry["id"]), "--actor", officer)
+            self._license(entry)
+
+    def _license(self, entry: Mapping[str, object]) -> None:
+        file = self.home / "participants" / f"{entry['id']}.yaml"
+        self.run("grant", "add", self._write(file, entry))
+        for officer in OFFICERS:
+            self.run("grant", "approve", str(entry["id"]), "--actor", officer)
+
+    def _register_claims(self, day: date) -> None:
+        folder = self.home / "participants"
+        standing = self._write(folder / f"{INSURER}.claims.yaml", claims_standing(day))
+        self.run("tenant", "update", INSURER, standing, "--reason", "opens a claims desk")
+        self._license(claims_grant(day))
+        terms = self._write(folder / f"{CLAIMS_APP}.yaml", claims_terms())
+        key = str(self.key_file(CLAIMS_APP))
+        verb = ("client", "add", CLAIMS_APP, "--tenant", INSURER)
+        self.run(*verb, "--generate", key, "--terms", terms)
 
     @staticmethod
     def _write(path: Path, entry: Mapping[str, object]) -> str:

@@ -67,10 +67,14 @@ def play(base_url: str, insurer: Participant, pharma: Participant, screen: Scree
         )
         stolen = Session(http, Proven(pharma.key, actuary.proven.token))
         _refused(screen, stolen, "S02", COST, 401)
-        screen.scene(5, "每次调用都已计量", "Every call was metered")
-        for name, session in (("insurer", actuary), ("pharma", analyst)):
+
+
+def show_usage(base_url: str, insurer: Participant, pharma: Participant, screen: Screen) -> None:
+    """What was counted of the tour."""
+    with httpx.Client(base_url=base_url, timeout=30) as http:
+        for name, who in (("insurer", insurer), ("pharma", pharma)):
             screen.request("GET", f"/v1/usage ({name})")
-            screen.usage(_expect(session.usage(), 200))
+            screen.usage(_expect(who.sign_in(http).usage(), 200))
 
 
 def _allowed(

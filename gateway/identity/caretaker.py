@@ -7,18 +7,17 @@ the state again inside its own transaction.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from gateway.db.engine import writing
+from gateway.db.rounds import Rounds
 from gateway.db.tables import TenantRow
-from gateway.errors import OperatorError, Unavailable
+from gateway.errors import OperatorError
 from gateway.identity.directory import Directory, Snapshot
 from gateway.identity.fetched_keys import claim, keep_failure, keep_fetched
 from gateway.identity.grants import expire_grants
@@ -78,8 +77,7 @@ class Caretaker:
         self._rule = rule
         self._looked_at: dict[tuple[str, str | None], datetime] = {}  # by client and address
         self._wanted: set[str] = set()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._rounds = Rounds("caretaker", ROUND_SECONDS, self.round)
 
     def round(self) -> None:
         """Everything that is due now."""
@@ -108,7 +106,7 @@ class Caretaker:
         now, wanted = self._clock(), client.id in self._wanted
         self._looked_at[client.id, client.jwks_uri] = now
         self._wanted.discard(client.id)
-        if self._stopping.is_set():
+        if self._rounds.ending:
             return
         with writing(self._engine) as session:
             if not claim(session, client.id, now, wanted=wanted):
@@ -125,23 +123,8 @@ class Caretaker:
 
     def start(self) -> None:
         """Begin."""
-        if self._thread is None:
-            self._stopping.clear()
-            self._thread = threading.Thread(target=self._work, name="caretaker", daemon=True)
-            self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
         """End; returns when the thread has ended."""
-        if self._thread is not None:
-            self._stopping.set()
-            self._thread.join()
-            self._thread = None
-
-    def _work(self) -> None:
-        while not self._stopping.wait(ROUND_SECONDS):
-            try:
-                self.round()
-            except (SQLAlchemyError, Unavailable):
-                _log.warning("the directory cannot be written; will try again")
-            except Exception as error:  # noqa: BLE001 — the thread outlives one bad round
-                _log.error("the caretaker failed: %s", type(error).__name__)
+        self._rounds.stop()

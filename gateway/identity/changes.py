@@ -5,6 +5,7 @@ Every function wants a session of `gateway.db.engine.writing` and an `Act` (who,
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime
 
@@ -18,10 +19,12 @@ from gateway.identity.entries import ClientTerms, RegionEntry, TenantEntry, plai
 from gateway.identity.jwks import accept_jwks, algorithms_of
 from gateway.identity.model import (
     CLIENT_TRANSITIONS,
+    PERSON,
     STOP_KINDS,
     Client,
     Document,
     Qualification,
+    Stop,
     Tenant,
 )
 from gateway.identity.narrowing import Boundaries
@@ -39,6 +42,8 @@ from gateway.identity.store import (
 MACHINE = ClientTerms()
 _LONGEST_NAME = 200
 _APPROVERS = 2
+_REFERENCE = re.compile(r"p[0-9a-f]{40}")
+"""How the consent store refers to persons; a certificate number is never of this form."""
 
 
 def register_tenant(session: Session, act: Act, entry: TenantEntry) -> Tenant:
@@ -158,32 +163,38 @@ def disable_client(session: Session, act: Act, client_id: str) -> Client:
     return after
 
 
-def raise_stop(session: Session, act: Act, kind: str, target: str) -> None:
-    """Emergency stop: from now on (at most a second later) nothing of the target leaves."""
+def raise_stop(session: Session, act: Act, kind: str, target: str) -> str:
+    """Emergency stop: from now on (at most a second later) nothing of the target leaves.
+
+    A person is stopped by the internal reference; returned, recorded and listed is another name.
+    """
     if kind not in STOP_KINDS:
         raise OperatorError("stop.kind", f"A stop is for one of: {', '.join(STOP_KINDS)}.")
+    if kind == PERSON and not _REFERENCE.fullmatch(target):
+        raise OperatorError("stop.person", "A person is stopped by the internal reference.")
+    stop = Stop(kind, target, act.reason, act.at.isoformat())
     if session.get(StopRow, (kind, target)):
-        raise OperatorError("stop.exists", f"The {kind} {target} is stopped already.")
-    row = StopRow(kind=kind, target=target, reason=act.reason, since=act.at, set_by=act.actor)
-    session.add(row)
-    record_change(
-        session,
-        act,
-        "stop",
-        ("stop", f"{kind}:{target}"),
-        before=None,
-        after=stop_of(row).document(),
+        raise OperatorError("stop.exists", f"The {kind} {stop.name} is stopped already.")
+    session.add(
+        StopRow(kind=kind, target=target, reason=act.reason, since=act.at, set_by=act.actor)
     )
+    entity = ("stop", f"{kind}:{stop.name}")
+    record_change(session, act, "stop", entity, before=None, after=stop.document())
+    return stop.name
 
 
-def lift_stop(session: Session, act: Act, kind: str, target: str) -> None:
-    """End an emergency stop."""
-    row = session.get(StopRow, (kind, target))
+def lift_stop(session: Session, act: Act, kind: str, target: str) -> str:
+    """End an emergency stop; a person's is found by the reference or by the name in the list."""
+    rows = session.scalars(sa.select(StopRow).where(StopRow.kind == kind))
+    row = next((each for each in rows if target in (each.target, stop_of(each).name)), None)
     if row is None:
-        raise OperatorError("stop.unknown", f"The {kind} {target} is not stopped.")
-    before = stop_of(row).document()
+        name = "" if kind == PERSON else f" {target}"
+        raise OperatorError("stop.unknown", f"The {kind}{name} is not stopped.")
+    stop = stop_of(row)
     session.delete(row)
-    record_change(session, act, "lift", ("stop", f"{kind}:{target}"), before=before, after=None)
+    entity = ("stop", f"{kind}:{stop.name}")
+    record_change(session, act, "lift", entity, before=stop.document(), after=None)
+    return stop.name
 
 
 def set_region(

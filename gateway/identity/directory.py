@@ -14,14 +14,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.db.engine import reading
+from gateway.db.rounds import Rounds
 from gateway.errors import Unavailable
 from gateway.identity.jwks import VerificationKey, read_keys
 from gateway.identity.model import (
     HEARD_TENANTS,
-    STOP_KINDS,
+    OPEN_STOP_KINDS,
+    PERSON,
     Client,
     Document,
     Grant,
@@ -50,6 +51,8 @@ class Snapshot:
     live_clients: Mapping[str, Tenant]  # active clients that may be heard, with their tenant
     products: Mapping[str, Product]
     policy_data: Document = field(repr=False)
+    stopped_persons: frozenset[str] = field(repr=False)  # internal references
+    contents: Contents = field(repr=False)  # what it was laid out from
 
 
 def take_snapshot(contents: Contents, bounds: Boundaries) -> Snapshot:
@@ -74,6 +77,8 @@ def take_snapshot(contents: Contents, bounds: Boundaries) -> Snapshot:
         live_clients=_live_clients(contents),
         products=contents.products,
         policy_data=_policy_data(contents, by_tenant, bounds),
+        stopped_persons=frozenset(s.target for s in contents.stops if s.kind == PERSON),
+        contents=contents,
     )
 
 
@@ -98,9 +103,10 @@ def _product_is_active(client: Client, contents: Contents) -> bool:
 def _policy_data(
     contents: Contents, grants: Mapping[str, tuple[Grant, ...]], bounds: Boundaries
 ) -> Document:
-    stops: dict[str, Document] = {kind: {} for kind in STOP_KINDS}
+    stops: dict[str, Document] = {kind: {} for kind in OPEN_STOP_KINDS}
     for stop in contents.stops:
-        stops[stop.kind][stop.target] = stop.document()
+        if stop.kind != PERSON:
+            stops[stop.kind][stop.target] = stop.document()
     return {
         "tenants": {each.id: each.document() for each in contents.tenants.values()},
         "grants": {
@@ -119,8 +125,7 @@ class Directory:
         self._engine = engine
         self._bounds = bounds
         self._listeners: list[Callable[[Snapshot], None]] = []
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._rounds = Rounds("directory", POLL_SECONDS, self.refresh)
         self._refreshing = threading.Lock()
         self._heard = time.monotonic()
         with reading(engine) as session:
@@ -167,9 +172,18 @@ class Directory:
             self._heard = time.monotonic()
             return contents is not None
 
+    def rebind(self, bounds: Boundaries) -> None:
+        """Measure grants against other boundaries from now on: another edition went live."""
+        with self._refreshing:
+            self._bounds = bounds
+            self.snapshot = take_snapshot(self.snapshot.contents, bounds)
+            self._say_rejected()
+            for listener in self._listeners:
+                listener(self.snapshot)
+
     def check_fresh(self) -> None:
         """Refuse to go on when the database has been silent too long."""
-        if self._thread is not None and time.monotonic() - self._heard > STALE_AFTER:
+        if self._rounds.running and time.monotonic() - self._heard > STALE_AFTER:
             raise Unavailable(
                 "directory_unavailable",
                 "The directory cannot be read at the moment; try again in a few seconds.",
@@ -178,26 +192,11 @@ class Directory:
 
     def start(self) -> None:
         """Begin to follow changes."""
-        if self._thread is None:
-            self._stopping.clear()
-            self._thread = threading.Thread(target=self._follow, name="directory", daemon=True)
-            self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
         """End following changes; returns when the thread has ended."""
-        if self._thread is not None:
-            self._stopping.set()
-            self._thread.join()
-            self._thread = None
-
-    def _follow(self) -> None:
-        while not self._stopping.wait(POLL_SECONDS):
-            try:
-                self.refresh()
-            except (SQLAlchemyError, Unavailable):
-                _log.warning("the directory cannot be read; will try again")
-            except Exception as error:  # noqa: BLE001 — the thread outlives a damaged row; check_fresh refuses
-                _log.error("the directory cannot be reloaded: %s", type(error).__name__)
+        self._rounds.stop()
 
     def _say_rejected(self) -> None:
         for grant_id, faults in self.snapshot.rejected.items():

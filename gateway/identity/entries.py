@@ -45,6 +45,8 @@ def _plain(text: str) -> str:
 
 
 Line: TypeAlias = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
+Credit: TypeAlias = Annotated[int, Field(ge=0, le=10**12)]
+"""The most that may be owed for a month, in fen; where it is left out nothing bounds it."""
 MaybeLine: TypeAlias = Annotated[str, Field(max_length=200), AfterValidator(_plain)]
 
 
@@ -112,6 +114,7 @@ class TenantEntry(Entry):
     source_ips: tuple[Network, ...] = ()
     cert_thumbprints: tuple[Thumbprint, ...] = ()
     contact: MaybeLine = ""
+    credit_limit_fen: Credit | None = None
 
 
 class TenantUpdate(Entry):
@@ -123,6 +126,7 @@ class TenantUpdate(Entry):
     qualifications: tuple[QualificationEntry, ...] | None = None
     source_ips: tuple[Network, ...] | None = None
     cert_thumbprints: tuple[Thumbprint, ...] | None = None
+    credit_limit_fen: Credit | None = None
 
 
 class LimitEntry(Entry):
@@ -206,6 +210,7 @@ class GrantEntry(Entry):
     valid_to: date
     providers: tuple[Line, ...] = ()
     price_plan: Line
+    credit_limit_fen: Credit | None = None
     agreement_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

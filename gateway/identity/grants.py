@@ -6,7 +6,6 @@ its transaction. Which change of state there is at all says `GRANT_TRANSITIONS`.
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import replace
 from datetime import date
 
@@ -20,6 +19,7 @@ from gateway.identity.entries import GrantEntry
 from gateway.identity.model import GRANT_TRANSITIONS, Grant, Tenant
 from gateway.identity.narrowing import Boundaries, missing_qualifications, widenings
 from gateway.identity.record import Act, record_change
+from gateway.identity.spelling import one_spelling
 from gateway.identity.states import allow
 from gateway.identity.store import grant_of, grant_row, tenant_of
 
@@ -51,7 +51,7 @@ def submit_grant(session: Session, act: Act, grant_id: str, bounds: Boundaries) 
     """Put a draft under review. Its author does: one person wrote it, two others approve."""
     before = grant_of(_grant(session, grant_id))
     allow(GRANT_TRANSITIONS, before.status, "review", f"Grant {grant_id}")
-    if before.entered_by and before.entered_by.casefold() != act.actor.casefold():
+    if before.entered_by and one_spelling(before.entered_by) != one_spelling(act.actor):
         raise OperatorError(
             "grant.submitter", f"{before.entered_by} wrote {grant_id} and submits it."
         )
@@ -107,18 +107,13 @@ def expire_grants(session: Session, act: Act, today: date) -> tuple[str, ...]:
 def _refuse_the_same(actor: str, grant: Grant) -> str:
     """The approver's name as it is kept; an enterer or earlier approver is refused."""
     approver = actor.strip()
-    if _person(approver) == _person(grant.entered_by):
+    if one_spelling(approver) == one_spelling(grant.entered_by):
         raise OperatorError(
             "grant.own_entry", f"{approver} entered {grant.id}; others have to approve it."
         )
-    if _person(approver) in map(_person, grant.approved_by):
+    if one_spelling(approver) in map(one_spelling, grant.approved_by):
         raise OperatorError("grant.same_approver", f"{approver} has approved {grant.id} already.")
     return approver
-
-
-def _person(name: str) -> str:
-    """One spelling for all ways of writing one person's name."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _refuse_widening(grant: Grant, tenant: Tenant, bounds: Boundaries) -> None:

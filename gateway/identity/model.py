@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, TypeAlias
@@ -18,9 +19,12 @@ CutOffStrategy: TypeAlias = Literal["historical", "latest"]
 AuthMethod: TypeAlias = Literal["private_key_jwt", "tls_client_auth"]
 Binding: TypeAlias = Literal["dpop", "mtls"]
 GrantType: TypeAlias = Literal["client_credentials", "authorization_code", "refresh_token"]
-StopKind: TypeAlias = Literal["tenant", "scenario", "service", "region"]
+StopKind: TypeAlias = Literal["tenant", "scenario", "service", "region", "person"]
 
-STOP_KINDS: tuple[StopKind, ...] = ("tenant", "scenario", "service", "region")
+PERSON: StopKind = "person"
+"""The kind of stop whose targets are many and secret: not in the policy's data, nor in a list."""
+OPEN_STOP_KINDS: tuple[StopKind, ...] = ("tenant", "scenario", "service", "region")
+STOP_KINDS: tuple[StopKind, ...] = (*OPEN_STOP_KINDS, PERSON)
 EVERYTHING = "*"
 HEARD_TENANTS = frozenset({"active", "limited"})
 """States in which a tenant's clients get tokens; what a limited one may ask, the policy decides."""
@@ -85,6 +89,7 @@ class Tenant:
     termination_date: date | None = None  # from this day on the tenant may do nothing
     cut_off_date: date | None = None  # a limited tenant asks for nothing after this day
     cut_off_strategy: str = "historical"
+    credit_limit_fen: int | None = None
 
     def document(self) -> Document:
         """The policy document of SPEC §6.3; a date that is not set is absent, never null."""
@@ -103,6 +108,7 @@ class Tenant:
             "contact": self.contact,
             "cut_off_strategy": self.cut_off_strategy,
             **{name: day.isoformat() for name, day in dates.items() if day},
+            **_credit(self.credit_limit_fen),
         }
 
 
@@ -205,6 +211,7 @@ class Grant:
     agreement_hash: str
     status: str
     entered_by: str = ""
+    credit_limit_fen: int | None = None
 
     def is_active(self, today: date) -> bool:
         """True on a day on which the grant may be used, as far as the grant itself decides."""
@@ -230,7 +237,13 @@ class Grant:
             "agreement_hash": self.agreement_hash,
             "status": self.status,
             "entered_by": self.entered_by,
+            **_credit(self.credit_limit_fen),
         }
+
+
+def _credit(limit: int | None) -> Document:
+    """Named only where somebody set one: a document without it bounds nothing."""
+    return {} if limit is None else {"credit_limit_fen": limit}
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,5 +255,15 @@ class Stop:
     reason: str
     since: str
 
+    @property
+    def name(self) -> str:
+        """What lists, records and logs call its target: never who a person is."""
+        return alias(self.target) if self.kind == PERSON else self.target
+
     def document(self) -> Document:
         return {"reason": self.reason, "since": self.since}
+
+
+def alias(subject_ref: str) -> str:
+    """Another name for a person, by which nobody can be found who is not known already."""
+    return f"person-{hashlib.sha256(subject_ref.encode()).hexdigest()[:12]}"

@@ -8,7 +8,6 @@ to go on (`check_fresh`), because a revocation that cannot be heard must not be 
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -17,11 +16,11 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from gateway.db.engine import reading
 from gateway.db.revocation_tables import RevocationNumberRow, RevocationRow
+from gateway.db.rounds import Rounds
 from gateway.errors import Unavailable
 
 RevocationKind: TypeAlias = Literal["token", "grant", "consent", "client"]
@@ -30,8 +29,6 @@ KEEP = timedelta(hours=1)
 """How long to keep a revocation that concerns access tokens only (they live at most 900 s)."""
 POLL_SECONDS = 0.25
 STALE_AFTER = 5.0
-
-_log = logging.getLogger(__name__)
 
 
 def revoke(
@@ -104,8 +101,7 @@ class Revocations:
         self._clock = clock
         self._number = 0
         self._revoked: dict[tuple[str, str | None], _Entry] = {}
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._rounds = Rounds("revocations", POLL_SECONDS, self.refresh)
         self._refreshing = threading.Lock()
         self._heard = time.monotonic()
         self.refresh()
@@ -148,7 +144,7 @@ class Revocations:
 
     def check_fresh(self) -> None:
         """Refuse to go on when the database has been silent too long."""
-        if self._thread is not None and time.monotonic() - self._heard > STALE_AFTER:
+        if self._rounds.running and time.monotonic() - self._heard > STALE_AFTER:
             raise Unavailable(
                 "revocation_unavailable",
                 "Revocations cannot be read at the moment; try again in a few seconds.",
@@ -157,18 +153,13 @@ class Revocations:
 
     def start(self) -> None:
         """Begin to follow revocations."""
-        if self._thread is None:
-            self._stopping.clear()
+        if not self._rounds.running:
             self.refresh()
-            self._thread = threading.Thread(target=self._follow, name="revocations", daemon=True)
-            self._thread.start()
+            self._rounds.start()
 
     def stop(self) -> None:
         """End following; returns when the thread has ended."""
-        if self._thread is not None:
-            self._stopping.set()
-            self._thread.join()
-            self._thread = None
+        self._rounds.stop()
 
     def _read_news(self) -> tuple[int, list[RevocationRow]]:
         with reading(self._engine) as session:
@@ -187,12 +178,3 @@ class Revocations:
             if not row.lifted:
                 revoked[row.kind, row.value] = _Entry(row.revoked_at.timestamp(), row.until)
         self._revoked = revoked
-
-    def _follow(self) -> None:
-        while not self._stopping.wait(POLL_SECONDS):
-            try:
-                self.refresh()
-            except (SQLAlchemyError, Unavailable):
-                _log.warning("revocations cannot be read; will try again")
-            except Exception as error:  # noqa: BLE001 — the thread outlives a damaged row; check_fresh refuses
-                _log.error("revocations cannot be reloaded: %s", type(error).__name__)

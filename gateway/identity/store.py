@@ -70,6 +70,7 @@ def tenant_of(row: TenantRow) -> Tenant:
         termination_date=row.termination_date,
         cut_off_date=row.cut_off_date,
         cut_off_strategy=row.cut_off_strategy,
+        credit_limit_fen=row.credit_limit_fen,
     )
 
 
@@ -98,6 +99,7 @@ def tenant_row(tenant: Tenant, now: datetime) -> TenantRow:
         termination_date=tenant.termination_date,
         cut_off_date=tenant.cut_off_date,
         cut_off_strategy=tenant.cut_off_strategy,
+        credit_limit_fen=tenant.credit_limit_fen,
         created_at=now,
     )
 
@@ -195,6 +197,7 @@ def grant_of(row: GrantRow) -> Grant:
         agreement_hash=row.agreement_hash,
         status=row.status,
         entered_by=row.entered_by,
+        credit_limit_fen=row.credit_limit_fen,
     )
 
 
@@ -217,6 +220,7 @@ def grant_row(grant: Grant, now: datetime) -> GrantRow:
         agreement_hash=grant.agreement_hash,
         status=grant.status,
         entered_by=grant.entered_by,
+        credit_limit_fen=grant.credit_limit_fen,
         created_at=now,
     )
 

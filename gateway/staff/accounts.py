@@ -1,7 +1,8 @@
 """Accounts of the office from invitation to end. Each act is recorded in its own transaction.
 
 An invited person chooses a password and takes over a second factor; nobody else ever knows either.
-The first account is made on the machine itself (`sluice staff add`).
+The first account is made on the machine itself (`sluice staff add`), where guarded roles are given
+at once (`on_machine`); everywhere else two administrators give them (see `guarding`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from gateway.db.staff_tables import StaffDeviceRow, StaffRecoveryRow, StaffRow, 
 from gateway.errors import OperatorError
 from gateway.identity.entries import Entry, Line
 from gateway.identity.record import Act, append
+from gateway.identity.spelling import one_spelling
 from gateway.identity.states import allow
+from gateway.staff.guarding import asking
 from gateway.staff.model import RECORD, STAFF_TRANSITIONS, Account, account_of
 from gateway.staff.operations import Operations
 from gateway.staff.secrets import (
@@ -58,16 +61,29 @@ class Factor:
 
 
 def invite(
-    session: Session, act: Act, entry: StaffEntry, operations: Operations, sealer: Sealer
+    session: Session,
+    act: Act,
+    entry: StaffEntry,
+    operations: Operations,
+    sealer: Sealer,
+    *,
+    on_machine: bool = False,
 ) -> tuple[Account, str]:
     """A new account, and the invitation to hand over; it is good once, for a day."""
     if session.get(StaffRow, entry.name):
         raise OperatorError("staff.exists", f"There is already an account {entry.name}.")
+    _refuse_second_account(session, entry)
     roles, token = operations.known_roles(entry.roles), new_token()
+    new = Account(entry.name, entry.display_name, (), "invited", invited_by=act.actor)
+    held = operations.guarded if on_machine else ()
+    account = asking(new, act, roles, operations, held)
     row = StaffRow(
         name=entry.name,
         display_name=entry.display_name,
-        roles=list(roles),
+        roles=list(account.roles),
+        asked_roles=list(account.asked_roles),
+        asked_by=account.asked_by,
+        invited_by=account.invited_by,
         state="invited",
         password_hash="",
         totp_sealed="",
@@ -77,9 +93,21 @@ def invite(
         created_at=act.at,
     )
     session.add(row)
-    account = account_of(row)
     _record(session, act, "invite", None, account)
     return account, token
+
+
+def _refuse_second_account(session: Session, entry: StaffEntry) -> None:
+    """One human, one account: two people of one name are told apart by what they are called."""
+    called = one_spelling(entry.display_name)
+    rows = session.scalars(sa.select(StaffRow).where(StaffRow.state != "disabled"))
+    other = next((row.name for row in rows if one_spelling(row.display_name) == called), None)
+    if other is not None:
+        raise OperatorError(
+            "staff.exists",
+            f"{entry.display_name} has the account {other}. One person has one account; for "
+            "another person choose a display name that tells them apart.",
+        )
 
 
 def accept(
@@ -117,14 +145,21 @@ def confirm(session: Session, act: Act, token: str, code: str, sealer: Sealer) -
 
 
 def set_roles(
-    session: Session, act: Act, name: str, roles: tuple[str, ...], operations: Operations
+    session: Session,
+    act: Act,
+    name: str,
+    roles: tuple[str, ...],
+    operations: Operations,
+    *,
+    on_machine: bool = False,
 ) -> Account:
-    """Give a person other roles; nobody changes their own."""
+    """Give a person other roles, or ask for guarded ones; nobody changes their own."""
     row = _row(session, name)
     _not_oneself(act, name)
     before = account_of(row)
-    after = replace(before, roles=operations.known_roles(roles))
-    row.roles = list(after.roles)
+    held = operations.guarded if on_machine else before.roles
+    after = asking(before, act, operations.known_roles(roles), operations, held)
+    _keep_roles(row, after)
     _keep_an_administrator(session, before, operations)
     end_sessions(session, name)
     return _record(session, act, "roles", before, after)
@@ -142,20 +177,41 @@ def disable(session: Session, act: Act, name: str, operations: Operations) -> Ac
     return _record(session, act, "disable", before, replace(before, state="disabled"))
 
 
-def reset(session: Session, act: Act, name: str, sealer: Sealer) -> tuple[Account, str]:
-    """Invite an existing person again: old password, factor, codes and sessions are gone."""
+def reset(
+    session: Session,
+    act: Act,
+    name: str,
+    operations: Operations,
+    sealer: Sealer,
+    *,
+    on_machine: bool = False,
+) -> tuple[Account, str]:
+    """Invite an existing person again: old password, factor, codes and sessions are gone.
+
+    Whoever resets holds the new invitation, so guarded roles have to be vouched for again.
+    """
     row = _row(session, name)
     _not_oneself(act, name)
     before = account_of(row)
     if before.state != "invited":
         allow(STAFF_TRANSITIONS, before.state, "invited", f"Account {name}")
+    roles = {*before.roles, *before.asked_roles}
+    after = asking(before, act, roles, operations, before.roles if on_machine else ())
+    after = replace(after, state="invited", invited_by=act.actor)
     token = new_token()
+    _keep_roles(row, after)
+    row.invited_by = after.invited_by
     row.state, row.password_hash, row.totp_sealed, row.totp_step = "invited", "", "", 0
     row.invite_digest = sealer.digest("invitation", token)
     row.invite_until = act.at + INVITATION_LIFE
     _forget(session, name)
     session.execute(sa.delete(StaffRecoveryRow).where(StaffRecoveryRow.name == name))
-    return _record(session, act, "reset", before, replace(before, state="invited")), token
+    return _record(session, act, "reset", before, after), token
+
+
+def _keep_roles(row: StaffRow, account: Account) -> None:
+    row.roles, row.asked_roles = list(account.roles), list(account.asked_roles)
+    row.asked_by = account.asked_by
 
 
 def keep_password(

@@ -15,6 +15,12 @@ STAFF_TRANSITIONS: Transitions = {
     "active": frozenset({"disabled", "invited"}),  # invited again: a new password and factor
     "disabled": frozenset({"invited"}),
 }
+GUARDED_TRANSITIONS: Transitions = {
+    "without": frozenset({"asked", "held"}),  # held at once only on the machine itself
+    "asked": frozenset({"held", "without"}),  # held: vouched for by a second administrator
+    "held": frozenset({"asked", "without"}),  # asked again: the account was reset
+}
+"""An account's guarded roles: those with which somebody approves, reviews or makes accounts."""
 RECORD = Chain(StaffAuditRow, StaffRevisionRow)
 """The staff's own record; sign-ins are many, so they do not make caches of the directory reload."""
 
@@ -27,6 +33,9 @@ class Account:
     display_name: str
     roles: tuple[str, ...]
     state: str
+    asked_roles: tuple[str, ...] = ()
+    asked_by: str | None = None
+    invited_by: str | None = None
 
     def document(self) -> Document:
         return {
@@ -34,6 +43,9 @@ class Account:
             "display_name": self.display_name,
             "roles": list(self.roles),
             "state": self.state,
+            "asked_roles": list(self.asked_roles),
+            "asked_by": self.asked_by,
+            "invited_by": self.invited_by,
         }
 
 
@@ -60,4 +72,12 @@ class Visitor:
 
 def account_of(row: StaffRow) -> Account:
     """The value of a row."""
-    return Account(row.name, row.display_name, tuple(row.roles), row.state)
+    return Account(
+        row.name,
+        row.display_name,
+        tuple(row.roles),
+        row.state,
+        tuple(row.asked_roles),
+        row.asked_by,
+        row.invited_by,
+    )

@@ -39,6 +39,7 @@ class OperationsFile(Entry):
 
     roles: Mapping[Name, Title]
     operations: Mapping[Name, tuple[Name, ...]]
+    two_administrators: tuple[Name, ...] = ()
     soon_after_sign_in: tuple[Name, ...] = ()
     single_sign_on: SingleSignOn = SingleSignOn()
 
@@ -49,6 +50,7 @@ class Operations:
 
     roles: Mapping[str, Title]
     table: Mapping[str, frozenset[str]]
+    guarded: frozenset[str]  # roles that two administrators give: one asks, another vouches
     fresh: frozenset[str]
     claim: str
     claimed_roles: Mapping[str, tuple[str, ...]]
@@ -84,6 +86,7 @@ def load_operations(policies: Path) -> Operations:
         raise OperatorError("staff.operations", f"Cannot read {path.name}: {error}.") from error
     file = check_entry(OperationsFile, content, path.name)
     named = {role for roles in file.operations.values() for role in roles} - {ANY}
+    named |= set(file.two_administrators)
     named |= {role for roles in file.single_sign_on.roles.values() for role in roles}
     unknown = sorted(named - set(file.roles))
     unknown += sorted(set(file.soon_after_sign_in) - set(file.operations))
@@ -94,6 +97,7 @@ def load_operations(policies: Path) -> Operations:
     return Operations(
         roles=dict(file.roles),
         table={name: frozenset(roles) for name, roles in file.operations.items()},
+        guarded=frozenset(file.two_administrators),
         fresh=frozenset(file.soon_after_sign_in),
         claim=file.single_sign_on.claim,
         claimed_roles=dict(file.single_sign_on.roles),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -48,18 +48,30 @@ def open_session(
     return token
 
 
-def visitor(session: Session, token: str, *, sealer: Sealer, now: datetime) -> Visitor | None:
+def visitor(
+    session: Session, token: str, *, sealer: Sealer, guarded: Collection[str], now: datetime
+) -> Visitor | None:
     """Who the token belongs to; None when it is unknown, too old, or its person may not enter."""
     row = session.get(StaffSessionRow, sealer.digest("session", token))
     if row is None or row.expires_at <= now or row.seen_at + IDLE <= now:
         return None
-    roles: Sequence[str] = row.roles
+    account = session.get(StaffRow, row.name)
+    if account is None and row.via == LOCAL:
+        return None
+    if account is not None and account.state != "active":
+        return None
+    roles = _roles(row, account, guarded)
+    return Visitor(row.name, roles, row.id, row.via, row.created_at, row.expires_at)
+
+
+def _roles(
+    row: StaffSessionRow, account: StaffRow | None, guarded: Collection[str]
+) -> tuple[str, ...]:
+    """An account's own, or what the single sign-on says: guarded ones only if both do."""
+    own: Sequence[str] = account.roles if account is not None else ()
     if row.via == LOCAL:
-        account = session.get(StaffRow, row.name)
-        if account is None or account.state != "active":
-            return None
-        roles = account.roles
-    return Visitor(row.name, tuple(roles), row.id, row.via, row.created_at, row.expires_at)
+        return tuple(own)
+    return tuple(role for role in row.roles if role not in guarded or role in own)
 
 
 def needs_touch(session: Session, token: str, *, sealer: Sealer, now: datetime) -> bool:

@@ -29,7 +29,14 @@ from gateway.staff.secrets import (
     tidy_code,
 )
 from gateway.staff.sessions import LOCAL, end_session, open_session
-from gateway.staff.throttle import Origin, count_attempt, forgive, network_of, wait_of
+from gateway.staff.throttle import (
+    Origin,
+    count_attempt,
+    forgive,
+    holders_of,
+    network_of,
+    wait_of,
+)
 
 DEVICE_LIFE = timedelta(days=90)
 _HASHING = Semaphore(2)  # each takes 64 MiB while it runs
@@ -126,7 +133,10 @@ class Door:
         network = network_of(attempt.ip)
         near = (
             Origin(digest("throttle", f"near\0{attempt.name}\0{network}"), _FREE_NETWORK),
-            Origin(digest("throttle", f"all\0{network}"), _FREE_ALL, forgiving=True),
+            *(
+                Origin(digest("throttle", f"all\0{holder}"), _FREE_ALL * times, forgiving=True)
+                for holder, times in holders_of(attempt.ip)
+            ),
         )
         if is_recovery_code(attempt.code):
             return near

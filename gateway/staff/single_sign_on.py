@@ -1,13 +1,18 @@
 """Single sign-on of staff by an OpenID provider: what is asked, and what an answer must satisfy.
 
 Code flow with PKCE, state, nonce and the `iss` parameter. A sign-on belongs to the browser that
-began it, and is used once. Roles come from the table in `policies/staff` alone: none by default.
+began it: what its answer must fit lies sealed in that browser's own cookie, so that beginning one
+leaves nothing to store. It is used once. Roles come from the table in `policies/staff` alone, none
+by default; a guarded one only to an identity that is linked to an account which has it too.
 """
 
 from __future__ import annotations
 
+import binascii
+import hmac
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,41 +21,38 @@ from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from gateway.db.staff_tables import StaffArrivalRow
-from gateway.errors import Forbidden, Unauthenticated
+from gateway.db.staff_tables import StaffSignOnRow
+from gateway.errors import Forbidden, OperatorError, Unauthenticated
 from gateway.identity.record import Act, append
+from gateway.staff.links import account_of_identity, link
 from gateway.staff.model import RECORD
 from gateway.staff.operations import Operations
 from gateway.staff.secrets import Sealer, new_token
 from gateway.staff.sessions import UPSTREAM, open_session
-from gateway.staff.throttle import Origin, network_of
+from gateway.staff.throttle import Origin, holders_of
 
 LIFE = timedelta(minutes=10)
 LEEWAY = 10
 _OLDEST = timedelta(minutes=10)
 _ALGORITHMS = ("PS256", "ES256", "EdDSA", "Ed25519", "RS256")  # never HMAC, never none
 _MOST_SUBJECT = 150
-_FREE = 60  # begun and not finished, per network
+_FREE = 60  # answers brought back that were not good, per network
+_SEALED = "single sign-on"
+_MOST_COOKIE = 2_000
 
 
 @dataclass(frozen=True)
 class Departure:
-    """What a begun sign-on gives the browser and the address it is sent to."""
+    """A begun sign-on: what its answer has to fit, and the account it is to be linked to."""
 
     state: str
     nonce: str
     verifier: str
-    browser: str
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """What the answer to a begun sign-on has to fit."""
-
-    nonce: str
-    verifier: str
+    expires: int
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,37 +66,50 @@ class Expected:
 
 
 def visits(sealer: Sealer, ip: str) -> tuple[Origin, ...]:
-    """What counts the sign-ons begun from a network and not finished."""
-    digest = sealer.digest("throttle", f"sso\0{network_of(ip)}")
-    return (Origin(digest, _FREE, forgiving=True),)
-
-
-def depart(session: Session, sealer: Sealer, now: datetime) -> Departure:
-    """Begin a sign-on for one browser."""
-    made = Departure(new_token(), new_token(), new_token(), new_token())
-    session.execute(sa.delete(StaffArrivalRow).where(StaffArrivalRow.expires_at <= now))
-    session.add(
-        StaffArrivalRow(
-            digest=sealer.digest("state", made.state),
-            browser=sealer.digest("browser", made.browser),
-            nonce=made.nonce,
-            verifier=made.verifier,
-            expires_at=now + LIFE,
-        )
+    """What counts the answers a network brings back that are not good."""
+    return tuple(
+        Origin(sealer.digest("throttle", f"sso\0{holder}"), _FREE * times, forgiving=True)
+        for holder, times in holders_of(ip)
     )
-    return made
 
 
-def arrive(session: Session, sealer: Sealer, state: str, browser: str, now: datetime) -> Arrival:
-    """Use up a begun sign-on; only the browser that began it can, and only once."""
-    row = session.get(StaffArrivalRow, sealer.digest("state", state))
-    good = row is not None and row.expires_at > now
-    if row is None or not good or row.browser != sealer.digest("browser", browser):
+def depart(now: datetime, link: str = "") -> Departure:
+    """Begin a sign-on for one browser."""
+    expires = int((now + LIFE).timestamp())
+    return Departure(new_token(), new_token(), new_token(), expires, link)
+
+
+def kept_by_browser(going: Departure, sealer: Sealer) -> str:
+    """The cookie of a begun sign-on: unreadable, and only we can make one."""
+    return sealer.seal(_SEALED, json.dumps(asdict(going)))
+
+
+def arrive(cookie: str, state: str, sealer: Sealer, now: datetime) -> Departure:
+    """The sign-on this browser began with this state; refused when there is none, or too old."""
+    if len(cookie) > _MOST_COOKIE:
         raise not_signed_on()
-    arrival = Arrival(row.nonce, row.verifier)
-    session.delete(row)
-    session.flush()
-    return arrival
+    try:
+        going = Departure(**json.loads(sealer.unseal(_SEALED, cookie)))
+    except (OperatorError, binascii.Error, ValueError, TypeError) as error:
+        raise not_signed_on() from error
+    if not hmac.compare_digest(going.state.encode(), state.encode()):
+        raise not_signed_on()
+    if going.expires <= now.timestamp():
+        raise not_signed_on()
+    return going
+
+
+def use_up(session: Session, going: Departure, sealer: Sealer, now: datetime) -> None:
+    """Let a sign-on that succeeded count once; a second time it is refused."""
+    session.execute(sa.delete(StaffSignOnRow).where(StaffSignOnRow.expires_at <= now))
+    digest = sealer.digest("state", going.state)
+    if session.get(StaffSignOnRow, digest) is not None:
+        raise not_signed_on()
+    session.add(StaffSignOnRow(digest=digest, expires_at=now + LIFE))
+    try:
+        session.flush()
+    except IntegrityError as error:  # the same answer, at this very moment, elsewhere
+        raise not_signed_on() from error
 
 
 def read_identity(
@@ -124,19 +139,36 @@ def read_identity(
 def admit(
     session: Session,
     claims: Mapping[str, Any],
+    going: Departure,
     operations: Operations,
     *,
     sealer: Sealer,
     now: datetime,
 ) -> str | None:
-    """A session for whom the table gives a role; None, recorded, for everybody else."""
-    name = f"sso:{claims['sub']}"
+    """A session for whom the table gives a role; None, recorded, for everybody else.
+
+    An identity that is linked to an account is that account's person, under the account's name.
+    """
+    issuer, subject = str(claims["iss"]), str(claims["sub"])
+    if going.link:
+        link(session, Act(going.link, now), issuer, subject, sealer)
+    account = account_of_identity(session, issuer, subject, sealer)
+    name = account.name if account else f"sso:{subject}"
     roles = operations.roles_of(claims)
-    action = "sign_in" if roles else "sign_in_refused"
+    if account is None:
+        roles = tuple(role for role in roles if role not in operations.guarded)
+    may = bool(roles) and (account is None or account.state == "active")
+    action = "sign_in" if may else "sign_in_refused"
     append(session, RECORD, Act(name, now), action, ("staff", name), before=None, after=None)
-    if not roles:
+    if not may:
         return None
     return open_session(session, name, UPSTREAM, roles, sealer=sealer, now=now)
+
+
+def unproved(session: Session, now: datetime) -> None:
+    """Record an answer of the provider that proves nobody."""
+    act, entity = Act("nobody", now), ("staff", "unknown")
+    append(session, RECORD, act, "sign_in_refused", entity, before=None, after=None)
 
 
 def not_signed_on() -> Unauthenticated:

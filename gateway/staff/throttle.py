@@ -23,6 +23,7 @@ from gateway.db.staff_tables import StaffThrottleRow
 LONGEST = timedelta(minutes=15)
 _FIRST = timedelta(seconds=15)
 FORGOTTEN = timedelta(hours=24)
+_NETWORKS_OF_A_SITE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,18 @@ def network_of(ip: str) -> str:
     except ValueError:
         return "unknown"
     return str(ipaddress.ip_network((address, 32 if address.version == 4 else 64), strict=False))
+
+
+def holders_of(ip: str) -> tuple[tuple[str, int], ...]:
+    """Every network one party may hold around an address, and for how many it counts.
+
+    Whoever has an IPv6 site (/48) has 65 536 networks, each of which would be forgiven anew.
+    """
+    network = network_of(ip)
+    if ":" not in network:
+        return ((network, 1),)
+    site = ipaddress.ip_network(network).supernet(new_prefix=48)
+    return ((network, 1), (str(site), _NETWORKS_OF_A_SITE))
 
 
 def wait_of(session: Session, origins: Iterable[Origin], now: datetime) -> timedelta | None:

@@ -233,9 +233,9 @@ def test_a_guardian_answers_for_a_child_with_the_guardians_own_evidence(engine):
     assert done.guardian["relation"] == "mother"
     with reading(engine) as session:
         assert history(session, consent.id)[-1].actor_kind == "guardian"
-        told = for_token(session, consent.id, "T-INS", NOW).policy_document()
-    assert (told["minor"], told["guardian"]) == (True, {"relation": "mother"})
-    assert told["claim_ref"] == "CLM-1"
+        told = for_token(session, consent.id, "T-INS", NOW).facts()
+    assert (told.minor, told.guardian_relation) == (True, "mother")
+    assert told.claim_ref == "CLM-1"
 
 
 def test_the_receiver_can_withdraw_a_request_and_give_up_a_consent(engine):

@@ -16,6 +16,7 @@ from gateway.db.engine import reading
 from gateway.db.staff_tables import StaffAuditRow, StaffRow, StaffSessionRow
 from gateway.errors import SluiceError
 from gateway.identity.record import broken_entries
+from gateway.staff import signing_in
 from gateway.staff.model import RECORD
 from gateway.staff.secrets import Passwords
 from gateway.staff.signing_in import Attempt
@@ -153,6 +154,19 @@ def test_trying_during_a_wait_does_not_prolong_it(place: Place) -> None:
         assert thief.sign_in(anna, password=WRONG).status_code == 429
     place.pass_time(seconds=16)
     assert thief.sign_in(anna, password=WRONG).status_code == 401
+
+
+def test_who_holds_a_whole_site_of_networks_is_one_stranger(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signing_in, "_FREE_ALL", 5)
+    place.hire("anna", "auditor")
+    statuses = []
+    for number in range(22):  # names and networks that are new each time
+        browser, guess = place.browser(f"2001:db8:7:{number:x}::1"), {"name": f"name{number}"}
+        statuses.append(browser.sign_in(place.people["anna"], **guess).status_code)
+    assert statuses == [401] * 20 + [429] * 2
+    assert place.browser("2001:db8:8::1").sign_in(place.people["anna"]).status_code == 200
 
 
 def test_strangers_cannot_keep_a_known_browser_out(place: Place) -> None:

@@ -2,174 +2,55 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+import sqlalchemy as sa
 import yaml
-from authlib.common.urls import add_params_to_uri
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from gateway.api.admin.upstream import CALLBACK, open_upstream, sso_router
+from gateway.api.admin.upstream import CALLBACK, open_upstream
+from gateway.db.engine import reading
+from gateway.db.metadata import all_tables
 from gateway.errors import OperatorError
-from gateway.identity.jose import encode_json, encode_segment
+from gateway.identity.record import read_entries
 from gateway.settings import Settings
-from gateway.staff.operations import load_operations
-from tests.staff_factory import Browser, Place, open_place
-
-KEY = RSAKey.generate_key(2048, {"kid": "provider", "alg": "RS256", "use": "sig"})
-CLIENT, SECRET = "sluice-office", "an invented client secret"
-
-
-def by_hand(header: dict[str, Any], claims: dict[str, Any], key: bytes) -> str:
-    """A JWT no library would make: a public key as HMAC secret, or no signature."""
-    signed = f"{encode_json(header)}.{encode_json(claims)}"
-    made = hmac.new(key, signed.encode(), hashlib.sha256).digest() if key else b""
-    return f"{signed}.{encode_segment(made)}"
-
-
-@dataclass
-class Provider:
-    """An OpenID provider on the loopback; what it says can be bent."""
-
-    issuer: str
-    place: Place | None = None
-    describes: dict[str, Any] = field(default_factory=dict)
-    claims: dict[str, Any] = field(default_factory=dict)
-    header: dict[str, Any] = field(default_factory=dict)
-    key: Any = field(default_factory=lambda: KEY)
-    asked: dict[str, str] = field(default_factory=dict)
-    exchanged: list[dict[str, str]] = field(default_factory=list)
-    authorization: str = ""
-
-    def metadata(self) -> dict[str, Any]:
-        return {
-            "issuer": self.issuer,
-            "authorization_endpoint": f"{self.issuer}/authorize",
-            "token_endpoint": f"{self.issuer}/token",
-            "jwks_uri": f"{self.issuer}/jwks",
-            "authorization_response_iss_parameter_supported": True,
-            **self.describes,
-        }
-
-    def token(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
-        """Exchange a code as RFC 6749 and 7636 ask for."""
-        self.exchanged.append(form)
-        challenge = create_s256_code_challenge(form.get("code_verifier", ""))
-        if challenge != self.asked["code_challenge"] or form.get("code") != "the-code":
-            return 400, {"error": "invalid_grant"}
-        assert self.place is not None
-        now = int(self.place.clock().timestamp())
-        claims = {
-            "iss": self.issuer,
-            "aud": CLIENT,
-            "sub": "upstream-7",
-            "iat": now,
-            "exp": now + 300,
-            "nonce": self.asked["nonce"],
-            "groups": ["auditors"],
-            "amr": ["pwd", "mfa"],
-            **self.claims,
-        }
-        said = {name: value for name, value in claims.items() if value is not None}
-        header = {"alg": "RS256", "kid": "provider", **self.header}
-        signed = (
-            by_hand(header, said, self.key)
-            if isinstance(self.key, bytes)
-            else jwt.encode(header, said, self.key, algorithms=[header["alg"]])
-        )
-        return 200, {"access_token": "x", "token_type": "Bearer", "id_token": signed}
+from gateway.staff.model import RECORD
+from tests.sso_provider import (
+    CLIENT,
+    KEY,
+    SECRET,
+    Provider,
+    come_back,
+    depart,
+    open_sso_place,
+    running_provider,
+)
+from tests.staff_factory import Browser, Place
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Provider]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            jwks = {"keys": [KEY.as_dict(private=False)]}
-            self._send(200, jwks if self.path == "/jwks" else made.metadata())
-
-        def do_POST(self) -> None:
-            made.authorization = self.headers.get("Authorization", "")
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            self._send(*made.token({name: values[0] for name, values in parse_qs(body).items()}))
-
-        def _send(self, status: int, document: dict[str, Any]) -> None:
-            body = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made = Provider(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield made
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running_provider() as made:
+        yield made
 
 
 @pytest.fixture
 def provider(running: Provider) -> Provider:
     """The provider, honest again."""
-    running.describes, running.claims, running.header, running.key = {}, {}, {}, KEY
-    running.exchanged.clear()
+    running.be_honest()
     return running
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, running: Provider) -> Iterator[Place]:
-    tmp_path, provider = tmp_path_factory.mktemp("office"), running
-    (tmp_path / "secret").write_text(SECRET)
-    with open_place(tmp_path / "home") as opened:
-        given = load_operations(Settings().policies)
-        operations = type(given)(**{**vars(given), "claimed_roles": {"auditors": ("auditor",)}})
-        office = type(opened.office)(**{**vars(opened.office), "operations": operations})
-        settings = Settings(
-            home=tmp_path / "home",
-            staff_sso_issuer=provider.issuer,
-            staff_sso_client_id=CLIENT,
-            staff_sso_secret_file=tmp_path / "secret",
-        )
-        upstream = open_upstream(settings, office)
-        assert upstream is not None
-        opened.app.include_router(sso_router(office, upstream))
-        provider.place = opened
+    folder = tmp_path_factory.mktemp("office")
+    with open_sso_place(folder, running, {"auditors": ("auditor",)}) as opened:
         yield opened
-
-
-def depart(place: Place, provider: Provider) -> Browser:
-    """Begin a sign-on; the provider remembers what it was asked."""
-    browser = place.browser()
-    answer = browser.get("/single-sign-on")
-    assert answer.status_code == 303
-    query = parse_qs(urlsplit(answer.headers["location"]).query)
-    provider.asked = {name: values[0] for name, values in query.items()}
-    return browser
-
-
-def come_back(browser: Browser, provider: Provider, **changes: str | None) -> httpx.Response:
-    """The provider sends the browser back."""
-    said = {"code": "the-code", "state": provider.asked["state"], "iss": provider.issuer, **changes}
-    path = CALLBACK.removeprefix("/admin/v1")
-    pairs = [(name, value) for name, value in said.items() if value is not None]
-    return browser.get(add_params_to_uri(path, pairs))
 
 
 def test_somebody_the_table_knows_is_signed_in_with_its_roles(
@@ -268,6 +149,18 @@ def test_an_identity_token_signed_otherwise_is_refused(
     assert (answer.status_code, answer.json()["code"]) == (401, "staff_sso")
 
 
+def test_an_answer_that_proves_nobody_is_on_the_record(place: Place, provider: Provider) -> None:
+    provider.claims = {"nonce": "another"}
+    come_back(depart(place, provider), provider)
+    with reading(place.office.engine) as session:
+        last = read_entries(session, RECORD, 0, 10_000)[-1]
+    assert (last["actor"], last["action"], last["entity_id"]) == (
+        "nobody",
+        "sign_in_refused",
+        "unknown",
+    )
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -303,13 +196,69 @@ def test_a_sign_on_is_used_once_and_not_for_long(place: Place, provider: Provide
     assert come_back(late, provider).status_code == 401
 
 
-def test_a_network_that_begins_and_never_finishes_has_to_wait(
+def rows(place: Place) -> int:
+    """Rows of the whole database."""
+    with reading(place.office.engine) as session:
+        counts = (
+            session.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+            for table in all_tables().sorted_tables
+        )
+        return sum(counts)
+
+
+def test_a_stranger_who_begins_and_never_finishes_leaves_nothing_behind(
     place: Place, provider: Provider
 ) -> None:
+    depart(place, provider)
+    before, read = rows(place), provider.reads
     flood = Browser(place, "203.0.113.77")
-    statuses = [flood.get("/single-sign-on").status_code for _ in range(62)]
-    assert (statuses.count(303), statuses[-1]) == (60, 429)
+    assert {flood.get("/single-sign-on").status_code for _ in range(80)} == {303}
+    assert rows(place) == before
+    assert provider.reads == read
+
+
+def test_a_network_that_keeps_bringing_bad_answers_has_to_wait(
+    place: Place, provider: Provider
+) -> None:
+    statuses = []
+    for _ in range(62):
+        browser = depart(place, provider)
+        browser.ip = "203.0.113.78"
+        statuses.append(come_back(browser, provider, code="another-code").status_code)
+    assert (statuses.count(401), statuses[-1]) == (60, 429)
     assert come_back(depart(place, provider), provider).status_code == 200
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "AAAA", "A" * 60, "A" * 3000])
+def test_a_made_up_cookie_is_no_begun_sign_on(
+    place: Place, provider: Provider, cookie: str
+) -> None:
+    browser = depart(place, provider)
+    browser.cookies = httpx.Cookies({"sluice-arrival": cookie})
+    assert come_back(browser, provider).status_code == 401
+
+
+def test_keys_the_provider_has_changed_are_read_again(place: Place, provider: Provider) -> None:
+    assert come_back(depart(place, provider), provider).status_code == 200
+    newer = RSAKey.generate_key(2048, {"kid": "newer", "alg": "RS256", "use": "sig"})
+    provider.key, provider.publishes, provider.header = newer, [newer], {"kid": "newer"}
+    place.pass_time(minutes=1)
+    assert come_back(depart(place, provider), provider).status_code == 200
+    place.pass_time(minutes=11)
+
+
+def test_a_provider_that_falls_silent_is_used_as_last_read_for_an_hour(
+    place: Place, provider: Provider
+) -> None:
+    depart(place, provider)
+    provider.describes = {"issuer": "https://elsewhere.example"}
+    place.pass_time(minutes=30)
+    read = provider.reads
+    assert come_back(depart(place, provider), provider).status_code == 200
+    assert provider.reads == read + 1  # and the failure is remembered
+    place.pass_time(minutes=31)
+    assert place.browser().get("/single-sign-on").status_code == 503
+    place.pass_time(seconds=6)
 
 
 @pytest.mark.parametrize(
@@ -320,9 +269,10 @@ def test_a_provider_that_describes_itself_wrongly_is_not_used(
     place: Place, provider: Provider, describes: dict[str, Any]
 ) -> None:
     provider.describes = describes
-    place.pass_time(minutes=11)  # what was read before is read again
+    place.pass_time(minutes=61)  # what was read before is not used any more
     answer = place.browser().get("/single-sign-on")
     assert (answer.status_code, answer.json()["code"]) == (503, "staff_sso_unavailable")
+    place.pass_time(seconds=6)  # and the failure is forgotten
 
 
 def test_people_of_single_sign_on_have_no_password_here(place: Place, provider: Provider) -> None:

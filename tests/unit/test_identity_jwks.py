@@ -10,12 +10,27 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from gateway.errors import OperatorError
-from gateway.identity.jwks import accept_jwks, algorithms_of, choose_key, read_keys
+from gateway.identity.jose import encode_segment
+from gateway.identity.jwks import (
+    RSA_BITS,
+    RSA_EXPONENT,
+    accept_jwks,
+    algorithms_of,
+    choose_key,
+    read_keys,
+)
 from tests.factories_identity import new_key, public
 
 EC = public(new_key("ec"))
 RSA = {**public(RSAKey.generate_key(2048)), "kid": "rsa"}
 ED = {**public(OKPKey.generate_key("Ed25519")), "kid": "ed"}
+
+
+def rsa_of(bits: int, exponent: int) -> dict[str, str]:
+    """A public RSA key of this form; nobody will ever sign with it."""
+    modulus, size = (1 << (bits - 1)) + 12345, (exponent.bit_length() + 7) // 8
+    n = encode_segment(modulus.to_bytes((bits + 7) // 8))
+    return {"kty": "RSA", "kid": "made", "n": n, "e": encode_segment(exponent.to_bytes(size))}
 
 
 def test_keys_are_stored_public_named_and_for_signatures() -> None:
@@ -79,6 +94,23 @@ def test_a_short_rsa_key_is_refused() -> None:
 
     with pytest.raises(OperatorError):
         accept_jwks(short)
+
+
+@pytest.mark.parametrize("bits", [2056, 2560, 4104, 8192])
+def test_rsa_keys_come_in_the_sizes_there_are_decoys_of(bits: int) -> None:
+    with pytest.raises(OperatorError, match="2048, 3072, 4096 bits"):
+        accept_jwks(rsa_of(bits, RSA_EXPONENT))
+
+
+@pytest.mark.parametrize("bits", RSA_BITS)
+def test_rsa_keys_of_a_usual_size_are_accepted(bits: int) -> None:
+    assert algorithms_of(accept_jwks(rsa_of(bits, RSA_EXPONENT))) == ("PS256",)
+
+
+@pytest.mark.parametrize("exponent", [3, 17, 65539, (1 << 2047) + 1])
+def test_an_exponent_that_makes_signatures_weak_or_costly_is_refused(exponent: int) -> None:
+    with pytest.raises(OperatorError, match="exponent 65537"):
+        accept_jwks(rsa_of(2048, exponent))
 
 
 @given(

@@ -13,6 +13,8 @@ from gateway.api.person.pending import unseal
 from gateway.api.person.screens import stopped
 from gateway.api.person.upstream import CALLBACK, SignInRefused, Upstream
 from gateway.api.person.visits import open_visit, session_cookie, sign_in
+from gateway.api.presented import presented
+from gateway.api.threads import in_thread
 from gateway.consent.sessions import HOME
 from gateway.errors import Forbidden, SluiceError
 
@@ -20,11 +22,16 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get(CALLBACK)
-def callback(request: Request, office: PersonOffice) -> Response:
+async def callback(request: Request, office: PersonOffice) -> Response:
     """Take the answer if this browser began the sign-in; once, and for what it was begun."""
+    return await in_thread(office.sign_in_threads, _answered, request, office)
+
+
+def _answered(request: Request, office: Office) -> Response:
     try:
         return _callback(request, office)
     except SignInRefused:
+        office.audit.not_signed_in(presented(request).ip, office.clock())
         refused = Forbidden("person_sign_in", "The sign-in did not succeed.", "登录没有成功。")
         return stopped(request, office, refused)
     except SluiceError as error:
@@ -41,7 +48,7 @@ def _callback(request: Request, office: Office) -> Response:
         raise SignInRefused
     person = login.finish(told["code"], told.get("iss"), pending, now)
     if pending.purpose == HOME:
-        response = signed_in(office, person, now)
+        response = signed_in(office, person, presented(request).ip, now)
         office.cookies.drop(response, "login")
         return response
     visit = open_visit(request, office, pending.purpose)

@@ -56,7 +56,7 @@ def happened(row: ConsentEventRow, language: Language) -> Happened:
 def looked(office: Office, access: Access, language: Language) -> Looked:
     """One access in words."""
     tenant = office.consents.snapshot().tenants.get(access.tenant)
-    service = office.consents.rules.services.get(access.service)
+    service = office.consents.rules_for(access.tenant).services.get(access.service)
     named = (service.name_zh if language == "zh" else service.name_en) if service else ""
     return Looked(
         access=access,

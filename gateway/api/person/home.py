@@ -28,6 +28,8 @@ from gateway.api.person.office import Office, PersonOffice
 from gateway.api.person.pages import STYLE, Frame
 from gateway.api.person.screens import methods, people, send_upstream, stopped
 from gateway.api.person.upstream import Upstream
+from gateway.api.presented import presented
+from gateway.api.threads import in_thread
 from gateway.consent.people import Person
 from gateway.consent.sessions import (
     HOME,
@@ -56,6 +58,7 @@ class Home:
     taste: Taste
     now: datetime
     path: str
+    ip: str
 
     def form(self) -> str:
         """The token of this browser's forms: of its session, or of its secret before sign-in."""
@@ -82,7 +85,8 @@ def at_home(request: Request, office: PersonOffice) -> Home:
         text = office.cookies.get(request, SESSION)
         held = read_session(session, office.subjects, text, HOME, now)
     browser = office.cookies.get(request, BROWSER)
-    return Home(office, held, browser, taste(request, office.cookies), now, request.url.path)
+    path, ip = request.url.path, presented(request).ip
+    return Home(office, held, browser, taste(request, office.cookies), now, path, ip)
 
 
 AtHome: TypeAlias = Annotated[Home, Depends(at_home)]
@@ -104,7 +108,7 @@ def style() -> Response:
 def sign_in_form(home: AtHome) -> Response:
     """Prove who you are, to see your own consents."""
     browser = home.browser or new_secret()
-    known = Home(home.office, home.held, browser, home.taste, home.now, home.path)
+    known = Home(home.office, home.held, browser, home.taste, home.now, home.path, home.ip)
     page = pages.SignIn(
         action="/person/sign-in",
         form=known.form(),
@@ -118,8 +122,12 @@ def sign_in_form(home: AtHome) -> Response:
 
 
 @router.post("/sign-in")
-def sign_in(request: Request, home: AtHome, fields: PostedFields) -> Response:
+async def sign_in(request: Request, home: AtHome, fields: PostedFields) -> Response:
     """Let a person in, with a secret that did not exist before."""
+    return await in_thread(home.office.sign_in_threads, _let_in, request, home, fields)
+
+
+def _let_in(request: Request, home: Home, fields: Fields) -> Response:
     try:
         check_form(request, one(fields, "form"), home.form())
         return _sign_in(home, fields)
@@ -134,13 +142,14 @@ def _sign_in(home: Home, fields: Fields) -> Response:
     if not isinstance(login, Simulated):
         return pages.go("/person/sign-in")
     person = login.sign_in(one(fields, "person"), one(fields, "method"), home.now)
-    return signed_in(home.office, person, home.now)
+    return signed_in(home.office, person, home.ip, home.now)
 
 
-def signed_in(office: Office, person: Person, now: datetime) -> Response:
+def signed_in(office: Office, person: Person, ip: str, now: datetime) -> Response:
     """A fresh session, and on to the list."""
     with writing(office.engine) as session:
         secret = open_session(session, office.subjects, HOME, person, now)
+    office.audit.signed_in(person, ip, now)
     response = pages.go(LIST)
     office.cookies.put(response, SESSION, secret, HOME_LIFE)
     return response
@@ -218,7 +227,7 @@ def end(request: Request, home: AtHome, consent_id: str, fields: PostedFields) -
         check_form(request, one(fields, "form"), home.form())
         if home.held is None:
             return pages.go("/person/sign-in")
-        end_consent(home.office.consents, home.held.person, consent_id, home.now)
+        end_consent(home.office, home.held.person, consent_id, home.ip, home.now)
     except SluiceError as error:
         return stopped(request, home.office, error)
     return pages.go(f"{LIST}/{consent_id}?ended")

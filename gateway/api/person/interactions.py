@@ -29,6 +29,7 @@ from gateway.api.person.visits import (
     session_cookie,
     sign_in,
 )
+from gateway.api.threads import in_thread
 from gateway.authserver.interaction import InteractionGone
 from gateway.consent.record import ConsentConflict, Document
 from gateway.errors import BadRequest, SluiceError
@@ -52,6 +53,9 @@ async def answer(
     request: Request, office: PersonOffice, fields: PostedFields, interaction_id: str, act: str
 ) -> Response:
     """One answer; everything unexpected becomes a page that says what to do."""
+    if act == "sign-in":
+        threads = office.sign_in_threads
+        return await in_thread(threads, _answer, request, office, fields, interaction_id, act)
     return await run_in_threadpool(_answer, request, office, fields, interaction_id, act)
 
 

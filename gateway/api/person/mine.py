@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from gateway.api.person.office import Office
@@ -17,6 +18,7 @@ from gateway.consent.rules import ADULT
 from gateway.consent.store import of_subjects
 from gateway.db.consent_tables import ConsentEventRow
 from gateway.db.engine import reading, writing
+from gateway.errors import SluiceError
 
 
 def subjects_of(person: Person) -> tuple[str, ...]:
@@ -41,13 +43,17 @@ def my_history(consents: Consents, consent: Consent) -> Sequence[ConsentEventRow
         return history(session, consent.id)
 
 
-def end_consent(consents: Consents, person: Person, consent_id: str, now: datetime) -> Consent:
+def end_consent(office: Office, person: Person, consent_id: str, ip: str, now: datetime) -> Consent:
     """Revoke one of their consents, with every token that hangs on it."""
-    with writing(consents.engine) as session:
+    with writing(office.engine) as session:
         consent = of_subjects(session, consent_id, subjects_of(person))
         kind = Actor("person" if consent.subject_ref == person.ref else "guardian", person.ref)
         deed = Deed(kind, now, "ended_by_person", person.evidence.document())
-        return changes.revoke(session, consent.id, deed)
+        ended = changes.revoke(session, consent.id, deed)
+    # The consent's own chained record has it: a journal that is down keeps nobody from ending one.
+    with suppress(SluiceError):
+        office.audit.answered("revoke", person, ended, ip, now)
+    return ended
 
 
 def my_accesses(office: Office, person: Person) -> tuple[Access, ...]:

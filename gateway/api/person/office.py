@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import sqlalchemy as sa
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
+from gateway.api.person.audit import PersonAudit
 from gateway.api.person.browser import Cookies
 from gateway.api.person.login import Login, open_login
 from gateway.authserver.interaction import Interactions
 from gateway.consent.desk import Consents
 from gateway.consent.subjects import Subjects
+from gateway.serving.ports import Books
 from gateway.settings import Settings
 
 
@@ -29,7 +32,10 @@ class Office:
     issuer: str
     journal: Path
     cookies: Cookies
+    audit: PersonAudit
     clock: Callable[[], datetime]
+    # Signing in may wait for the provider: in threads of its own, so that it holds up nothing else.
+    sign_in_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
 
     @property
     def engine(self) -> sa.Engine:
@@ -44,6 +50,7 @@ def open_office(
     settings: Settings,
     consents: Consents,
     interactions: Interactions,
+    journal: Books,
     clock: Callable[[], datetime],
 ) -> Office:
     """The office of these settings."""
@@ -54,6 +61,7 @@ def open_office(
         issuer=settings.base_url,
         journal=settings.journal,
         cookies=Cookies(settings.base_url.startswith("https://")),
+        audit=PersonAudit(journal, consents.subjects),
         clock=clock,
     )
 

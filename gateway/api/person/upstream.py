@@ -25,6 +25,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet, KeySetSerialization
 
 from gateway.api.person.pending import LIFE_SECONDS, Pending
+from gateway.api.provider import Described, Provider, ProviderSilent
 from gateway.consent.chain import digest
 from gateway.consent.people import Person, Ward, age_on, masked
 from gateway.consent.record import Evidence
@@ -34,7 +35,6 @@ from gateway.settings import Settings
 
 CALLBACK = "/person/callback"
 ALGORITHMS = ["ES256", "PS256", "EdDSA"]
-_SECONDS = 10.0
 _SKEW = 60
 _FRESH = 600
 _EVIDENCE = {"face": "ehic_face", "fpt": "ehic_pin", "pin": "ehic_pin", "hwk": "esign"}
@@ -67,6 +67,7 @@ class Upstream:
     client_id: str
     redirect_uri: str
     certno_claim: str
+    provider: Provider
     key: ECKey = field(repr=False)
     subjects: Subjects = field(repr=False)
     kind: Literal["oidc"] = "oidc"
@@ -84,10 +85,11 @@ class Upstream:
         except (OSError, ValueError) as error:
             raise OperatorError("person.key", "person_key cannot be read as a JWK.") from error
         return cls(
-            issuer=settings.person_issuer.rstrip("/"),
+            issuer=settings.person_issuer,
             client_id=settings.person_client_id,
             redirect_uri=settings.base_url + CALLBACK,
             certno_claim=settings.person_certno_claim,
+            provider=Provider(settings.person_issuer),
             key=key,
             subjects=subjects,
         )
@@ -101,40 +103,58 @@ class Upstream:
             verifier=secrets.token_urlsafe(48),
             expires=int(now.timestamp()) + LIFE_SECONDS,
         )
-        with _line() as http:
-            metadata = self._metadata(http)
-            address, _ = self._client(http).create_authorization_url(
-                metadata["authorization_endpoint"],
-                state=pending.state,
-                nonce=pending.nonce,
-                code_challenge=create_s256_code_challenge(pending.verifier),
-                code_challenge_method="S256",
-                prompt="login",  # the evidence of a consent is a sign-in of this moment
-                max_age=_FRESH,
-            )
+        address, _ = self._client(None).create_authorization_url(
+            self._described(now).authorization_endpoint,
+            state=pending.state,
+            nonce=pending.nonce,
+            code_challenge=create_s256_code_challenge(pending.verifier),
+            code_challenge_method="S256",
+            prompt="login",  # the evidence of a consent is a sign-in of this moment
+            max_age=_FRESH,
+        )
         return str(address), pending
 
     def finish(self, code: str, issuer: str | None, pending: Pending, now: datetime) -> Person:
         """Whoever the provider vouches for; raises `SignInRefused`."""
         if issuer not in (None, self.issuer):
             raise SignInRefused
-        with _line() as http:
-            claims = self._claims(http, code, pending)
+        told = self._described(now)
+        with self.provider.line() as http:
+            token = self._exchange(http, told, code, pending)
+        claims = self._claims(told, token, now)
         self._check(claims, pending, now)
         return self._person(claims, now)
 
-    def _claims(self, http: httpx.Client, code: str, pending: Pending) -> Mapping[str, Any]:
-        """The verified claims of the id_token that the code is exchanged for."""
-        metadata = self._metadata(http)
+    def _exchange(self, http: httpx.Client, told: Described, code: str, pending: Pending) -> str:
+        """The id_token that the provider gives for a code; not yet trusted."""
         try:
-            token = self._client(http).fetch_token(
-                metadata["token_endpoint"], code=code, code_verifier=pending.verifier
+            given = self._client(_Transport(http)).fetch_token(
+                told.token_endpoint, code=code, code_verifier=pending.verifier
             )
-            published = cast("KeySetSerialization", _json(http, metadata["jwks_uri"]))
-            keys = KeySet.import_key_set(published)
-            return jwt.decode(str(token["id_token"]), keys, algorithms=ALGORITHMS).claims
-        except (OAuth2Error, JoseError, KeyError, ValueError, httpx.HTTPError) as error:
+            return str(given["id_token"])
+        except httpx.HTTPError as error:
+            raise _down() from error
+        except (OAuth2Error, KeyError, ValueError) as error:
             raise SignInRefused from error
+
+    def _claims(self, told: Described, token: str, now: datetime) -> Mapping[str, Any]:
+        """The verified claims; keys the provider has changed meanwhile are read again."""
+        try:
+            return _verified(token, told)
+        except (JoseError, ValueError, KeyError) as error:
+            newer = self._newer_keys(now)
+            if newer is None:
+                raise SignInRefused from error
+        try:
+            return _verified(token, newer)
+        except (JoseError, ValueError, KeyError) as error:
+            raise SignInRefused from error
+
+    def _newer_keys(self, now: datetime) -> Described | None:
+        try:
+            return self.provider.with_newer_keys(now)
+        except ProviderSilent:
+            return None
 
     def _check(self, claims: Mapping[str, Any], pending: Pending, now: datetime) -> None:
         audience = claims.get("aud")
@@ -179,18 +199,15 @@ class Upstream:
             str(claims["relation"]),
         )
 
-    def _metadata(self, http: httpx.Client) -> Mapping[str, Any]:
+    def _described(self, now: datetime) -> Described:
         try:
-            found = _json(http, f"{self.issuer}/.well-known/openid-configuration")
-        except (httpx.HTTPError, ValueError) as error:
+            return self.provider.described(now)
+        except ProviderSilent as error:
             raise _down() from error
-        if found.get("issuer") != self.issuer:
-            raise _down()
-        return found
 
-    def _client(self, http: httpx.Client) -> OAuth2Client:
+    def _client(self, transport: _Transport | None) -> OAuth2Client:
         client = OAuth2Client(
-            _Transport(http),
+            transport,
             client_id=self.client_id,
             client_secret=self.key,
             token_endpoint_auth_method="private_key_jwt",  # noqa: S106 — the name of a method
@@ -199,6 +216,14 @@ class Upstream:
         )
         client.register_client_auth_method(PrivateKeyJWT(self.issuer, alg="ES256"))
         return client
+
+
+def _verified(token: str, told: Described) -> Mapping[str, Any]:
+    published = cast("KeySetSerialization", dict(told.jwks))  # cast: joserfc checks it itself
+    claims: Mapping[str, Any] = jwt.decode(
+        token, KeySet.import_key_set(published), algorithms=ALGORITHMS
+    ).claims
+    return claims
 
 
 def _certno(claimed: object) -> str:
@@ -214,18 +239,6 @@ def _kind(methods: list[str]) -> str:
         if each in _EVIDENCE:
             return _EVIDENCE[each]
     raise KeyError("amr")
-
-
-def _line() -> httpx.Client:
-    """A connection for one sign-in; people sign in rarely."""
-    return httpx.Client(timeout=_SECONDS, follow_redirects=False, trust_env=False)
-
-
-def _json(http: httpx.Client, address: str) -> dict[str, Any]:
-    answer = http.get(address).raise_for_status().json()
-    if not isinstance(answer, dict):
-        raise ValueError("no JSON object")
-    return answer
 
 
 def _down() -> Unavailable:

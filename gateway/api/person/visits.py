@@ -5,15 +5,19 @@ Everything a route of `interactions` needs, so that a route parses, makes one ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fastapi import Request
+from sqlalchemy.orm import Session
 
+from gateway.api.person.audit import Act
 from gateway.api.person.browser import HOME_LIFE, Fields, Taste, check_form, form_token, one, taste
 from gateway.api.person.office import Office
 from gateway.api.person.pages import Frame
+from gateway.api.presented import presented
 from gateway.authserver.interaction import (
     Approved,
     Denied,
@@ -51,6 +55,7 @@ class Visit:
     held: Held | None
     taste: Taste
     now: datetime
+    ip: str
 
     @property
     def id(self) -> str:
@@ -67,7 +72,8 @@ class Visit:
     def rule(self) -> Rule:
         if self.consent is None:
             raise InteractionGone
-        return self.office.consents.rules.scenarios[self.consent.scenario]
+        rules = self.office.consents.rules_for(self.consent.tenant_id)
+        return rules.scenarios[self.consent.scenario]
 
     @property
     def notice(self) -> Notice:
@@ -127,7 +133,8 @@ def open_visit(request: Request, office: Office, interaction_id: str) -> Visit:
         held = read_session(session, office.subjects, text, interaction_id, now)
     if interaction.consent_id and (found is None or found.tenant_id != interaction.tenant_id):
         raise InteractionGone
-    return Visit(office, interaction, browser, found, held, taste(request, office.cookies), now)
+    seen, ip = taste(request, office.cookies), presented(request).ip
+    return Visit(office, interaction, browser, found, held, seen, now, ip)
 
 
 def posted(visit: Visit, request: Request, fields: Fields) -> None:
@@ -141,9 +148,12 @@ def sign_in(visit: Visit, person: Person) -> tuple[str, str]:
     if visit.consent is not None:
         step = next_step(visit.consent, person, {}, visit.rule)
         if step.screen == "stranger":
+            office.audit.another_person(person, visit.consent, visit.ip, visit.now)
             return "", leave(visit)
     with writing(office.engine) as session:
-        return open_session(session, office.subjects, visit.id, person, visit.now), ""
+        secret = open_session(session, office.subjects, visit.id, person, visit.now)
+    office.audit.signed_in(person, visit.ip, visit.now, visit.interaction.tenant_id)
+    return secret, ""
 
 
 def session_cookie(secret: str) -> dict[str, tuple[str, int]]:
@@ -169,15 +179,7 @@ def note(visit: Visit, said: Document) -> Visit:
     with writing(visit.office.engine) as session:
         remember(session, visit.held, answer)
     held = Held(visit.held.person, answer, visit.held.digest)
-    return Visit(
-        visit.office,
-        visit.interaction,
-        visit.browser,
-        visit.consent,
-        held,
-        visit.taste,
-        visit.now,
-    )
+    return replace(visit, held=held)
 
 
 def chosen_scopes(visit: Visit, fields: Fields) -> list[str]:
@@ -194,17 +196,18 @@ def chosen_scopes(visit: Visit, fields: Fields) -> list[str]:
 
 def refuse(visit: Visit) -> str:
     """The person says no; returns where to go. A consent already in force is left as it is."""
-    step, held = visit.step(), visit.held
-    with writing(visit.office.engine) as session:
+    step, held, denied = visit.step(), visit.held, None
+    with _recorded(visit, "deny") as conclusion:
+        session = conclusion.session
         if held is not None and visit.consent and step is not None and step.screen in ANSWERABLE:
             actor = _actor(held.person, step.subject)
             deed = Deed(actor, visit.now, "refused", held.person.evidence.document())
-            changes.reject(session, visit.consent.id, deed)
+            denied = changes.reject(session, visit.consent.id, deed)
         if held is not None:
             close_session(session, held)
-        return visit.office.interactions.finish(
-            session, visit.id, visit.browser, Denied(), visit.now
-        )
+        to = visit.office.interactions.finish(session, visit.id, visit.browser, Denied(), visit.now)
+        conclusion.changed = denied
+    return to
 
 
 def approve(visit: Visit) -> str:
@@ -212,21 +215,53 @@ def approve(visit: Visit) -> str:
     held = visit.held
     if held is None:
         raise InteractionGone
-    subject = held.person.ref
-    with writing(visit.office.engine) as session:
-        step = visit.step()
+    subject, given = held.person.ref, None
+    with _recorded(visit, "approve") as conclusion:
+        session, step = conclusion.session, visit.step()
         if visit.consent is not None and step is not None:
             subject = step.subject or subject
             if step.screen == "ready":
                 answer = _answer(visit, held, subject)
-                changes.authorise(session, visit.consent.id, answer, visit.now)
+                given = changes.authorise(session, visit.consent.id, answer, visit.now)
             elif step.screen != "again":
                 raise ConsentConflict("consent_unanswered", "A question is still open.")
         close_session(session, held)
         outcome = Approved(subject, held.person.evidence.time)
-        return visit.office.interactions.finish(
-            session, visit.id, visit.browser, outcome, visit.now
-        )
+        to = visit.office.interactions.finish(session, visit.id, visit.browser, outcome, visit.now)
+        conclusion.changed = given
+    return to
+
+
+@dataclass
+class _Conclusion:
+    """The transaction that ends a visit, and the consent it changes."""
+
+    session: Session
+    changed: Consent | None = None
+
+
+@contextmanager
+def _recorded(visit: Visit, act: Act) -> Iterator[_Conclusion]:
+    """A transaction whose change of a consent the audit journal knows before it is in force.
+
+    The entry comes last, when only the commit is left to fail: without the entry nothing is
+    committed, and whoever sees an error has changed nothing. An entry whose commit failed after all
+    is followed by one that says so; what is in force is always what the consents' own record says.
+    """
+    audit, told = visit.office.audit, None
+    audit.refuse_when_down()  # before the write lock is taken
+    try:
+        with writing(visit.office.engine) as session:
+            conclusion = _Conclusion(session)
+            yield conclusion
+            session.flush()
+            if conclusion.changed is not None and visit.held is not None:
+                audit.answered(act, visit.held.person, conclusion.changed, visit.ip, visit.now)
+                told = visit.held.person, conclusion.changed
+    except Exception:
+        if told is not None:
+            audit.not_kept(act, *told, visit.ip, visit.now)
+        raise
 
 
 def _answer(visit: Visit, held: Held, subject: str) -> Answer:

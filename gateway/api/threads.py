@@ -1,4 +1,4 @@
-"""Blocking work of the office, in threads of its own."""
+"""Blocking work in threads of its own kind, so that one kind cannot hold up another."""
 
 from __future__ import annotations
 
