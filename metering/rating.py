@@ -67,7 +67,8 @@ class ChargeLine:
 
 
 Accruals: TypeAlias = Mapping[LineKey, Accrual]
-PriceList: TypeAlias = Callable[[LineKey], Tariff]
+Pricing: TypeAlias = Callable[[LineKey], Tariff]
+"""By which tariff a line is charged."""
 
 
 def key_of(event: UsageEvent) -> LineKey:
@@ -105,7 +106,7 @@ def stamped_price(key: LineKey) -> Tariff:
     return Free() if key.unit == "free" else PerUnit(key.price_micro)
 
 
-def charge(accruals: Accruals, price: PriceList = stamped_price) -> tuple[ChargeLine, ...]:
+def charge(accruals: Accruals, price: Pricing = stamped_price) -> tuple[ChargeLine, ...]:
     """The month's lines in a fixed order; begun units count whole, fen are rounded half up."""
     return tuple(_line(key, accruals[key], price(key)) for key in sorted(accruals))
 
@@ -117,17 +118,6 @@ def _line(key: LineKey, used: Accrual, tariff: Tariff) -> ChargeLine:
     return ChargeLine(key.line_id, key, used, units, fen)
 
 
-def rate(events: Iterable[UsageEvent], price: PriceList = stamped_price) -> tuple[ChargeLine, ...]:
+def rate(events: Iterable[UsageEvent], price: Pricing = stamped_price) -> tuple[ChargeLine, ...]:
     """Usage to charge lines."""
     return charge(accrue(events), price)
-
-
-def corrections(before: Iterable[ChargeLine], after: Iterable[ChargeLine]) -> dict[str, int]:
-    """Fen to add per line id so that lines already charged become the later truth."""
-    charged = {line.line_id: line.amount_fen for line in before}
-    truth = {line.line_id: line.amount_fen for line in after}
-    deltas = {
-        line_id: truth.get(line_id, 0) - charged.get(line_id, 0)
-        for line_id in sorted({**charged, **truth})
-    }
-    return {line_id: delta for line_id, delta in deltas.items() if delta}

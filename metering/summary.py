@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from metering.rating import Accruals, ChargeLine, charge
+from metering.rating import Accruals, ChargeLine, Pricing, charge, stamped_price
 from metering.tariff import MICRO_PER_FEN
 
 
@@ -52,10 +52,12 @@ def yuan(micro: int) -> str:
     return f"{whole}.{decimals[:2]}{decimals[2:].rstrip('0')}"
 
 
-def summarise(accruals: Accruals, refusals: Mapping[CallKey, int]) -> tuple[UsageRow, ...]:
+def summarise(
+    accruals: Accruals, refusals: Mapping[CallKey, int], price: Pricing = stamped_price
+) -> tuple[UsageRow, ...]:
     """All rows in a fixed order. Refusals stand on the first row of their grant and service."""
     left = dict(refusals)
-    rows = [_row(line, left.pop(_calls(line), 0)) for line in charge(accruals)]
+    rows = [_row(line, left.pop(_calls(line), 0)) for line in charge(accruals, price)]
     rows += [_refused_only(key, count) for key, count in left.items()]
     return tuple(sorted(rows, key=lambda r: (r.month, r.tenant, r.grant, r.service, r.price_ref)))
 

@@ -94,7 +94,63 @@ class Volume:
         return units * next(reached).price_micro
 
 
-Tariff: TypeAlias = Free | PerUnit | Graduated | Volume
+@dataclass(frozen=True)
+class Package:
+    """Units are sold in packages of `size`; a package begun costs its whole price."""
+
+    size: int
+    price_micro: int
+
+    def __post_init__(self) -> None:
+        _check_price(self.price_micro)
+        if type(self.size) is not int or self.size < 1:
+            raise TariffError("a package holds at least one unit")
+
+    def charge(self, units: int) -> int:
+        """Micro-yuan for `units`."""
+        _check_units(units)
+        return -(-units // self.size) * self.price_micro
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """Another tariff with a commitment below which a month does not fall, and a cap above it."""
+
+    inner: Free | PerUnit | Graduated | Volume | Package
+    minimum_micro: int = 0
+    cap_micro: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_price(self.minimum_micro)
+        if self.cap_micro is not None:
+            _check_price(self.cap_micro)
+            if self.cap_micro < self.minimum_micro:
+                raise TariffError("the cap of a month lies below its commitment")
+
+    def charge(self, units: int) -> int:
+        """Micro-yuan for `units`; the commitment also for none at all."""
+        owed = max(self.minimum_micro, self.inner.charge(units))
+        return owed if self.cap_micro is None else min(owed, self.cap_micro)
+
+
+Tariff: TypeAlias = Free | PerUnit | Graduated | Volume | Package | Bounded
+
+
+def most_micro(tariff: Tariff, units: int) -> int:
+    """What so many more units can add to a month at most, no commitment counted: a bound to
+    reserve by. (A volume tariff may add more once, where it reaches a dearer tier.)"""
+    match tariff:
+        case Bounded(inner=inner):
+            return most_micro(inner, units)
+        case Graduated(tiers=tiers) | Volume(tiers=tiers):
+            return units * max(tier.price_micro for tier in tiers)
+        case _:
+            return tariff.charge(units)
+
+
+def first_unit_micro(tariff: Tariff) -> int:
+    """What the first unit costs, no commitment counted: the price a single answer is shown."""
+    return (tariff.inner if isinstance(tariff, Bounded) else tariff).charge(1)
 
 
 def units_of(unit: str, qty: int) -> int:

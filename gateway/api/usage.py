@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import orjson
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gateway.api.access import SignedIn
+from gateway.catalogue.tariff import charged_by
 from gateway.journal.reader import usage_summary
 from gateway.serving.accept import JSON
 from metering.calendar import month_of
@@ -23,8 +25,10 @@ async def usage(request: Request, caller: SignedIn, month: Month = None) -> Resp
     """Own usage only: the tenant comes from the token, never from the request."""
     state = request.app.state
     asked = month or month_of(state.clock())
+    edition = state.desk.editions.cast.for_tenant(caller.tenant_id)
+    price = partial(charged_by, edition.catalogue.tariffs)
     rows = await run_in_threadpool(
-        usage_summary, state.settings.journal, caller.tenant_id, months=(asked,)
+        usage_summary, state.settings.journal, caller.tenant_id, (asked,), price
     )
     told = {"month": asked, "usage": [row.as_dict() for row in rows]}
     return Response(orjson.dumps(told), media_type=JSON)

@@ -16,7 +16,15 @@ from gateway.journal.charges import REPEAT_WINDOW
 from gateway.journal.entry import BY_CELL
 from gateway.journal.reader import CellsByEvent, ChargedRow, charged_rows, used_rows
 from gateway.journal.schema import connect_reading
-from metering.rating import Accrual, ChargeLine, LineKey, charge, rate
+from metering.rating import (
+    Accrual,
+    ChargeLine,
+    LineKey,
+    Pricing,
+    charge,
+    rate,
+    stamped_price,
+)
 from metering.tariff import PACKS
 from metering.usage import UsageError, UsageEvent, from_record
 
@@ -110,14 +118,14 @@ class Reconciliation:
     differences: tuple[Difference, ...]
 
 
-def reconcile(path: Path) -> Reconciliation:
+def reconcile(path: Path, price: Pricing = stamped_price) -> Reconciliation:
     """Compare decisions, audit events, usage events and amounts of a journal."""
     with closing(connect_reading(path)) as db:
         db.execute("BEGIN")
         answers, decisions, usage, refusals, audited, metered = db.execute(_COUNTS).fetchone()
         found = list(_records_differ(db))
-        lines = rate(_valid(db, found))
-        found += _amounts_differ(lines, db)
+        lines = rate(_valid(db, found), price)
+        found += _amounts_differ(lines, db, price)
     return Reconciliation(
         answers, decisions, usage, refusals, audited, metered, lines, tuple(found)
     )
@@ -196,10 +204,12 @@ class _Charges:
         self._found.append(Difference(code, event.request_id, message))
 
 
-def _amounts_differ(lines: tuple[ChargeLine, ...], db: sqlite3.Connection) -> Iterator[Difference]:
+def _amounts_differ(
+    lines: tuple[ChargeLine, ...], db: sqlite3.Connection, price: Pricing
+) -> Iterator[Difference]:
     """Amounts from single events against amounts from the sums tenants are shown."""
     sums = {LineKey(*row[:7]): Accrual(*row[7:]) for row in db.execute(_SUMS) if row[4] in PACKS}
-    shown = {line.line_id: line for line in charge(sums)}
+    shown = {line.line_id: line for line in charge(sums, price)}
     for line in lines:
         if shown.get(line.line_id) != line:
             yield Difference("amount_differs", line.line_id, "sums and events disagree")

@@ -1,0 +1,77 @@
+"""The books of a home whose server has answered a few questions, and what was issued from them."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing as closed_after
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.audit.export import plain_lines
+from gateway.billing.closing import Office
+from gateway.billing.statements import Sealer
+from gateway.billing.terms import read_terms
+from gateway.catalogue.load import load_catalogue
+from gateway.db.billing_tables import StatementRow
+from gateway.db.engine import open_engine, reading, sqlite_url
+from gateway.db.upgrade import upgrade
+from gateway.identity.secrets import secret
+from gateway.journal.checkpoint import PUBLIC_KEY, public_key
+from gateway.journal.schema import connect_reading
+from tests.gateway_factory import (
+    COST,
+    DRUGS,
+    POLICIES,
+    build_home,
+    copy_home,
+    copy_policies,
+    serving,
+)
+
+MONTH = "2025-06"  # in which the gateway's clock stands
+AFTER = datetime(2025, 7, 10, tzinfo=UTC)
+
+
+def answer_some(folder: Path) -> Path:
+    """A home whose server has answered two insurers and a pharma firm, some things twice."""
+    home = build_home(folder / "home")
+    with serving(home, copy_policies(folder / "policies")) as gateway:
+        gateway.everything("S02", {**COST, "dims": ["benefit5"]})
+        gateway.everything("S02", {**COST, "dims": ["benefit5"]})
+        gateway.everything("S02", {**COST, "dims": ["benefit5", "gend"]}, client="ins2-app")
+        gateway.everything("S09", DRUGS, client="pha-app")
+        assert gateway.ask("S09", {**DRUGS, "purpose": "other"}, client="pha-app").is_client_error
+    return home
+
+
+def books_of_copy(asked: Path, home: Path) -> Office:
+    """New books on a copy of a home's journal and releases."""
+    copy_home(asked, home)
+    for file in asked.glob("journal.db*"):
+        shutil.copy(file, home / file.name)
+    upgrade(sqlite_url(home / "sluice.db"))
+    return Office(
+        open_engine(sqlite_url(home / "sluice.db")),
+        home / "journal.db",
+        home / "releases",
+        load_catalogue(POLICIES).tariffs,
+        read_terms(POLICIES),
+        public_key(home / "keys" / PUBLIC_KEY),
+        Sealer(Ed25519PrivateKey.from_private_bytes(secret(home / "keys", "statement"))),
+    )
+
+
+def issued(office: Office) -> dict[tuple[str, str], StatementRow]:
+    with reading(office.engine) as session:
+        rows = session.scalars(sa.select(StatementRow)).all()
+        session.expunge_all()
+    return {(row.kind, row.party): row for row in rows}
+
+
+def exported(office: Office) -> list[dict]:
+    with closed_after(connect_reading(office.journal)) as db:
+        return [orjson.loads(line) for line in plain_lines(db)]
