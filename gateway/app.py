@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Response
 from starlette.routing import Route
 
-from gateway.api import consent_office, health, oauth, problems, services, usage
+from gateway.api import authzen, consent_office, health, oauth, problems, services, usage
 from gateway.api.admin.office import open_office as open_admin
 from gateway.api.admin.router import admin_router
 from gateway.api.admin.upstream import open_upstream
@@ -24,14 +24,15 @@ from gateway.api.oauth_office import open_office
 from gateway.api.openapi import VERSION, openapi_bytes
 from gateway.api.policy_bundle import Shelf, bundle_router
 from gateway.api.queries import PATH, Queries
-from gateway.catalogue.load import Catalogue, load_catalogue
+from gateway.catalogue.load import Catalogue
+from gateway.catalogue.tariff import charged_by
+from gateway.editions.stage import Stage
 from gateway.errors import OperatorError
 from gateway.identity.desk import Identity, open_identity
-from gateway.identity.directory import Directory, Snapshot
 from gateway.identity.secrets import secret
 from gateway.journal.failures import FailureBudget
 from gateway.journal.sqlite import SqliteJournal
-from gateway.policy.engines import Engine, open_engine, read_token
+from gateway.policy.engines import read_token
 from gateway.policy.packing import bundle_key
 from gateway.releases.store import ReleaseStore
 from gateway.serving.accept import JSON
@@ -57,9 +58,8 @@ class Parts:
     """Everything a serving process holds open, and how it lets go of it."""
 
     settings: Settings
-    catalogue: Catalogue
     identity: Identity
-    policy: Engine
+    editions: Stage
     releases: ReleaseStore
     journal: SqliteJournal
     desk: Desk
@@ -67,8 +67,9 @@ class Parts:
 
     def ready(self) -> bool:
         """Whether a query could be answered now."""
-        known = (self.releases.latest(service) for service in self.catalogue.services)
-        parts_work = self.journal.healthy and self.policy.healthy
+        live = self.editions.live
+        known = (self.releases.latest(service) for service in live.catalogue.services)
+        parts_work = self.journal.healthy and live.policy.healthy
         return parts_work and any(release is not None for release in known)
 
     def close(self) -> None:
@@ -79,21 +80,21 @@ class Parts:
 def open_parts(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Parts:
     """Open every part in order; raises `OperatorError` with what to do where one is not there."""
     with ExitStack() as undo:
-        catalogue = load_catalogue(settings.policies)
-        releases = _open_releases(settings, catalogue)
         identity = open_identity(settings, clock=clock)
         undo.callback(identity.close)
-        directory = identity.directory
-        policy = _open_policy(settings, catalogue, directory)
-        undo.callback(policy.close)
+        editions = Stage(settings, identity.engine, identity.directory, clock)
+        undo.callback(editions.close)
+        releases = _open_releases(settings, editions.live.catalogue)
         journal = SqliteJournal.open(settings.journal, settings.keys, clock())
         undo.callback(journal.close)
+        # Asked anew for every line: what is charged follows the live edition's price list.
+        journal.counters.spending.price_by(
+            lambda key: charged_by(editions.live.catalogue.tariffs, key)
+        )
         threads = undo.enter_context(ThreadPoolExecutor(RENDER_THREADS, "render"))
         desk = Desk(
             door=Doorkeeper(identity.verifier, journal, FailureBudget()),
-            catalogue=catalogue,
-            grants=directory,
-            policy=policy,
+            editions=editions,
             releases=releases,
             offers=Offers(),
             journal=journal,
@@ -102,20 +103,7 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = utc_now) -> P
             env="sandbox" if settings.env == "sandbox" else "prod",
             threads=threads,
         )
-        return Parts(settings, catalogue, identity, policy, releases, journal, desk, undo.pop_all())
-
-
-def _open_policy(settings: Settings, catalogue: Catalogue, directory: Directory) -> Engine:
-    """The policy on the directory's documents, following their changes."""
-    first = directory.snapshot
-    policy = open_engine(settings, catalogue.as_policy_data(), first.policy_data)
-
-    def follow(snapshot: Snapshot) -> None:
-        if snapshot is not first:  # which the policy has already
-            policy.load(snapshot.policy_data)
-
-    directory.on_change(follow)
-    return policy
+        return Parts(settings, identity, editions, releases, journal, desk, undo.pop_all())
 
 
 def _open_releases(settings: Settings, catalogue: Catalogue) -> ReleaseStore:
@@ -145,6 +133,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:  # Any: the type FastAP
         async with AsyncExitStack() as stack:
             stack.push_async_callback(asyncio.to_thread, parts.close)
             parts.identity.start()
+            parts.editions.start()
             app.state.consent_keeper.start()
             stack.push_async_callback(asyncio.to_thread, app.state.consent_keeper.stop)
             following = asyncio.create_task(_follow(parts.releases))
@@ -156,12 +145,18 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:  # Any: the type FastAP
     return lifespan
 
 
-def _document(catalogue: Catalogue, base_url: str) -> APIRouter:
-    router, document = APIRouter(), openapi_bytes(catalogue, base_url)
+def _document(editions: Stage, base_url: str) -> APIRouter:
+    """The OpenAPI document of what is live."""
+    router = APIRouter()
+    known: dict[str, bytes] = {}
 
     @router.get("/openapi.json")
     async def openapi() -> Response:
-        return Response(document, media_type=JSON)
+        live = editions.live
+        if live.name not in known:
+            known.clear()
+            known[live.name] = openapi_bytes(live.catalogue, base_url)
+        return Response(known[live.name], media_type=JSON)
 
     return router
 
@@ -189,11 +184,12 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
         app.include_router(router)
     admin = open_admin(settings, parts.identity)
     app.include_router(admin_router(admin, open_upstream(settings, admin)))
-    consent_office.install(app, settings, clock)
+    consent_office.install(app, settings, clock, parts.editions.consent_rules)
+    authzen.install(app)
     if settings.policy_bundle_token_file is not None:
-        shelf = Shelf(parts.policy, bundle_key(secret(settings.keys, "policy_bundle")))
+        shelf = Shelf(parts.editions, bundle_key(secret(settings.keys, "policy_bundle")))
         app.include_router(bundle_router(shelf, read_token(settings.policy_bundle_token_file)))
-    app.include_router(_document(parts.catalogue, settings.base_url))
+    app.include_router(_document(parts.editions, settings.base_url))
     problems.install(app)
     app.add_middleware(Edge)
     return app

@@ -9,6 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 EXPLAINED: Mapping[str, Mapping[str, str]] = {
+    "budget/budget.rego": {
+        "0 becomes -1 in column 67: delta": "No two questions differ by fewer than no persons.",
+        "0 becomes -1 in column 27: input.epsilon_micro": "None spent passes by another rule.",
+        "> becomes >=: input.epsilon_micro > 0": "None spent passes by another rule.",
+    },
     "calendar/calendar.rego": {
         "2 becomes 3": "The third character of a two-character rest: there is none.",
         "1 becomes 2": "The second character of a one-character rest: there is none.",
@@ -16,6 +21,9 @@ EXPLAINED: Mapping[str, Mapping[str, str]] = {
     },
     "decision/decision.rego": {
         "expression dropped: data.validity.holds": "Without it there is nothing to unite with.",
+    },
+    "filters/filters.rego": {
+        "28800000000000 becomes": "A nanosecond after midnight is the same day.",
     },
     "level/level.rego": {
         'data.sensitive.dims[dim] == "prefix"': "Only dims of this kind have families.",

@@ -1,21 +1,22 @@
 """SPEC §6.4 as a table: for every scenario and code, one fault that earns exactly that code.
 
-Faulty organisations, grants, regions and consents stand side by side in one directory under names
-of their own, so that one load serves every case on either engine.
+Faulty organisations, grants and regions stand side by side in one directory under names of their
+own, so that one load serves every case on either engine. A faulty consent comes with the question.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from tests.policy_factory import POLICIES, Json, scenarios
 from tests.policy_scenarios import (
+    BOUND,
     CONSENTED,
     PLANS,
-    consent,
     given,
     golden,
     grant,
@@ -49,7 +50,6 @@ ASKED: dict[str, Json] = {
     "D402": {"dims": ["postcode"]},
     "D404": {"measures": ["profit"]},
     "D405": {"fields": ["psn_name"]},
-    "D406": {"params": {"k_person": 1, "claim_ref": "claim-1"}},
     "D407": {"release": "rel-withdrawn"},
     "D408": {"bulk": True},
     "D501": {"geo": ["980100"]},
@@ -57,14 +57,17 @@ ASKED: dict[str, Json] = {
     "D503": {"geo": ["990300"]},
     "D506": {"geo": ["990400"]},
     "D507": {"geo": ["990500"]},
-    "D601": {"consent_id": None},
+    "D601": {"consent_id": None, "consent": None},
     "D607": {"subject_ref": "subject-2"},
-    "D609": {"params": {"claim_ref": "claim-2"}},
+    "D609": {"params": {}},
     "D704": {"destination": "US"},
     "D705": {"format": "xlsx"},
     "D801": {"usage": {"rps": 10**6}},
     "D802": {"usage": {"calls_day": 10**9}},
     "D803": {"usage": {"cells_day": 10**9}},
+    "D804": {"usage": {"smallest_difference": 19}},
+    "D805": {"epsilon_micro": 9_000_000},
+    "D807": {"usage": {"estimate_fen": 6}},
 }
 # Faults of the organisation, of its grant, and of the consent.
 TENANT: dict[str, Json] = {
@@ -78,20 +81,21 @@ GRANT: dict[str, Json] = {
     "D202": {"valid_to": "2026-03-09"},
     "D205": {"agreement_hash": ""},
     "D806": {"price_plan": ""},
+    "D807": {"credit_limit_fen": 5},
 }
 CONSENT: dict[str, Json] = {
     "D602": {"state": "REVOKED"},
     "D603": {"scopes": ["SELF_INVENTED"]},
     "D604": {"receiver": "t-other"},
-    "D605": {"valid_to": "2026-03-09"},
+    "D605": {"valid_to": datetime(2026, 3, 9, tzinfo=UTC)},
     "D606": {"uses": 5},
     "D608": {"minor": True},
 }
-OTHER = ("D104", "D303", "D403", "D504", "D505", "D702")
+OTHER = ("D104", "D303", "D403", "D406", "D504", "D505", "D702")
 # Faults of the catalogue: the same for every service, so each is a world of its own.
 SERVICES = ("D701", "D703")
 STOPPED = ("D204",)
-CODES = (*ASKED, *TENANT, *GRANT, *CONSENT, *OTHER)
+CODES = tuple(dict.fromkeys((*ASKED, *TENANT, *GRANT, *CONSENT, *OTHER)))
 
 
 def applies(scenario: str, code: str) -> bool:
@@ -102,11 +106,13 @@ def applies(scenario: str, code: str) -> bool:
         "D302": scenario not in SYNTHETIC,
         "D303": bool(scenarios()[scenario].get("prohibited")),
         "D503": scenario in LARGE_ONLY,
-        "D609": scenario == "SC03",
+        "D609": scenario in BOUND,
         "D701": scenario not in SYNTHETIC,
         "D702": scenario not in SYNTHETIC and bool({*SENSITIVE} & {*dims}),
         "D704": scenario not in ABROAD_ALLOWED,
+        "D804": services()[PLANS[scenario].service]["sdc"] == "DC4",
         "D806": scenario not in FREE,
+        "D807": scenario not in FREE,
     }
     return said.get(code, scenario in CONSENTED if code[:2] == "D6" else True)
 
@@ -116,16 +122,15 @@ CASES = [(scenario, code) for scenario in PLANS for code in CODES if applies(sce
 
 @dataclass(frozen=True)
 class Names:
-    """The organisation and grant of one case, and its consent."""
+    """The organisation and grant of one case."""
 
     tenant: str
     grant: str
-    consent: str
 
 
 def names(scenario: str, code: str) -> Names:
     tail = f"-{code.lower()}"
-    return Names(tenant(scenario) + tail, grant(scenario) + tail, consent(scenario) + tail)
+    return Names(tenant(scenario) + tail, grant(scenario) + tail)
 
 
 def question(scenario: str, code: str) -> Json:
@@ -133,8 +138,11 @@ def question(scenario: str, code: str) -> Json:
     base, called = golden(scenario), names(scenario, code)
     base |= {"tenant": base["tenant"] | {"id": called.tenant}, "grant_id": called.grant}
     if scenario in CONSENTED:
-        base["consent_id"] = called.consent
-    return base | _change(scenario, code)
+        base["consent"] = given(scenario) | {"receiver": called.tenant} | CONSENT.get(code, {})
+    change = _change(scenario, code)
+    if "usage" in change:
+        change = change | {"usage": base["usage"] | change["usage"]}
+    return base | change
 
 
 def _change(scenario: str, code: str) -> Json:
@@ -145,7 +153,8 @@ def _change(scenario: str, code: str) -> Json:
     dim = next((dim for dim in SENSITIVE if dim in service["dims"]), "")
     by_scenario: dict[str, Json] = {
         "D104": {"env": "prod" if scenario in SYNTHETIC else "sandbox"},
-        "D303": {"params": {"declared_use": use, "claim_ref": "claim-1"}},
+        "D303": {"params": golden(scenario).get("params", {}) | {"declared_use": use}},
+        "D406": {"params": golden(scenario).get("params", {}) | {"k_person": 1}},
         "D403": {"dims": _one_dim_per_axis(service)},
         "D504": {"period": FAR_AGO[plan.grain]},
         "D505": {"period": JUST_NOW[plan.grain]},
@@ -163,7 +172,7 @@ def _one_dim_per_axis(service: Json) -> list[str]:
 
 
 def faulty_world() -> Json:
-    """Every case's organisation, grant, region and consent in one directory."""
+    """Every case's organisation, grant and region in one directory."""
     documents = world()
     for scenario, code in CASES:
         called = names(scenario, code)
@@ -175,10 +184,6 @@ def faulty_world() -> Json:
             | {"id": called.grant, "tenant": called.tenant, "regions": ["990000"]}
             | GRANT.get(code, {})
         }
-        if scenario in CONSENTED:
-            documents["consents"][called.consent] = (
-                given(scenario) | {"receiver": called.tenant} | CONSENT.get(code, {})
-            )
     documents["regions"] |= _regions()
     return documents
 

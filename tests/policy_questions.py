@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import orjson
 
 from tests.policy_factory import Json, ask
-from tests.policy_scenarios import AT, PLANS, consent, golden, grant, services
+from tests.policy_scenarios import AT, CONSENTED, PLANS, consent, given, golden, grant, services
 
 # Values an attribute may take; every gate before the rules lets them through.
 CHOICES: dict[str, list[Any]] = {
@@ -32,6 +32,8 @@ CHOICES: dict[str, list[Any]] = {
         {},
         {"k": 1},
         {"claim_ref": "claim-1"},
+        {"policy_ref": "policy-1"},
+        {"policy_ref": "policy-2"},
         {"claim_ref": "claim-2", "declared_use": "marketing_to_individuals"},
         {"basis": True},
     ],
@@ -44,7 +46,24 @@ CHOICES: dict[str, list[Any]] = {
     "grant_id": [grant("SC01"), grant("SC09"), "g-none"],
     "bulk": [True, False],
     "qty_estimate": [0, 24, 10**7],
-    "usage": [{}, {"rps": 5}, {"calls_day": 2000}, {"cells_day": 199_990}, {"cells_month": 10**7}],
+    "usage": [
+        {},
+        {"rps": 5},
+        {"calls_day": 2000},
+        {"cells_day": 199_990},
+        {"cells_month": 10**7},
+        {"persons_day": 10_000},
+        {"calls_per_person_day": 5, "queries_per_study": 60, "queries_month": 100},
+        {"reports_month": 10, "downloads_month": 5, "datasets_month": 10},
+        {"revenue_year_fen": 10**9},
+        {"smallest_difference": 19},
+        {"smallest_difference": 20},
+        {"epsilon_spent_micro": 7_500_000},
+        {"spent_month_fen": 90, "estimate_fen": 11},
+        {"tenant_spent_month_fen": 90, "estimate_fen": 10},
+    ],
+    "epsilon_micro": [0, 500_000, 500_001, 9_000_000],
+    "subject_stopped": [False, True],
     "user": [{"id": "u", "role": "analyst", "mfa": True}, {"id": "u", "role": "root", "mfa": True}],
     "tenant": [
         {"id": "t-sc01", "cert_thumbprint": "x", "ip": "192.0.2.11"},
@@ -55,6 +74,7 @@ CHOICES: dict[str, list[Any]] = {
     "destination": ["CN", "US"],
     "release": [None, "rel-1", "rel-withdrawn"],
     "consent_id": [None, consent("SC03"), consent("SC10"), "c-none"],
+    "consent": [None, given("SC03"), given("SC04"), given("SC10")],
     "subject_ref": [None, "subject-1", "subject-2"],
     "time": [
         "2026-03-10T04:00:00Z",
@@ -66,16 +86,43 @@ CHOICES: dict[str, list[Any]] = {
         "2028-02-29T12:00:00Z",
     ],
 }
+# What a consent may say; a scenario that needs one has its own changed by one of them.
+CONSENTS: list[Json] = [
+    {"state": "REVOKED"},
+    {"state": "AWAITING_PERSON", "valid_from": None, "valid_to": None, "subject_ref": None},
+    {"receiver": "t-other"},
+    {"scenario": "SC06"},
+    {"services": ["S01"]},
+    {"scopes": []},
+    {"scopes": ["SETL", "DX", "DX_SENSITIVE"]},
+    {"scopes": ["ADJUDICATE", "SELF", "LINK_FOR_EVALUATION"]},
+    {"valid_from": datetime(2025, 12, 10, 4, tzinfo=UTC)},
+    {"valid_to": datetime(2026, 3, 10, 4, tzinfo=UTC)},
+    {"valid_to": datetime(2026, 3, 10, 4, 0, 0, 1, tzinfo=UTC)},
+    {"window_to": date(2024, 12, 31)},
+    {"window_from": date(2025, 9, 30)},
+    {"uses": 5, "uses_max": 9},
+    {"uses": 4, "uses_max": 4},
+    {"minor": True},
+    {"minor": True, "guardian_relation": "mother"},
+    {"subject_ref": "subject-2"},
+    {"claim_ref": "", "policy_ref": ""},
+]
 WRONG: list[Any] = [None, 7, -1, 1.5, "x", "", [], {}, True, ["x"], {"x": 1}, [[]], 10**18]
-PARTS = ("tenant", "user", "period", "usage")
+PARTS = ("tenant", "user", "period", "usage", "consent")
 
 
 def well_formed(chance: random.Random, number: int) -> Iterator[Json]:
     """Questions every gate lets through, each with up to three attributes changed."""
     for _ in range(number):
-        base = golden(chance.choice(sorted(PLANS)))
-        changed = chance.sample(sorted(CHOICES), chance.randint(0, 3))
+        scenario = chance.choice([*sorted(PLANS), *CONSENTED])
+        base = golden(scenario)
+        changed = chance.sample(sorted(CHOICES), chance.choice((0, 1, 1, 2, 3)))
         change = {name: chance.choice(CHOICES[name]) for name in changed}
+        if "usage" in change:
+            change["usage"] = base["usage"] | change["usage"]
+        if scenario in CONSENTED and chance.random() < 0.4:
+            change["consent"] = given(scenario) | chance.choice(CONSENTS)
         if "time" in change:
             change["time"] = datetime.fromisoformat(change["time"])
         question: Json = orjson.loads(ask(base, **change).question())
@@ -85,7 +132,8 @@ def well_formed(chance: random.Random, number: int) -> Iterator[Json]:
 def mutated(chance: random.Random, number: int) -> Iterator[Json]:
     """Questions with one attribute, of the whole or of a part, missing, added or wrong."""
     for question in well_formed(chance, number):
-        place = chance.choice([question, question, *(question[part] for part in PARTS)])
+        parts = [question[part] for part in PARTS if question[part] is not None]
+        place = chance.choice([question, question, *parts])
         name = chance.choice(sorted(place))
         kind = chance.random()
         if kind < 0.3:

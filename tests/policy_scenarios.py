@@ -7,10 +7,12 @@ of SPEC §5.2, so that every scenario can be asked. Everything else is the shipp
 from __future__ import annotations
 
 import copy
+import datetime
 from dataclasses import dataclass
 from functools import cache
 
 from gateway.policy.embedded import EmbeddedPolicy
+from gateway.policy.port import NO_EARLIER
 from tests.policy_factory import POLICIES, PRICING, Json, catalogue, directory, scenarios
 
 AT = {
@@ -45,6 +47,8 @@ PLANS = {
     "SC12": Plan("S02", "developer"),
 }
 CONSENTED = ("SC03", "SC04", "SC06", "SC10")
+BOUND = {"SC03": "claim_ref", "SC04": "policy_ref"}
+PERSON_COLUMN = {"item": "C06-01", "level": "L3", "mask": "none"}
 INVENTED = {
     "S01": ("L1", "DC1", ["SC11", "SC12"], ["*"]),
     "S15": ("L2", "DC2", ["SC06", "SC12"], ["health_mgmt", "hospital", "insurer", "bureau"]),
@@ -58,7 +62,7 @@ INVENTED = {
 
 @cache
 def services() -> Json:
-    """The catalogue and the invented services."""
+    """The catalogue and the invented services; those about persons have a column per field."""
     dims = ["insutype2", "gend", "age10", "hosp_lv4", "benefit5", "dx_cat3"]
     template = copy.deepcopy(catalogue()["S04"])
     columns = {
@@ -80,10 +84,30 @@ def services() -> Json:
             "columns": columns,
             "periods": ["month", "quarter", "year"],
             "geo": [{"level": "city"}, {"level": "county"}],
-            "tariff": {"unit": "per_query", "price_ref": f"{name}/2026", "price_fen": 1},
-            "params": ["claim_ref"],
+            "tariff": {
+                "unit": "per_query",
+                "prices": [
+                    {
+                        "ref": f"{name.lower()}/2026",
+                        "valid_from": "2024-01-01",
+                        "valid_to": "2199-12-31",
+                    }
+                ],
+            },
+            "params": ["claim_ref", "policy_ref"],
         }
+        if profile == "DC5":
+            own = dict.fromkeys([*_fields(name), "own_record"], PERSON_COLUMN)
+            found[name] |= {"grain": "person", "columns": columns | own}
     return found
+
+
+def _fields(service: str) -> set[str]:
+    """Every person field that some scenario opens for a service."""
+    entries = [each["services"].get(service, {}) for each in scenarios().values()]
+    listed = [each.get("fields", []) for each in entries]
+    scoped = [fields for each in entries for fields in each.get("fields_by_scope", {}).values()]
+    return {field for fields in [*listed, *scoped] if isinstance(fields, list) for field in fields}
 
 
 def world() -> Json:
@@ -108,7 +132,6 @@ def world() -> Json:
             }
         }
     documents["regions"]["990100"] = {"pilot": ["SC08"]}
-    documents["consents"] = {consent(name): given(name) for name in CONSENTED}
     documents["releases"] = {"rel-withdrawn": {"withdrawn": True}}
     return copy.deepcopy(documents)
 
@@ -128,17 +151,24 @@ def consent(scenario: str) -> str:
 def given(scenario: str) -> Json:
     """A live consent to this scenario's organisation."""
     return {
+        "id": consent(scenario),
         "state": "AUTHORISED",
         "scopes": scenarios()[scenario]["consent"]["scopes"][:1],
         "receiver": tenant(scenario),
+        "scenario": scenario,
+        "services": [PLANS[scenario].service],
         "purpose_code": scenarios()[scenario]["purpose"],
         "subject_ref": "subject-1",
-        "valid_from": "2026-03-01",
-        "valid_to": "2026-03-31",
+        "window_from": datetime.date(2025, 1, 1),
+        "window_to": datetime.date(2025, 12, 31),
+        "valid_from": datetime.datetime(2026, 2, 28, 16, tzinfo=datetime.UTC),
+        "valid_to": datetime.datetime(2026, 3, 31, 16, tzinfo=datetime.UTC),
         "uses": 0,
         "uses_max": 5,
         "minor": False,
+        "guardian_relation": "",
         "claim_ref": "claim-1",
+        "policy_ref": "policy-1",
     }
 
 
@@ -157,11 +187,18 @@ def golden(scenario: str) -> Json:
         "purpose_code": scenarios()[scenario]["purpose"],
         "env": "sandbox" if scenario == "SC12" else "prod",
         "format": plan.format,
+        "usage": {},
     }
     if scenario in CONSENTED:
-        question |= {"consent_id": consent(scenario), "subject_ref": "subject-1"}
-    if scenario == "SC03":
-        question |= {"params": {"claim_ref": "claim-1"}}
+        question |= {
+            "consent_id": consent(scenario),
+            "consent": given(scenario),
+            "subject_ref": "subject-1",
+        }
+    if scenario in BOUND:
+        question |= {"params": {BOUND[scenario]: given(scenario)[BOUND[scenario]]}}
+    if services()[plan.service]["sdc"] == "DC4":
+        question |= {"usage": {"smallest_difference": NO_EARLIER}}
     return question
 
 

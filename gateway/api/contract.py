@@ -26,7 +26,7 @@ def summary(service: Service) -> dict[str, object]:
         "summary": service.summary.model_dump(),
         "consumers": list(service.consumers),
         "scenarios": list(service.scenarios),
-        "tariff": service.tariff.model_dump(),
+        "tariff": service.tariff.model_dump(mode="json", exclude_none=True, exclude_defaults=True),
         "href": f"/v1/services/{service.id}",
     }
 

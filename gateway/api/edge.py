@@ -25,6 +25,9 @@ from gateway.errors import SluiceError
 from gateway.identity.desk import Identity
 
 BODY_LIMIT = 64 * 1024
+_LARGER = {"/admin/v1/policies": 768 * 1024}
+"""An edition of the policy, as base64. Well below what a connection takes of one request, so that
+too much is answered and not cut off; read only for who is signed in (`admin.asking`)."""
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SAFE = {
     "Cache-Control": "no-store",
@@ -96,12 +99,12 @@ def _route(scope: Scope) -> str:
     return str(known or getattr(scope.get("endpoint"), "__name__", "-"))
 
 
-def _declared_too_large(headers: Headers) -> bool:
+def _declared_too_large(headers: Headers, limit: int) -> bool:
     length = headers.get("content-length", "0")
-    return not length.isdecimal() or int(length[:12]) > BODY_LIMIT
+    return not length.isdecimal() or int(length[:12]) > limit
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, limit: int) -> Receive:
     """The same body, cut off with an error once it is over the limit, declared or not."""
     seen = 0
 
@@ -109,7 +112,7 @@ def _limited(receive: Receive) -> Receive:
         nonlocal seen
         message = await receive()
         seen += len(message.get("body", b""))
-        if seen > BODY_LIMIT:
+        if seen > limit:
             raise BodyTooLarge
         return message
 
@@ -150,10 +153,11 @@ class Edge:
     async def _serve(
         self, scope: Scope, receive: Receive, send: Send, headers: Headers, visit: Visit
     ) -> None:
+        limit = _LARGER.get(scope["path"], BODY_LIMIT)
         try:
-            if _declared_too_large(headers):
+            if _declared_too_large(headers, limit):
                 raise BodyTooLarge
-            await self.app(scope, _limited(receive), send)
+            await self.app(scope, _limited(receive, limit), send)
         except ClientDisconnect:
             pass  # nobody is left to answer; that is no failure of ours
         except SluiceError as error:

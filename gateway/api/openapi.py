@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 
 import orjson
 
+from gateway.api import authzen_document as authzen
+from gateway.api.authzen import EVALUATION, EVALUATIONS, METADATA
 from gateway.api.problems import MEDIA_TYPE
 from gateway.api.schemas import META, PROBLEM, Schema, answer_schema, request_schema
 from gateway.catalogue.load import Catalogue
@@ -43,6 +45,7 @@ _INTERACTION: Schema = {
     "schema": {"type": "string", "format": "uuid"},
 }
 _TEXT: Schema = {"type": "string"}
+_TAGS = ("data services", "catalogue and usage", authzen.TAG, "health")
 _RATES = ("RateLimit", "RateLimit-Policy")
 
 
@@ -137,6 +140,29 @@ def _health(operation: str, summary: str, ready: bool) -> Schema:
     }
 
 
+def _evaluation(words: Mapping[str, str], asked: str, told: str) -> Schema:
+    """An operation of the decision point."""
+    content = {JSON: {"schema": _ref("schemas", told)}}
+    return {
+        **words,
+        "tags": [authzen.TAG],
+        "parameters": [authzen.REQUEST_ID, _ref("parameters", "Interaction")],
+        "requestBody": authzen.body(asked),
+        "responses": {"200": _success(content, "X-Request-ID")} | _problems(authzen.STATUSES),
+    }
+
+
+def _decision_point() -> dict[str, object]:
+    found = _read(
+        "findDecisionPoint", "Where decisions are to be had.", authzen.METADATA_SCHEMA, ()
+    )
+    return {
+        EVALUATION: {"post": _evaluation(authzen.ONE, "AccessEvaluation", "AccessDecision")},
+        EVALUATIONS: {"post": _evaluation(authzen.MANY, "AccessEvaluations", "AccessDecisions")},
+        METADATA: {"get": found | {"tags": [authzen.TAG], "security": []}},
+    }
+
+
 def _paths(catalogue: Catalogue) -> dict[str, object]:
     paths: dict[str, object] = {
         f"/v1/services/{service.id}/queries": {"post": _query(service)}
@@ -144,15 +170,21 @@ def _paths(catalogue: Catalogue) -> dict[str, object]:
     }
     one = _read("getService", "The contract of one service.", _ANY, (401, 404, 503))
     usage = _read("getUsage", "What your organisation has used.", _USAGE, (400, 401, 503))
-    return paths | {
-        "/v1/services": {
-            "get": _read("listServices", "Every data service on offer.", _LIST, (401, 503))
-        },
-        "/v1/services/{service}": {"get": one | {"parameters": [_service_parameter(catalogue)]}},
-        "/v1/usage": {"get": usage | {"parameters": [_MONTH]}},
-        "/healthz": {"get": _health("live", "Whether the process lives.", ready=False)},
-        "/readyz": {"get": _health("ready", "Whether it can answer.", ready=True)},
-    }
+    return (
+        paths
+        | _decision_point()
+        | {
+            "/v1/services": {
+                "get": _read("listServices", "Every data service on offer.", _LIST, (401, 503))
+            },
+            "/v1/services/{service}": {
+                "get": one | {"parameters": [_service_parameter(catalogue)]}
+            },
+            "/v1/usage": {"get": usage | {"parameters": [_MONTH]}},
+            "/healthz": {"get": _health("live", "Whether the process lives.", ready=False)},
+            "/readyz": {"get": _health("ready", "Whether it can answer.", ready=True)},
+        }
+    )
 
 
 def _header(description: str) -> Schema:
@@ -173,7 +205,7 @@ def _problem_response(status: int) -> Schema:
 
 
 def _components(catalogue: Catalogue, base_url: str) -> Schema:
-    schemas: dict[str, object] = {"Problem": PROBLEM, "Meta": META}
+    schemas: dict[str, object] = {"Problem": PROBLEM, "Meta": META} | authzen.request_schemas()
     for service in catalogue.services.values():
         schemas[f"{service.id}Query"] = request_schema(service)
         schemas[f"{service.id}Answer"] = answer_schema(service, _ref("schemas", "Meta"))
@@ -185,6 +217,7 @@ def _components(catalogue: Catalogue, base_url: str) -> Schema:
         "headers": {
             "Sluice-Request-Id": _header("Id of this request in audit and support."),
             "DPoP-Nonce": _header("Nonce for the next DPoP proof (RFC 9449 §8); to DPoP callers."),
+            "X-Request-ID": _header("The caller's own id of this call, where it sent one."),
             "Sluice-Meta": _header("The answer's meta as one line of ASCII JSON."),
             "Sluice-Next-Cursor": _header("Cursor of the next page, absent on the last."),
             "Sluice-Watermark": _header("Mark of this answer."),
@@ -218,7 +251,7 @@ def openapi_document(catalogue: Catalogue, base_url: str = "") -> Schema:
         },
         "servers": [{"url": base_url or "/"}],
         "security": [{"token": []}],
-        "tags": [{"name": name} for name in ("data services", "catalogue and usage", "health")],
+        "tags": [{"name": name} for name in _TAGS],
         "paths": _paths(catalogue),
         "components": _components(catalogue, base_url),
     }

@@ -11,12 +11,12 @@ import asyncio
 import hmac
 import re
 import threading
+from typing import Protocol
 
 from fastapi import APIRouter, Request, Response
 
 from gateway.errors import Unauthenticated
 from gateway.policy.bundle import Bundle
-from gateway.policy.engines import Engine
 from gateway.policy.packing import BundleKey, pack
 
 PATH = "/policy/bundle.tar.gz"
@@ -26,10 +26,17 @@ _MEDIA = "application/vnd.openpolicyagent.bundles"  # tells OPA that its offer t
 _LOOK_SECONDS = 0.05
 
 
+class Served(Protocol):
+    """What knows the bundle to be served."""
+
+    @property
+    def bundle(self) -> Bundle: ...
+
+
 class Shelf:
     """The current bundle, packed once per revision however many fetch it."""
 
-    def __init__(self, policy: Engine, key: BundleKey) -> None:
+    def __init__(self, policy: Served, key: BundleKey) -> None:
         self._policy, self._key = policy, key
         self._packing = threading.Lock()
         self._packed: tuple[str, bytes] = ("", b"")

@@ -16,14 +16,16 @@ router = APIRouter(prefix="/v1/services")
 @router.get("")
 async def list_services(caller: SignedIn, desk: ServiceDesk) -> Response:
     """Every data service on offer."""
-    listed = [summary(service) for service in desk.catalogue.services.values()]
+    catalogue = desk.editions.cast.for_tenant(caller.tenant_id).catalogue
+    listed = [summary(service) for service in catalogue.services.values()]
     return Response(orjson.dumps({"services": listed}), media_type=JSON)
 
 
 @router.get("/{service}")
 async def one_service(service: str, caller: SignedIn, desk: ServiceDesk) -> Response:
     """The contract of one service, with the codes and periods of its latest release."""
-    found = find_service(desk.catalogue, service)
+    catalogue = desk.editions.cast.for_tenant(caller.tenant_id).catalogue
+    found = find_service(catalogue, service)
     release = desk.releases.latest(found.id)
     told = contract(
         found,

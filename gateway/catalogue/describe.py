@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import (
     Banded,
@@ -14,6 +16,9 @@ from gateway.catalogue.model import (
     Sum,
     Variation,
 )
+from gateway.catalogue.tariff import FOR_GOOD, Published, Tariff
+from metering.summary import yuan
+from metering.tariff import MICRO_PER_FEN
 
 HEAD = """# Data services
 
@@ -30,7 +35,6 @@ def describe(catalogue: Catalogue) -> str:
 def _service(service: Service) -> str:
     geo = ", ".join(level.level for level in service.geo)
     periods = ", ".join(service.periods)
-    price = f"{service.tariff.price_fen / 100:.2f} yuan" if service.tariff.price_fen else "free"
     lines = [
         f"## {service.id} `{service.code}` {service.title.zh}",
         "",
@@ -42,7 +46,7 @@ def _service(service: Service) -> str:
         f"- Consumers: {', '.join(service.consumers)}; scenarios: {', '.join(service.scenarios)}",
         f"- Disclosure profile {service.sdc}; output level {service.output_level}; "
         f"at least {service.min_lag_days} days after the period",
-        f"- Tariff: {service.tariff.unit}, {price} ({service.tariff.price_ref})",
+        *(f"- Tariff: {price}" for price in _prices(service.tariff)),
         "",
         "| dim | 维度 | item | values |",
         "|---|---|---|---|",
@@ -54,6 +58,33 @@ def _service(service: Service) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _prices(tariff: Tariff) -> Iterator[str]:
+    """Every published price as a sentence."""
+    if not tariff.prices:
+        yield tariff.unit
+    for price in tariff.prices:
+        until = "" if price.valid_to == FOR_GOOD else f" to {price.valid_to}"
+        bounds = [f"at least {_yuan(price.minimum_fen)} a month"] if price.minimum_fen else []
+        bounds += [f"at most {_yuan(price.cap_fen)} a month"] if price.cap_fen is not None else []
+        told = ", ".join([_amount(price), *bounds])
+        yield f"{tariff.unit}, {told} ({price.ref}, from {price.valid_from}{until})"
+
+
+def _amount(price: Published) -> str:
+    if price.price_fen is not None:
+        package = f" for {price.size} units" if price.size else ""
+        return f"{_yuan(price.price_fen)}{package}"
+    steps = (
+        _yuan(tier.price_fen) + (f" up to {tier.up_to}" if tier.up_to else " beyond")
+        for tier in price.tiers
+    )
+    return f"{price.kind}: {', '.join(steps)}"
+
+
+def _yuan(fen: int) -> str:
+    return f"{yuan(fen * MICRO_PER_FEN)} yuan"
 
 
 def _dim(dim: Dim) -> str:

@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from gateway.catalogue.model import Column, Dim, Measure, Ratio, Service
+from gateway.catalogue.tariff import Tariff
 from gateway.errors import OperatorError
 
 
@@ -34,6 +35,11 @@ class Catalogue:
             return self.services[key]
         return next((s for s in self.services.values() if s.code == key), None)
 
+    @property
+    def tariffs(self) -> Mapping[str, Tariff]:
+        """Unit and published prices of every service."""
+        return {name: service.tariff for name, service in self.services.items()}
+
     def folder(self, service_id: str) -> Path:
         """Where the service's contract and the SQL of its facts lie."""
         return self.root / service_id
@@ -47,9 +53,9 @@ class Catalogue:
         return (self.root / "rollups.sql").read_text(encoding="utf-8")
 
     def definitions_digest(self, service: Service) -> str:
-        """SHA-256 over everything that defines the service's figures."""
+        """SHA-256 over everything that defines the service's figures; its prices do not."""
         digest = hashlib.sha256(self.rollups_sql().encode())
-        digest.update(service.model_dump_json().encode())
+        digest.update(service.model_dump_json(exclude={"tariff"}).encode())
         for fact in sorted(service.facts):
             digest.update(self.fact_sql(service, fact).encode())
         return digest.hexdigest()
@@ -146,7 +152,7 @@ def _check_links(service: Service, services: Mapping[str, Service], root: Path) 
     for link in (*service.disclosure.linked, *service.disclosure.within):
         other = services.get(link.service)
         known = {dim.name for dim in other.dims} if other else set()
-        if other is None or not {*link.where, *link.dims.values()} <= known:
+        if other is None or not {*link.where, *link.dims.values(), *link.parts.values()} <= known:
             raise CatalogueError(
                 "catalogue_link", f"{root / service.id}: disclosure: {link.service} unknown"
             )
@@ -165,7 +171,7 @@ def _policy_view(service: Service) -> dict[str, object]:
         "sdc": service.sdc,
         "scenarios": list(service.scenarios),
         "min_lag_days": service.min_lag_days,
-        "tariff": service.tariff.model_dump(),
+        "tariff": service.tariff.view(),
         "free_for": list(service.free_for),
         "periods": [str(grain) for grain in service.periods],
         "geo": [level.model_dump() for level in service.geo],

@@ -9,13 +9,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class Frozen(BaseModel):
-    """Catalogue documents are read once and never changed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from gateway.catalogue.frozen import Frozen
+from gateway.catalogue.tariff import Tariff
 
 
 class Text(Frozen):
@@ -31,14 +28,6 @@ class Grain(StrEnum):
     MONTH = "month"
     QUARTER = "quarter"
     YEAR = "year"
-
-
-class Tariff(Frozen):
-    """What an answer is counted in and costs. `price_fen` is per unit (1000 cells), integer fen."""
-
-    unit: Literal["per_1000_cells", "free"]
-    price_ref: str
-    price_fen: int = Field(ge=0)
 
 
 class GeoLevel(Frozen):
@@ -160,7 +149,7 @@ class Measure(Column):
     define: Definition
     only_with: tuple[str, ...] = ()
     never_with: tuple[str, ...] = ()
-    at: dict[str, str] = {}
+    at: dict[str, str] = Field(default_factory=dict)
     internal: bool = False
 
 
@@ -180,11 +169,13 @@ class Fact(Frozen):
 
 class Link(Frozen):
     """Cells of `service` with `where` fixed count the same records as this service's cells over
-    the dims the two have in common: `dims` maps this service's names to the other's."""
+    the dims the two have in common: `dims` maps this service's names to the other's, `parts` those
+    whose values (ranges) are unions of the other's values."""
 
     service: str
-    where: dict[str, str] = {}
+    where: dict[str, str] = Field(default_factory=dict)
     dims: dict[str, str]
+    parts: dict[str, str] = Field(default_factory=dict)
 
 
 class Disclosure(Frozen):

@@ -13,9 +13,12 @@ from gateway.api.consent_document import consent_openapi_bytes
 from gateway.api.openapi import openapi_bytes
 from gateway.catalogue.describe import describe
 from gateway.catalogue.load import Catalogue, load_catalogue
+from gateway.cli.decision_point_page import decision_point_page
 from gateway.cli.duties import duties_document
 from gateway.cli.states import states_document
 from gateway.errors import OperatorError
+from gateway.policy.scenario_page import scenarios_page
+from gateway.serving.deny_page import deny_codes_page
 from gateway.settings import Settings
 from gateway.staff.operations import load_operations
 
@@ -38,7 +41,7 @@ def docs(
     folder: Docs = Path("docs"),
     check: Annotated[bool, typer.Option(help="Write nothing; fail when a file is stale.")] = False,
 ) -> None:
-    """Write the documents that come from tables: services, both OpenAPI documents, states."""
+    """Write the documents that come from tables: services, scenarios, codes, APIs, states."""
     for name, content in _documents(load_catalogue(Settings().policies)).items():
         path = folder / name
         if not check:
@@ -58,4 +61,7 @@ def _documents(catalogue: Catalogue) -> dict[str, bytes]:
         "consent-openapi.json": consent_openapi_bytes(),
         "administration.md": duties_document(operations, ENDPOINTS).encode(),
         "states.md": states_document().encode(),
+        "access-decisions.md": decision_point_page().encode(),
+        "scenarios.md": scenarios_page(Settings().policies, catalogue).encode(),
+        "deny-codes.md": deny_codes_page(Settings().policies).encode(),
     }

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.office import Actor, Json, Reason, act_now, contents, office, say, show
+from gateway.cli.office import Actor, Json, Reason, act_now, bounds_now, contents, office, say, show
 from gateway.db.engine import writing
-from gateway.identity.boundaries import load_boundaries
 from gateway.identity.directory import take_snapshot
 from gateway.identity.entries import GrantEntry, read_entry
 from gateway.identity.grants import approve_grant, enter_grant, set_grant_status, submit_grant
@@ -31,7 +30,7 @@ def add(
     """Enter a grant for review; one that reaches beyond its scenario is refused."""
     settings = Settings()
     entry = read_entry(GrantEntry, file)
-    bounds = load_boundaries(settings.policies)
+    bounds = bounds_now(settings)
     with office(settings) as engine, writing(engine) as session:
         grant = enter_grant(session, act_now(actor), entry, bounds, draft=draft)
     waits = "is kept as a draft" if draft else "waits for two approvals"
@@ -42,7 +41,7 @@ def add(
 def submit(grant: _Id, actor: Actor = "", reason: Reason = "", as_json: Json = False) -> None:
     """Put a draft under review."""
     settings = Settings()
-    bounds = load_boundaries(settings.policies)
+    bounds = bounds_now(settings)
     with office(settings) as engine, writing(engine) as session:
         after = submit_grant(session, act_now(actor, reason), grant, bounds)
     say(after.document(), as_json, f"Grant {grant} waits for two approvals.")
@@ -62,7 +61,7 @@ def list_(
     """Every grant, its reach and state; `left_out` says why a server does not load it."""
     settings = Settings()
     directory = contents(settings)
-    rejected = take_snapshot(directory, load_boundaries(settings.policies)).rejected
+    rejected = take_snapshot(directory, bounds_now(settings)).rejected
     rows = [
         {
             **each.document(),
@@ -79,7 +78,7 @@ def list_(
 def approve(grant: _Id, actor: _Person, reason: Reason = "", as_json: Json = False) -> None:
     """Approve a grant; the second person's approval makes it active."""
     settings = Settings()
-    bounds = load_boundaries(settings.policies)
+    bounds = bounds_now(settings)
     with office(settings) as engine, writing(engine) as session:
         after = approve_grant(session, act_now(actor, reason), grant, bounds)
     by = ", ".join(after.approved_by)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import getpass
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import sqlalchemy as sa
@@ -15,8 +16,11 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.db.engine import reading
+from gateway.editions.store import edition_key, folder_of, in_place, live_folder
+from gateway.identity.boundaries import load_boundaries
 from gateway.identity.changes import new_act
 from gateway.identity.desk import prepare_database
+from gateway.identity.narrowing import Boundaries
 from gateway.identity.record import Act
 from gateway.identity.store import Contents, read_contents
 from gateway.settings import Settings
@@ -34,6 +38,44 @@ def office(settings: Settings) -> Iterator[sa.Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def by_edition(settings: Settings, name: str = "") -> Iterator[Settings]:
+    """The settings with the policies of an edition: of this name, or what is live."""
+    if not name and not settings.database.is_file():
+        yield settings
+        return
+    with office(settings) as engine:
+        keys = settings.keys
+        place = (
+            folder_of(engine, keys, name) if name else live_folder(engine, keys, settings.policies)
+        )
+        with place as folder:
+            yield settings.model_copy(update={"policies": folder})
+
+
+@contextmanager
+def to_build(settings: Settings, name: str = "") -> Iterator[tuple[Settings, tuple[Path, ...]]]:
+    """For which edition releases are made, and the folders of those that must stay answerable:
+    what is live until `name` is, and what a roll-back would bring again."""
+    if not name and not settings.database.is_file():
+        yield settings, ()
+        return
+    with office(settings) as engine, ExitStack() as stack:
+        with reading(engine) as session:
+            live = in_place(session, edition_key(settings.keys), "live")
+        chosen = stack.enter_context(by_edition(settings, name))
+        also = [stack.enter_context(by_edition(settings)).policies] if name else []
+        if live is not None and live.replaces:
+            also.append(stack.enter_context(folder_of(engine, settings.keys, live.replaces)))
+        yield chosen, tuple(also)
+
+
+def bounds_now(settings: Settings) -> Boundaries:
+    """What grants are measured against: the live edition's scenarios, services and regions."""
+    with by_edition(settings) as live:
+        return load_boundaries(live.policies)
 
 
 def contents(settings: Settings) -> Contents:

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.office import Actor, Json, Reason, act_now, contents, office, say, show
+from gateway.cli.office import Actor, Json, Reason, act_now, bounds_now, contents, office, say, show
 from gateway.db.engine import writing
-from gateway.identity.boundaries import load_boundaries
 from gateway.identity.changes import set_region
 from gateway.identity.entries import RegionEntry, check_entry
 from gateway.settings import Settings
@@ -20,7 +19,7 @@ app = typer.Typer(help="Regions: opened, closed, added.", no_args_is_help=True)
 def list_(as_json: Json = False) -> None:
     """Every region as the policy sees it."""
     settings = Settings()
-    bounds = load_boundaries(settings.policies).with_regions(contents(settings).region_flags)
+    bounds = bounds_now(settings).with_regions(contents(settings).region_flags)
     rows = [{"admdvs": admdvs, **region} for admdvs, region in sorted(bounds.regions.items())]
     show(rows, ("admdvs", "title_zh", "level", "parent", "insured", "data_open"), as_json)
 
@@ -50,7 +49,7 @@ def set_(
         "data_open": data_open,
     }
     entry = check_entry(RegionEntry, asked, f"region {admdvs}")
-    bounds = load_boundaries(settings.policies)
+    bounds = bounds_now(settings)
     with office(settings) as engine, writing(engine) as session:
         flags = set_region(session, act_now(actor, reason), admdvs, entry, bounds)
     say({"admdvs": admdvs, **flags}, as_json, f"Region {admdvs} is set.")

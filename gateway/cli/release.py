@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from gateway.catalogue.load import load_catalogue
+from gateway.cli.office import by_edition, to_build
 from gateway.errors import OperatorError
 from gateway.releases.build import Order, Step, build
 from gateway.releases.manifest import Manifest
@@ -34,10 +35,12 @@ def build_releases(
     waiver: Annotated[
         str | None, typer.Option(help="Reason to publish although block rules fail.")
     ] = None,
+    edition: Annotated[
+        str, typer.Option(help="Build for this edition of the policy; default: what is live.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Build the services' releases from the current warehouse and put them in force."""
-    order = Order(tuple(services or ()), waiver)
     columns = (TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("start", total=1.0)
@@ -46,7 +49,9 @@ def build_releases(
             bar.update(task, description=step.doing, completed=step.done)
 
         try:
-            made = build(Settings(), order, datetime.now(UTC), tell)
+            with to_build(Settings(), edition) as (settings, also):
+                order = Order(tuple(services or ()), waiver, also)
+                made = build(settings, order, datetime.now(UTC), tell)
         except OperatorError as error:
             raise _fail(error) from error
     _print_built(made, as_json)
@@ -104,9 +109,10 @@ def verify_releases(
     """Prove that releases are untouched and that no small count follows from their tables."""
     settings = Settings()
     try:
-        reports = verify(settings.releases, tuple(releases or ()))
+        with by_edition(settings) as live:
+            services = load_catalogue(live.policies).services
+        reports = verify(settings.releases, tuple(releases or ()), services)
         if together or not releases:
-            services = load_catalogue(settings.policies).services
             reports += verify_together(settings.releases, services)
     except OperatorError as error:
         raise _fail(error) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.consent import states as consent
+from gateway.editions.model import EDITION_TRANSITIONS
 from gateway.identity.model import (
     CLIENT_TRANSITIONS,
     GRANT_TRANSITIONS,
@@ -10,7 +11,7 @@ from gateway.identity.model import (
     TENANT_TRANSITIONS,
 )
 from gateway.identity.states import diagram
-from gateway.staff.model import STAFF_TRANSITIONS
+from gateway.staff.model import GUARDED_TRANSITIONS, STAFF_TRANSITIONS
 
 _HEAD = """# States
 
@@ -36,11 +37,25 @@ def states_document() -> str:
             "clears the approvals. Expired: the day after its last.",
             diagram(GRANT_TRANSITIONS, "draft"),
         ),
+        (
+            "Edition of the policy",
+            "Pushed and tested by its own tests; two people approve it before it may be canary or "
+            "live. A roll-back makes the edition before live again. One edition at a time is "
+            "shadow, canary, live. Withdrawn and pushed again, it begins anew.",
+            diagram(EDITION_TRANSITIONS, "draft"),
+        ),
         ("Consent", "Who may take a step stands in brackets.", consent.diagram()),
         (
             "Staff account",
             "Invited again means: new password, new second factor.",
             diagram(STAFF_TRANSITIONS, "invited"),
+        ),
+        (
+            "Guarded roles of a staff account",
+            "Roles with which somebody approves, reviews or makes accounts. Asked by one "
+            "administrator, held when another has vouched; a reset asks again. Held at once only "
+            "where they are given on the machine itself.",
+            diagram(GUARDED_TRANSITIONS, "without"),
         ),
     )
     parts = [_HEAD]

@@ -72,6 +72,7 @@ class TenantRow(Table):
     termination_date: Mapped[date | None]
     cut_off_date: Mapped[date | None]
     cut_off_strategy: Mapped[str]
+    credit_limit_fen: Mapped[int | None] = mapped_column(sa.BigInteger)
     created_at: Mapped[datetime]
 
 
@@ -121,6 +122,7 @@ class GrantRow(Table):
     agreement_hash: Mapped[str]
     status: Mapped[str]
     entered_by: Mapped[str]
+    credit_limit_fen: Mapped[int | None] = mapped_column(sa.BigInteger)
     created_at: Mapped[datetime]
 
 
@@ -170,7 +172,8 @@ class RevisionRow(Counted, Table):
 
 
 class StopRow(Table):
-    """An emergency stop that is on: nothing of this tenant, scenario, service or region leaves."""
+    """An emergency stop that is on: nothing of this tenant, scenario, service, region or person
+    leaves."""
 
     __tablename__ = "stop_flag"
 

@@ -16,7 +16,10 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from gateway.journal.charges import Cells, Charges, Claim
+from gateway.journal.spending import Payer, Spending, Spent
 from metering.calendar import day_begins, month_begins
+from metering.rating import LineKey
+from metering.usage import UsageEvent
 
 _SECOND = timedelta(seconds=1)
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -99,11 +102,25 @@ class Counters:
         self._lock = Lock()
         self._uses: dict[str, _Use] = {}
         self.charges = charges or Charges()
+        self.spending = Spending()
 
-    def reserve(self, grant: str, query_hash: str, cells: int, now: datetime) -> Hold:
-        """Reserve one call with at most `cells` cells; use the hold as a context manager."""
-        if cells < 0:
-            raise ValueError("cells are counted upwards")
+    def reserve(
+        self,
+        grant: str,
+        query_hash: str,
+        cells: int,
+        now: datetime,
+        *,
+        tenant: str = "",
+        estimate_fen: int = 0,
+    ) -> Hold:
+        """Reserve one call with at most `cells` cells that cost at most `estimate_fen`; use the
+        hold as a context manager."""
+        if cells < 0 or estimate_fen < 0:
+            raise ValueError("cells and fen are counted upwards")
+        payer = Payer(tenant, grant)
+        spent = self.spending.hold(payer, estimate_fen, now)
+        cost = Cost(payer, estimate_fen, spent)
         with self._lock:
             use = self._use(grant, now)
             seen = use.seen_by(query_hash)
@@ -111,7 +128,7 @@ class Counters:
             use.cells_held += cells
             use.queries_held[query_hash] = use.queries_held.get(query_hash, 0) + 1
             use.recent.append(now)
-            return Hold(self, seen, grant=grant, query_hash=query_hash, cells=cells, time=now)
+            return Hold(self, seen, cost, query_hash=query_hash, cells=cells, time=now)
 
     def usage(self, grant: str, now: datetime) -> UsageCounters:
         """What the grant has used or reserved."""
@@ -119,10 +136,15 @@ class Counters:
             return self._use(grant, now).seen_by("")
 
     def restore(
-        self, totals: Iterable[Total], queries: Iterable[tuple[str, str]], now: datetime
+        self,
+        totals: Iterable[Total],
+        queries: Iterable[tuple[str, str]],
+        billable: Iterable[tuple[LineKey, int]],
+        now: datetime,
     ) -> None:
-        """Start where the journal stands: sums of the month and day of `now`, and the day's
-        (grant, query)."""
+        """Start where the journal stands: sums of the month and day of `now`, the day's (grant,
+        query), and what the month's bills count."""
+        self.spending.restore(billable, now)
         with self._lock:
             for total in totals:
                 use = self._use(total.grant, now)
@@ -139,8 +161,11 @@ class Counters:
         use.turn(now)
         return use
 
-    def _finish(self, hold: Hold, cells: int | None, claim: Claim | None) -> None:
+    def _finish(
+        self, hold: Hold, cells: int | None, claim: Claim | None, usage: UsageEvent | None
+    ) -> None:
         """End a hold: with the cells delivered, or with None as if it had never been."""
+        self.spending.settle(hold.cost.payer, hold.cost.estimate_fen, hold.time, usage)
         if claim is not None:
             self.charges.end(claim, stored=cells is not None)
         with self._lock:
@@ -157,6 +182,15 @@ class Counters:
                 use.recent.remove(hold.time)
 
 
+@dataclass(frozen=True)
+class Cost:
+    """Who would pay for a call and how much at most, and what they owe without it."""
+
+    payer: Payer
+    estimate_fen: int
+    spent: Spent
+
+
 class Hold:
     """A reservation. Leaving its `with` block unsettled gives everything back."""
 
@@ -164,14 +198,19 @@ class Hold:
         self,
         counters: Counters,
         usage: UsageCounters,
+        cost: Cost,
         *,
-        grant: str,
         query_hash: str,
         cells: int,
         time: datetime,
     ) -> None:
-        self.grant, self.query_hash, self.cells, self.time = grant, query_hash, cells, time
-        self.usage = usage
+        self.grant, self.query_hash, self.cells, self.time = (
+            cost.payer.grant,
+            query_hash,
+            cells,
+            time,
+        )
+        self.usage, self.cost = usage, cost
         self._counters = counters
         self._claim: Claim | None = None
         self._open = True
@@ -196,21 +235,21 @@ class Hold:
         """No answer left: nothing was used. Harmless after `settle`."""
         self._finish(None)
 
-    def hand_over(self, cells: int) -> Callable[[bool], None]:
+    def hand_over(self, cells: int, usage: UsageEvent | None = None) -> Callable[[bool], None]:
         """Let the journal end this hold: it alone knows whether the entry was stored, even when
-        the caller no longer waits for it."""
+        the caller no longer waits for it. `usage` is what the entry bills."""
         self._fits(cells)
         self._handed = True
-        return lambda stored: self._finish(cells if stored else None)
+        return lambda stored: self._finish(cells, usage) if stored else self._finish(None)
 
     def _fits(self, cells: int) -> None:
         if not 0 <= cells <= self.cells:
             raise ValueError(f"{cells} cells were delivered, {self.cells} reserved")
 
-    def _finish(self, cells: int | None) -> None:
+    def _finish(self, cells: int | None, usage: UsageEvent | None = None) -> None:
         if self._open:
             self._open = False
-            self._counters._finish(self, cells, self._claim)
+            self._counters._finish(self, cells, self._claim, usage)
 
     def __enter__(self) -> Self:
         return self

@@ -15,7 +15,7 @@ from gateway.journal.charges import Charged
 from gateway.journal.counters import Total
 from gateway.journal.schema import connect_reading
 from metering.calendar import month_range
-from metering.rating import Accrual, LineKey
+from metering.rating import Accrual, LineKey, Pricing, stamped_price
 from metering.summary import CallKey, UsageRow, summarise
 from metering.usage import FIELDS, time_of, time_text
 
@@ -28,6 +28,10 @@ FROM usage_event WHERE seq >= :first AND time >= :month GROUP BY grant_id
 """
 _QUERIES = """
 SELECT grant_id, query_hash FROM usage_event WHERE seq >= :first AND time >= :day
+"""
+_BILLABLE = """
+SELECT month, tenant, grant_id, service, unit, price_ref, price_micro, sum(billable_qty)
+FROM usage_event WHERE seq >= :first AND time >= :month GROUP BY 1, 2, 3, 4, 5, 6, 7
 """
 CHARGED = """
 SELECT place, time, event_id, cells FROM charged_cell
@@ -88,6 +92,13 @@ def totals(db: sqlite3.Connection, month: datetime, day: datetime) -> Iterator[T
     """What each grant has used since the month and the day began; reads nothing older."""
     moments = {"month": time_text(month), "day": time_text(day), "first": first_since(db, month)}
     return map(Total._make, db.execute(_TOTALS, moments))
+
+
+def billable_since(db: sqlite3.Connection, month: datetime) -> Iterator[tuple[LineKey, int]]:
+    """What each line of the month's bills counts so far; reads nothing older."""
+    moments = {"month": time_text(month), "first": first_since(db, month)}
+    for *key, billable in db.execute(_BILLABLE, moments):
+        yield LineKey(*key), billable
 
 
 def queries_since(db: sqlite3.Connection, day: datetime) -> Iterator[tuple[str, str]]:
@@ -169,7 +180,9 @@ def identity(db: sqlite3.Connection) -> tuple[str, str]:
     return journal_id, created
 
 
-def usage_summary(path: Path, tenant: str, months: Sequence[str]) -> tuple[UsageRow, ...]:
+def usage_summary(
+    path: Path, tenant: str, months: Sequence[str], price: Pricing = stamped_price
+) -> tuple[UsageRow, ...]:
     """What one tenant used in the given months; nothing of any other tenant is read."""
     accruals: dict[LineKey, Accrual] = {}
     refusals: dict[CallKey, int] = {}
@@ -180,4 +193,4 @@ def usage_summary(path: Path, tenant: str, months: Sequence[str]) -> tuple[Usage
                 accruals[LineKey(*row[:7])] = Accrual(*row[7:])
             for grant, service, count in db.execute(REFUSED, (tenant, begins, ends)):
                 refusals[CallKey(month, tenant, grant, service)] = count
-    return summarise(accruals, refusals)
+    return summarise(accruals, refusals, price)

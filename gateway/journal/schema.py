@@ -88,6 +88,7 @@ CREATE TABLE IF NOT EXISTS charged_cell (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS reads_of_subject ON audit_event (json_extract(body, '$.subject'), seq)
   WHERE json_extract(body, '$.subject') IS NOT NULL;
+CREATE INDEX IF NOT EXISTS decision_by_id ON decision (decision_id);
 """
 
 _APPEND_ONLY = """

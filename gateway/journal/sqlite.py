@@ -16,7 +16,7 @@ from gateway.journal.counters import Counters, Hold, UsageCounters
 from gateway.journal.entry import Entry
 from gateway.journal.group import GroupCommit, Pace
 from gateway.journal.port import JournalDamaged, JournalUnavailable
-from gateway.journal.reader import charged, queries_since, totals
+from gateway.journal.reader import billable_since, charged, queries_since, totals
 from gateway.journal.schema import connect_reading
 from gateway.journal.spool import Spool
 from gateway.journal.stamp import Stamp, Stamper
@@ -88,9 +88,9 @@ class SqliteJournal:
     async def record(self, entry: Entry, hold: Hold | None = None) -> None:
         """Return once the entry is on stable storage (see `port.Journal`).
 
-        A `hold` is settled with the cells of the entry's usage if and only if it was stored.
+        A `hold` is settled with the entry's usage if and only if it was stored.
         """
-        done = hold.hand_over(entry.usage.qty) if hold and entry.usage else None
+        done = hold.hand_over(entry.usage.qty, entry.usage) if hold and entry.usage else None
         await self._group.record(entry, done)
 
     def record_now(self, entry: Entry) -> None:
@@ -114,7 +114,10 @@ class SqliteJournal:
         latest = max(now, _time(self._spool.head.time))
         month, day = month_begins(latest), day_begins(latest)
         self.counters.restore(
-            totals(self._looking, month, day), queries_since(self._looking, day), latest
+            totals(self._looking, month, day),
+            queries_since(self._looking, day),
+            billable_since(self._looking, month),
+            latest,
         )
 
     def _charged(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -13,8 +14,13 @@ from gateway.policy.port import (
     Holds,
     Obligations,
     PolicyUnavailable,
+    RowRule,
+    RowValue,
     TariffRule,
 )
+
+_CODE = re.compile(r"D\d{3}", re.ASCII)
+"""A reason is a code and nothing else: what a rule wrote into it would reach logs and callers."""
 
 
 def read_answer(text: str, version: str) -> Decision:
@@ -40,10 +46,14 @@ def read_decision(answer: Any, version: str) -> Decision:  # any JSON; what is n
 
 def _check_consistent(allow: object, deny: object) -> None:
     """Allowed without reasons or refused with reasons; booleans only, no truthy stand-ins."""
-    if not isinstance(deny, list) or not all(isinstance(code, str) for code in deny):
+    if not isinstance(deny, list) or not all(_is_code(code) for code in deny):
         raise ValueError("deny is not a list of codes")
     if allow is not (not deny) or not isinstance(allow, bool):
         raise ValueError("allow and deny contradict each other")
+
+
+def _is_code(code: object) -> bool:
+    return isinstance(code, str) and _CODE.fullmatch(code) is not None
 
 
 def _obligations(told: dict[str, Any]) -> Obligations:
@@ -58,6 +68,7 @@ def _obligations(told: dict[str, Any]) -> Obligations:
     return Obligations(
         profile=dict(told["profile"]),
         columns=columns,
+        sensitive_dx=_text(told["sensitive_dx"]),
         max_cells=_number(told["max_cells"]),
         quota={name: _number(limit) for name, limit in told["quota"].items()},
         watermark=_text(told["watermark"]),
@@ -65,7 +76,24 @@ def _obligations(told: dict[str, Any]) -> Obligations:
         notify_person=_flag(told["notify_person"]),
         tariff=_tariff(told["tariff"]),
         ttl=_number(told["ttl"]),
+        rows=tuple(_row(rule) for rule in told["rows"]),
     )
+
+
+def _row(told: dict[str, Any]) -> RowRule:
+    return RowRule(_text(told["column"]), _text(told["op"]), _row_value(told["value"]))
+
+
+def _row_value(value: object) -> RowValue:
+    """A text, texts, or pairs of texts; nothing else can be compared with a column."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list) or not value:
+        raise TypeError("not a value of a condition")
+    if isinstance(value[0], list):
+        pairs = [(_text(first), _text(last)) for first, last in value]
+        return tuple(pairs)
+    return tuple(_text(each) for each in value)
 
 
 def _holds(told: dict[str, Any]) -> Holds:

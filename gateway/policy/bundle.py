@@ -1,16 +1,19 @@
 """Everything one revision of the policy consists of: rules, data, directory, and its version.
 
 Both engines are given the same bundle. The fixed part (rules, policy data, catalogue, profiles) is
-prepared and checked once; the directory's part is added at every reload.
+an edition, prepared and checked once; the directory's part is added at every reload. A revision
+names its edition: `2026.1-<edition>+<rules, data and directory>`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.policy.contents import NAME_LENGTH, read_folder
 from gateway.policy.documents import (
     Documents,
     admit,
@@ -20,6 +23,8 @@ from gateway.policy.documents import (
 )
 from gateway.policy.profiles import profile_table
 from gateway.policy.schemas import check_documents
+
+_REVISION = re.compile(rf".*-([0-9a-f]{{{NAME_LENGTH}}})\+[0-9a-f]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Bundle:
 class Edition:
     """Rules and policy data of the files, with the catalogue: what a reload does not change."""
 
+    name: str
     rego: Mapping[str, str]
     documents: Documents
     profiles: Documents
@@ -44,7 +50,8 @@ class Edition:
         """The revision made of this edition and these directory documents."""
         admitted = admit(directory, self.documents["regions"])
         documents = {**self.documents, "profiles": self.profiles, **admitted.documents}
-        return Bundle(self.rego, documents, digest(self.rego, documents), admitted.left_out)
+        title, _, content = digest(self.rego, documents).rpartition("+")
+        return Bundle(self.rego, documents, f"{title}-{self.name}+{content}", admitted.left_out)
 
 
 def read_edition(policies: Path, catalogue: Mapping[str, Any]) -> Edition:
@@ -52,4 +59,11 @@ def read_edition(policies: Path, catalogue: Mapping[str, Any]) -> Edition:
     rego = read_rego(policies)
     documents = {**read_documents(policies), "services": dict(catalogue)}
     check_documents(policies / "schemas", documents)
-    return Edition(rego, documents, profile_table(rego, documents))
+    name = read_folder(policies).name
+    return Edition(name, rego, documents, profile_table(rego, documents))
+
+
+def edition_of(revision: str) -> str:
+    """The edition that a revision names; empty for a revision of before there were editions."""
+    found = _REVISION.fullmatch(revision)
+    return found[1] if found else ""

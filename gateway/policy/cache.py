@@ -1,9 +1,9 @@
 """Decisions made once and given again while nothing they were made from has changed.
 
-A decision is found again only for the same question under the same revision of rules and data
-(hence the same grant, consent, stop and region), at a moment between the two edges the rules
-themselves drew around it, and while no counter comes near a limit. Within those bounds the rules
-would give the very same answer; outside them they are asked.
+A decision is found again only for the same question with the same consent under the same revision
+of rules and data (hence the same grant, stop and region), at a moment between the two edges the
+rules themselves drew around it, and while no counter comes near a limit. Within those bounds the
+rules would give the very same answer; outside them they are asked.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ REFUSED_SECONDS: Final = 300
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ASIDE: Final = {"request_id", "time", "usage"}  # the first is not read, the others are bounded
-_UNORDERED: Final = ("geo", "dims", "measures")
+_UNORDERED: Final = ("geo", "dims", "measures", "fields")
 _EXCLUDED: Final = {*_ASIDE, *_UNORDERED}
+_ABOUT_THE_QUESTION: Final = ("smallest_difference", "estimate_fen")
+"""Usage that is no counter; there is nothing to bound, so it is part of the question."""
 
-_Key = tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+_Key = tuple[str, tuple[tuple[str, ...], ...], tuple[int | None, ...]]
 
 
 class DecisionCache:
@@ -124,14 +126,14 @@ def _key(question: PolicyInput) -> _Key:
     Written as JSON, so that 1, "1" and true stay three things.
     """
     rest = question.model_dump_json(by_alias=True, exclude=_EXCLUDED)
-    geo, dims, measures = question.geo, question.dims, question.measures
-    return rest, tuple(sorted(geo)), tuple(sorted(dims)), tuple(sorted(measures))
+    sets = tuple(tuple(sorted(getattr(question, name))) for name in _UNORDERED)
+    return rest, sets, tuple(getattr(question.usage, name) for name in _ABOUT_THE_QUESTION)
 
 
 def _covers(holds: Holds, question: PolicyInput, now: int) -> bool:
-    usage = question.usage
+    counted = ((getattr(question.usage, name), limit) for name, limit in holds.usage.items())
     return holds.since <= now < holds.before and all(
-        getattr(usage, name) <= limit for name, limit in holds.usage.items()
+        used is not None and used <= limit for used, limit in counted
     )
 
 

@@ -16,6 +16,7 @@ def disagreements(documents: Documents) -> Iterator[str]:
     yield from _classification(documents)
     yield from _sensitive(documents)
     yield from _regions(documents)
+    yield from _caps(documents)
 
 
 def _scenarios(documents: Documents) -> Iterator[str]:
@@ -82,6 +83,12 @@ def _regions(documents: Documents) -> Iterator[str]:
             f"region {code}", "parent", [region["parent"]] if "parent" in region else [], regions
         )
         yield from _unknown(f"region {code}", "scenario", region["pilot"], documents["scenarios"])
+
+
+def _caps(documents: Documents) -> Iterator[str]:
+    """No edge fills `usage.revenue_year_fen`: a cap would refuse whatever is not free."""
+    for plan in sorted(documents["limits"]["revenue_caps_fen"]):
+        yield f"limits: the revenue of price plan {plan} is capped, and nothing counts it yet"
 
 
 def _unknown(place: str, kind: str, names: Iterable[str], known: Iterable[str]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from gateway.errors import OperatorError
 
 Documents: TypeAlias = dict[str, Any]  # JSON trees; their form is checked against policies/schemas
+Credit: TypeAlias = Annotated[int, Field(ge=0)]
 Moment: TypeAlias = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d(T[0-9:.]+(Z|[+-]\d\d:\d\d))?$")]
 
 
@@ -53,6 +54,7 @@ class Tenant(_Document):
     qualifications: list[Held]
     source_ips: list[str]
     cert_thumbprints: list[str]
+    credit_limit_fen: Credit = 0  # where there is none, none is set
 
 
 class Grant(_Document):
@@ -71,6 +73,7 @@ class Grant(_Document):
     price_plan: str
     agreement_hash: str
     status: str
+    credit_limit_fen: Credit = 0
 
 
 class Region(_Document):
@@ -123,13 +126,12 @@ def admit(directory: Mapping[str, Any], known_regions: Mapping[str, Any]) -> Dir
         for tenant, granted in directory.get("grants", {}).items()
     }
     stops = {kind: directory.get("stops", {}).get(kind, {}) for kind in _STOPS}
-    rest = {name: directory.get(name, {}) for name in ("releases", "consents")}
     documents = {
         "tenants": tenants,
         "grants": grants,
         "regions": _admitted("region", _REGION_FORM, regions, left_out),
         "stops": stops,
-        **rest,
+        "releases": directory.get("releases", {}),
     }
     return Directory(documents, tuple(left_out))
 

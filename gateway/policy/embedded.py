@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.policy.answer import read_answer
-from gateway.policy.bundle import Bundle, read_edition
+from gateway.policy.bundle import Bundle, Edition, read_edition
 from gateway.policy.port import Decision, PolicyInput, PolicyUnavailable
 from gateway.policy.worker import Retired, Worker
 
@@ -33,8 +33,19 @@ class EmbeddedPolicy:
         *,
         timeout: float = 2.0,
     ) -> None:
-        self._edition = read_edition(policies, catalogue)
-        self._timeout = timeout
+        self._begin(read_edition(policies, catalogue), directory, timeout)
+
+    @classmethod
+    def of(
+        cls, edition: Edition, directory: Mapping[str, Any], *, timeout: float = 2.0
+    ) -> EmbeddedPolicy:
+        """The policy of an edition that has been read already."""
+        policy = cls.__new__(cls)
+        policy._begin(edition, directory, timeout)
+        return policy
+
+    def _begin(self, edition: Edition, directory: Mapping[str, Any], timeout: float) -> None:
+        self._edition, self._timeout = edition, timeout
         self._bundle = self._build(directory)
         self._worker = Worker(self._bundle)
         self._open = True

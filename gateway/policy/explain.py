@@ -1,4 +1,4 @@
-"""Where a deny code comes from: the rule that gives it, in the file where one can read it."""
+"""Where an answer comes from: the rule that gives it, in the file where one can read it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DESCRIPTION = "# description: "
 
 @dataclass(frozen=True)
 class Source:
-    """The rule behind one code: where it stands and what it says of itself."""
+    """The rule behind one code (empty: an allowance): where it stands, what it says of itself."""
 
     code: str
     path: str
@@ -35,6 +35,16 @@ def sources(rego: Mapping[str, str]) -> dict[str, Source]:
                 told = _description(lines, rule.line).removeprefix(code).strip()
                 found[code] = Source(code, module.path, rule.line, told)
     return found
+
+
+def allowance(rego: Mapping[str, str]) -> Source | None:
+    """The rule that allows; None when the rules have none by this name."""
+    for module in parse_modules(rego):
+        for rule in module.rules:
+            if (module.package, rule.name) == ("decision", "allow"):
+                told = _description(rego[module.path].splitlines(), rule.line)
+                return Source("", module.path, rule.line, told)
+    return None
 
 
 def _description(lines: list[str], line: int) -> str:

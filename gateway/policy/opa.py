@@ -29,15 +29,23 @@ def find_opa() -> Path:
     return Path(found)
 
 
+def check_with_opa(policies: Path, binary: Path) -> OpaRun:
+    """`opa check --strict` against the schemas: types, unused names, attributes nobody has."""
+    schemas = str(policies / "schemas")
+    return _call([str(binary), "check", "--strict", "--schema", schemas, *_folders(policies)])
+
+
 def run_opa(policies: Path, binary: Path) -> OpaRun:
-    """`opa check --strict` against the schemas, then `opa test` if that is clean."""
-    folders = sorted({str(path.parent) for path in policies.rglob("*.rego")})
-    checked = _call(
-        [str(binary), "check", "--strict", "--schema", str(policies / "schemas"), *folders]
-    )
+    """The strict check, then `opa test` if that is clean."""
+    checked = check_with_opa(policies, binary)
     if not checked.ok:
         return checked
-    return _call([str(binary), "test", "--timeout", "120s", *folders, str(policies / "data")])
+    data = str(policies / "data")
+    return _call([str(binary), "test", "--timeout", "120s", *_folders(policies), data])
+
+
+def _folders(policies: Path) -> list[str]:
+    return sorted({str(path.parent) for path in policies.rglob("*.rego")})
 
 
 def _call(command: list[str]) -> OpaRun:

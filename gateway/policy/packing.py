@@ -17,6 +17,7 @@ import orjson
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc import jws
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from gateway.policy.bundle import Bundle
@@ -47,6 +48,13 @@ class BundleKey:
         """The payload as a compact JWS."""
         header = {"alg": ALGORITHM, "kid": self.kid}
         return jws.serialize_compact(header, payload, self._jwk())
+
+    def signed(self, token: str) -> bytes | None:
+        """What was signed by this key; None when nothing was."""
+        try:
+            return jws.deserialize_compact(token, self._jwk(), algorithms=[ALGORITHM]).payload
+        except (JoseError, ValueError):
+            return None
 
     def _jwk(self) -> ECKey:
         return ECKey.import_key(self.private)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal, Protocol, TypeAlias
+from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -23,6 +24,9 @@ Code: TypeAlias = Annotated[str, Field(min_length=1, max_length=64)]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=10**12)]
 Address: TypeAlias = Annotated[str, AfterValidator(lambda text: str(ip_address(text)))]
 Names: TypeAlias = Annotated[tuple[Name, ...], Field(max_length=64, strict=False)]
+Service: TypeAlias = Annotated[str, Field(pattern=r"^S\d\d$")]
+Scope: TypeAlias = Annotated[str, Field(pattern=r"^[A-Z][A-Z_]{0,63}$")]
+Reference: TypeAlias = Annotated[str, Field(max_length=200)]
 
 
 class _Form(BaseModel):
@@ -37,7 +41,7 @@ class AskingTenant(_Form):
     """The organisation as the connection proved it."""
 
     id: Ident
-    cert_thumbprint: Annotated[str, Field(max_length=128)] | None = None
+    cert_thumbprint: Annotated[str, Field(pattern=r"^[A-Za-z0-9_:=+/-]{1,128}$")] | None = None
     ip: Address
 
 
@@ -58,24 +62,80 @@ class AskedPeriod(_Form):
 
 
 class Usage(_Form):
-    """What the grant has used already, this question not counted."""
+    """What the grant has used already, this question not counted; but for two attributes that are
+    about this question: `smallest_difference`, the fewest persons by which it differs from one
+    answered before (null where the service counts no cohorts, `NO_EARLIER` where none was answered
+    before), and `estimate_fen`, the most it can cost."""
 
     rps: Count = 0
     calls_day: Count = 0
     cells_day: Count = 0
     cells_month: Count = 0
     distinct_queries_day: Count = 0
+    persons_day: Count = 0
+    calls_per_person_day: Count = 0
+    queries_per_study: Count = 0
+    queries_month: Count = 0
+    reports_month: Count = 0
+    downloads_month: Count = 0
+    datasets_month: Count = 0
+    smallest_difference: Count | None = None
+    epsilon_spent_micro: Count = 0
+    spent_month_fen: Count = 0
+    tenant_spent_month_fen: Count = 0
+    revenue_year_fen: Count | None = None  # of all who have the price plan; null: nobody counts it
+    estimate_fen: Count = 0
+
+
+NO_EARLIER: Final = 10**12
+"""The difference from earlier questions where there are none."""
+
+
+class ConsentFacts(_Form):
+    """A person's consent as it stands at the moment of the question; "" where there is none."""
+
+    id: Ident
+    state: Literal[
+        "DRAFT",
+        "AWAITING_PERSON",
+        "AUTHORISED",
+        "CONSUMED",
+        "EXPIRED",
+        "REVOKED",
+        "REJECTED",
+        "SUSPENDED",
+    ]
+    receiver: Ident
+    scenario: Annotated[str, Field(pattern=r"^SC\d\d$")]
+    purpose_code: Name
+    services: Annotated[tuple[Service, ...], Field(max_length=64, strict=False)]
+    scopes: Annotated[tuple[Scope, ...], Field(max_length=16, strict=False)]
+    subject_ref: Ident | None
+    claim_ref: Reference
+    policy_ref: Reference
+    window_from: date  # of the data
+    window_to: date
+    valid_from: AwareDatetime | None
+    valid_to: AwareDatetime | None
+    uses: Count
+    uses_max: Count
+    minor: bool
+    guardian_relation: Annotated[str, Field(max_length=64)]
 
 
 class PolicyInput(_Form):
-    """One question, complete. An empty `measures` asks for all the grant may see."""
+    """One question, complete. An empty `measures` asks for all the grant may see.
+
+    `consent` is what is on file under `consent_id`, null when nothing is; an aggregate question has
+    neither. `subject_stopped`: the bureau has stopped all use of this person's data.
+    """
 
     request_id: Ident
     time: AwareDatetime
     tenant: AskingTenant
     user: AskingUser
     grant_id: Ident
-    service: Annotated[str, Field(pattern=r"^S\d\d$")]
+    service: Service
     version: Annotated[str, Field(pattern=r"^v?\d{1,3}(\.\d{1,3}){0,2}$")]
     op: Literal["cells", "report", "verify", "job", "lookup"] = "cells"
     period: AskedPeriod
@@ -91,14 +151,17 @@ class PolicyInput(_Form):
         dict[Parameter, Annotated[str, Field(max_length=200)] | int | bool], Field(max_length=16)
     ] = {}
     consent_id: Ident | None = None
+    consent: ConsentFacts | None = None
     subject_ref: Ident | None = None
+    subject_stopped: bool = False
     purpose_code: Name
     env: Literal["prod", "sandbox"]
     format: Name = "json"
     destination: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = "CN"
     bulk: bool = False
-    release: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    release: Ident | None = None
     qty_estimate: Count = 0
+    epsilon_micro: Count = 0  # the privacy budget this question would use
     usage: Usage
 
     def question(self) -> str:
@@ -114,6 +177,19 @@ class ColumnRule:
     item: str
     level: str
     mask: str
+
+
+RowValue: TypeAlias = str | tuple[str, ...] | tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """One condition on the rows that may be read (`gateway.policy.filters` knows the words);
+    `column` is "table.column"."""
+
+    column: str
+    op: str
+    value: RowValue
 
 
 @dataclass(frozen=True)
@@ -133,6 +209,7 @@ class Obligations:
 
     profile: Mapping[str, Any]  # field names are policy data; figures and words of SPEC 6.2
     columns: tuple[ColumnRule, ...]
+    sensitive_dx: str  # "show", or the profile's word on what becomes of sensitive diagnoses
     max_cells: int
     quota: Mapping[str, int]
     watermark: str
@@ -140,6 +217,7 @@ class Obligations:
     notify_person: bool
     tariff: TariffRule
     ttl: int
+    rows: tuple[RowRule, ...] = ()  # all must hold; none: answered from releases, reads no row
 
 
 @dataclass(frozen=True)

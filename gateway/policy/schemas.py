@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from gateway.policy.port import PolicyInput
 
 def findings(schemas: Path, documents: Mapping[str, Any]) -> Iterator[str]:
     """One sentence per place where a document is not of its schema."""
-    for error in _validator(schemas / "data.json").iter_errors(dict(documents)):
+    schema = (schemas / "data.json").read_text(encoding="utf-8")
+    for error in _validator(schema).iter_errors(dict(documents)):
         yield f"data.{'.'.join(str(part) for part in error.absolute_path)}: {error.message[:200]}"
 
 
@@ -27,9 +28,9 @@ def check_documents(schemas: Path, documents: Mapping[str, Any]) -> None:
         raise PolicyDataError(f"Policy data are not of the agreed form: {finding}")
 
 
-@cache
-def _validator(path: Path) -> Draft202012Validator:
-    schema = json.loads(path.read_text(encoding="utf-8"))
+@lru_cache(maxsize=4)
+def _validator(text: str) -> Draft202012Validator:
+    schema = json.loads(text)
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)
 

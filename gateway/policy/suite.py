@@ -12,6 +12,9 @@ from gateway.policy.documents import Documents, read_documents, read_rego
 from gateway.policy.engine import build_engine, engine_words
 from gateway.policy.modules import Module, parse_modules
 
+FLOOR = 95.0
+"""Percent of a rule file's lines that its tests must reach."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -51,6 +54,11 @@ class Report:
         return tuple(outcome for outcome in self.outcomes if not outcome.passed)
 
     @property
+    def thin(self) -> tuple[Coverage, ...]:
+        """Rule files of which tests reach less than `FLOOR` percent of the lines."""
+        return tuple(coverage for coverage in self.coverage if coverage.percent < FLOOR)
+
+    @property
     def ok(self) -> bool:
         return bool(self.outcomes) and not self.failed and not self.untested
 
@@ -59,7 +67,7 @@ def data_for_tests(policies: Path) -> Documents:
     """Policy data without catalogue and directory: tests bring their own."""
     empty: Documents = {name: {} for name in ("tenants", "grants", "services", "profiles")}
     stops: Documents = {kind: {} for kind in ("tenant", "scenario", "service", "region")}
-    return {**read_documents(policies), **empty, "stops": stops, "releases": {}, "consents": {}}
+    return {**read_documents(policies), **empty, "stops": stops, "releases": {}}
 
 
 def run_suite(rego: Mapping[str, str], documents: Documents) -> Report:

@@ -14,8 +14,10 @@ from datetime import date
 from typing import Literal
 
 from gateway.catalogue.load import Catalogue
+from gateway.catalogue.model import Service
+from gateway.editions.running import Running
+from gateway.editions.stage import Stage
 from gateway.journal.counters import Hold
-from gateway.journal.stamp import Stamp
 from gateway.policy.port import Decision, Obligations, PolicyInput, PolicyUnavailable
 from gateway.serving import entries
 from gateway.serving.arrival import Doorkeeper, find_service, read_call
@@ -26,7 +28,7 @@ from gateway.serving.fetching import Fetched, fetch
 from gateway.serving.meta import describe
 from gateway.serving.model import Answer, Call, Case, Decided, Pinned, Refusal
 from gateway.serving.pinning import Offers, pin
-from gateway.serving.ports import Books, Decider, Grants, Releases
+from gateway.serving.ports import Books, Decider, Releases
 from gateway.serving.questions import Question, SdcParameter
 from gateway.serving.refusals import NOT_COVERED, SDC, attempt_decision, refusal, undecided
 from gateway.serving.render import RENDER, Finish
@@ -39,9 +41,7 @@ class Desk:
     """Everything needed to answer; assembled once, in `gateway.app`."""
 
     door: Doorkeeper
-    catalogue: Catalogue
-    grants: Grants
-    policy: Decider
+    editions: Stage
     releases: Releases
     offers: Offers
     journal: Books
@@ -50,27 +50,41 @@ class Desk:
     env: Literal["prod", "sandbox"]
     threads: Executor
 
+    @property
+    def catalogue(self) -> Catalogue:
+        """What is on offer by the live edition."""
+        return self.editions.live.catalogue
+
+    @property
+    def policy(self) -> Decider:
+        """What decides by the live edition."""
+        return self.editions.live.policy
+
     async def answer(self, call: Call) -> Answer | Refusal:
         """Answer the question, or refuse it with reasons; either way it is on record."""
         case = await self.identify(call)
-        service = find_service(self.catalogue, call.service)
+        with self.editions.take(case.caller.tenant_id) as edition:
+            return await self._answer(case, edition)
+
+    async def _answer(self, case: Case, edition: Running) -> Answer | Refusal:
+        """The rest of the path, under one edition of the policy from here to its end."""
+        call = case.call
+        service = find_service(edition.catalogue, call.service)
         if not case.caller.may_ask(service.id):
-            return await self._refuse_attempt(case, service.id, NOT_COVERED)
+            return await self._refuse_attempt(case, service, NOT_COVERED, edition)
         try:
             media, question = read_call(service, call)
         except SdcParameter:
-            return await self._refuse_attempt(case, service.id, SDC)
-        pinned = self._pin(case, question)
+            return await self._refuse_attempt(case, service, SDC, edition)
+        pinned = self._pin(case, question, edition)
         size = size_of(pinned)
-        with self._reserve(pinned, size.cells, case.stamp) as hold:
-            asked = asking(
-                case, pinned, usage=hold.usage, cells=size.cells, media=media, env=self.env
-            )
-            decision = await self._decide(asked)
-            decided = Decided(case, pinned, decision)
+        with self._reserve(case, pinned, size) as hold:
+            asked = asking(case, pinned, hold=hold, media=media, env=self.env)
+            decision = await self._decide(asked, edition)
+            decided = Decided(case, pinned, decision, asked)
             if decision.obligations is None:
                 await self.journal.record(entries.unanswered(decided, "refused"))
-                return refusal(decision, case.stamp.time)
+                return refusal(decision, case.stamp.time, grain=service.grain)
             try:
                 prepared = await self._prepare(decided, decision.obligations, media, size)
             except Exception:
@@ -84,33 +98,44 @@ class Desk:
         caller = await self.door.identify(call.authorization, call.presented, stamp)
         return Case(call, caller, stamp)
 
-    async def _decide(self, asked: PolicyInput) -> Decision:
+    async def _decide(self, asked: PolicyInput, edition: Running) -> Decision:
         """The policy's word; where there is none, a recorded no."""
         try:
-            return await self.policy.decide_soon(asked)
+            decision = await edition.policy.decide_soon(asked)
         except PolicyUnavailable:
-            return undecided(self.policy.version)
+            return undecided(edition.policy.version)
+        self.editions.compare(edition, asked, decision)
+        return decision
 
-    async def _refuse_attempt(self, case: Case, service: str, code: str) -> Refusal:
-        decision = attempt_decision(self.policy.version, code)
-        await self.journal.record(entries.attempt(case, service, decision))
-        return refusal(decision, case.stamp.time)
+    async def _refuse_attempt(
+        self, case: Case, service: Service, code: str, edition: Running
+    ) -> Refusal:
+        decision = attempt_decision(edition.policy.version, code)
+        await self.journal.record(entries.attempt(case, service.id, decision))
+        return refusal(decision, case.stamp.time, grain=service.grain)
 
-    def _pin(self, case: Case, question: Question) -> Pinned:
-        grants = self.grants.grants_for(case.caller.tenant_id)
+    def _pin(self, case: Case, question: Question, edition: Running) -> Pinned:
+        grants = edition.grants_for(case.caller.tenant_id)
         today = date.fromisoformat(day_of(case.stamp.time))
         return pin(
             question,
             tenant=case.caller.tenant_id,
             grants=grants,
             releases=self.releases,
-            offers=self.offers,
+            offers=self.offers.of(edition.name),
             seal=self.seal,
             today=today,
         )
 
-    def _reserve(self, pinned: Pinned, cells: int, stamp: Stamp) -> Hold:
-        return self.journal.counters.reserve(pinned.grant_id, pinned.digest, cells, stamp.time)
+    def _reserve(self, case: Case, pinned: Pinned, size: Size) -> Hold:
+        return self.journal.counters.reserve(
+            pinned.grant_id,
+            pinned.digest,
+            size.cells,
+            case.stamp.time,
+            tenant=case.caller.tenant_id,
+            estimate_fen=size.fen,
+        )
 
     async def _prepare(
         self, decided: Decided, obligations: Obligations, media: str, size: Size

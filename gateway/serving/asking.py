@@ -1,4 +1,8 @@
-"""Put a pinned question to the policy: exactly the attributes it knows, every one present."""
+"""Put a pinned question to the policy: exactly the attributes it knows, every one present.
+
+What is answered from releases is about no person: those attributes say so (`persons.NOBODY`), and
+counters of what such services do not do stand at their defaults.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,26 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from gateway.journal.counters import UsageCounters
+from gateway.catalogue.tariff import Tariff
+from gateway.journal.counters import Hold
 from gateway.policy.port import AskedPeriod, AskingTenant, AskingUser, PolicyInput
 from gateway.policy.port import Usage as AskedUsage
 from gateway.serving.accept import NAMES
 from gateway.serving.model import Case, Pinned
+from gateway.serving.persons import NOBODY
+from metering.tariff import MICRO_PER_FEN, units_of
 
 SMALL = 4000
 
 
 @dataclass(frozen=True)
 class Size:
-    """The most an answer can hold: `rows` in all, `cells` on this page (reserved beforehand)."""
+    """The most an answer can hold: `rows` in all, `cells` on this page, and what those can cost;
+    the last two are reserved beforehand."""
 
     rows: int
     cells: int
+    fen: int
 
     @property
     def is_small(self) -> bool:
@@ -33,15 +42,36 @@ def size_of(pinned: Pinned) -> Size:
     question, domains = pinned.question, pinned.manifest.domains
     lists = (len(domains.get(dim, ())) for dim in question.dims if dim not in question.where)
     rows = len(question.periods) * len(question.geo) * prod(max(1, length) for length in lists)
-    return Size(rows, min(question.page_size, rows) * max(1, len(pinned.measures)))
+    cells = min(question.page_size, rows) * max(1, len(pinned.measures))
+    tariff = question.service.tariff
+    return Size(rows, cells, most_fen(tariff, cells))
+
+
+def most_fen(tariff: Tariff, cells: int) -> int:
+    """The most so many cells can cost, by whichever price holds."""
+    return -(-tariff.published.most_micro(units_of(tariff.unit, cells)) // MICRO_PER_FEN)
+
+
+def used(hold: Hold) -> AskedUsage:
+    """What others have used or reserved of the grant, and what this question can cost."""
+    usage, cost = hold.usage, hold.cost
+    return AskedUsage(
+        rps=usage.rps,
+        calls_day=usage.calls_day,
+        cells_day=usage.cells_day,
+        cells_month=usage.cells_month,
+        distinct_queries_day=usage.distinct_queries_day,
+        spent_month_fen=cost.spent.grant_fen,
+        tenant_spent_month_fen=cost.spent.tenant_fen,
+        estimate_fen=cost.estimate_fen,
+    )
 
 
 def asking(
     case: Case,
     pinned: Pinned,
     *,
-    usage: UsageCounters,
-    cells: int,
+    hold: Hold,
     media: str,
     env: Literal["prod", "sandbox"],
 ) -> PolicyInput:
@@ -69,12 +99,7 @@ def asking(
         env=env,
         format=NAMES[media],
         release=pinned.manifest.release_id,
-        qty_estimate=cells,
-        usage=AskedUsage(
-            rps=usage.rps,
-            calls_day=usage.calls_day,
-            cells_day=usage.cells_day,
-            cells_month=usage.cells_month,
-            distinct_queries_day=usage.distinct_queries_day,
-        ),
+        qty_estimate=hold.cells,
+        usage=used(hold),
+        **NOBODY.asked(),
     )

@@ -11,14 +11,11 @@ from dataclasses import dataclass
 
 from gateway.journal.charges import Cells, Claim
 from gateway.policy.port import TariffRule
+from gateway.releases.places import place_of
 from gateway.serving.render import Table
 
 HIDDEN = frozenset({"s", "c"})
 FREE_OF_CHARGE = HIDDEN | {"z"}
-# Cells of a block that make a place: large enough that a page has few places, small enough that
-# the bits of one are cheap to add to.
-_SPAN = 256
-_BLOCKS = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -59,8 +56,7 @@ def chargeable(
         # The rows are the second: they end later than the codes, and zip must not take one away.
         for code, flags in zip(codes, rows, strict=False):
             if bits := shown[flags]:
-                part, at = divmod(code, _SPAN)
-                place = block * _BLOCKS + part
+                place, at = place_of(block, code)
                 found[place] = found.get(place, 0) | bits << at * width
     return found
 

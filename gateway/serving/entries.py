@@ -1,4 +1,4 @@
-"""What the journal keeps of a call: shapes and counts, never a value and never a person."""
+"""What the journal keeps of a call: the decision's event, shapes and counts, never a person."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ from collections.abc import Mapping
 
 from gateway.journal.charges import Claim
 from gateway.journal.entry import Entry
+from gateway.policy.decision_log import brief, event
 from gateway.policy.port import Decision, Obligations
+from gateway.policy.profiles import profile_key
 from gateway.serving.charge import Delivery
 from gateway.serving.model import Case, Decided, Pinned
-from metering.tariff import MICRO_PER_FEN
 from metering.usage import UsageEvent
 
 
-def _decision(decision: Decision) -> dict[str, object]:
-    return {
-        "decision_id": decision.decision_id,
-        "allow": decision.allow,
-        "deny": list(decision.deny),
-        "policy_version": decision.policy_version,
-    }
+def _decision(decided: Decided) -> dict[str, object]:
+    """The decision with the question, so that it can be explained and asked again."""
+    return event(decided.asked, decided.decision, decided.pinned.manifest.domains)
 
 
 def _actor(case: Case) -> dict[str, object]:
@@ -63,7 +60,7 @@ def attempt(case: Case, service: str, decision: Decision) -> Entry:
         "service": service,
         "deny_codes": list(decision.deny),
     }
-    return _entry(case, _decision(decision), audit)
+    return _entry(case, brief(decision), audit)
 
 
 def _audit(decided: Decided, result: str) -> dict[str, object]:
@@ -85,7 +82,7 @@ def _audit(decided: Decided, result: str) -> dict[str, object]:
 
 def unanswered(decided: Decided, result: str) -> Entry:
     """A refusal of the policy, or an allowed question whose answer failed."""
-    return _entry(decided.case, _decision(decided.decision), _audit(decided, result))
+    return _entry(decided.case, _decision(decided), _audit(decided, result))
 
 
 def answered(
@@ -109,7 +106,7 @@ def answered(
         "input_hash": decided.pinned.digest,
         **sent,
     }
-    decision, usage = _decision(decided.decision), _usage(decided, delivery)
+    decision, usage = _decision(decided), _usage(decided, obligations, delivery)
     request, stamp = case.call.request_id, case.stamp
     return Entry(
         request,
@@ -123,8 +120,9 @@ def answered(
     )
 
 
-def _usage(decided: Decided, delivery: Delivery) -> UsageEvent:
+def _usage(decided: Decided, obligations: Obligations, delivery: Delivery) -> UsageEvent:
     case, pinned, service = decided.case, decided.pinned, decided.pinned.question.service
+    tariff = obligations.tariff
     return UsageEvent(
         event_id=case.stamp.event_id,
         request_id=case.call.request_id,
@@ -138,9 +136,9 @@ def _usage(decided: Decided, delivery: Delivery) -> UsageEvent:
         qty=delivery.cells,
         billable_qty=delivery.charged,
         repeat_of=delivery.repeat_of,
-        price_ref=service.tariff.price_ref,
-        price_micro=0 if delivery.unit == "free" else service.tariff.price_fen * MICRO_PER_FEN,
-        providers_ref=pinned.manifest.release_id,
+        price_ref=tariff.price_ref,
+        price_micro=0 if tariff.free else service.tariff.first_unit_micro(tariff.price_ref),
+        providers_ref=f"{pinned.manifest.release_id}/{profile_key(obligations.profile)}",
         purpose=pinned.question.purpose,
         query_hash=pinned.digest,
         page=delivery.page,

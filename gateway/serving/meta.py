@@ -49,7 +49,7 @@ def describe(
             "cells": delivery.cells,
             "cells_charged": delivery.charged,
             "repeat": delivery.repeat_of is not None,
-            "price_ref": service.tariff.price_ref,
+            "price_ref": obligations.tariff.price_ref,
         },
         "quota": remaining(obligations.quota, usage, delivery.cells),
         "watermark": watermark,

@@ -9,7 +9,7 @@ from datetime import datetime
 from gateway.identity.binding import Presented
 from gateway.identity.caller import Caller
 from gateway.journal.stamp import Stamp
-from gateway.policy.port import Decision
+from gateway.policy.port import Decision, PolicyInput
 from gateway.releases.manifest import Manifest
 from gateway.serving.questions import Question
 
@@ -55,11 +55,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Decided:
-    """A case with its question and the policy's word on it."""
+    """A case with its question, as the policy was asked it, and the policy's word on it."""
 
     case: Case
     pinned: Pinned
     decision: Decision
+    asked: PolicyInput
 
 
 @dataclass(frozen=True)

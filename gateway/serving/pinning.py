@@ -17,13 +17,24 @@ from gateway.serving.questions import Question
 from gateway.serving.reasons import Conflict
 
 NO_GRANT = "none"
+_EDITIONS = 4
 
 
 class Offers:
-    """The measures each kind of cell can have, worked out once: the catalogue does not change."""
+    """The measures each kind of cell can have, worked out once per edition of the catalogue."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
+        self._others: dict[str, Offers] = {}
+
+    def of(self, edition: str) -> Offers:
+        """What this edition's catalogue offers; the oldest of many editions is forgotten."""
+        found = self._others.get(edition)
+        if found is None:
+            if len(self._others) >= _EDITIONS:
+                self._others.pop(next(iter(self._others)))
+            found = self._others[edition] = Offers()
+        return found
 
     def __call__(self, service: Service, columns: tuple[str, ...]) -> tuple[str, ...]:
         """Names of the measures of a cell keyed by these lattice columns, in contract order."""

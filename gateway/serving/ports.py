@@ -7,7 +7,6 @@ from typing import Protocol
 
 from gateway.identity.binding import Presented
 from gateway.identity.caller import Caller
-from gateway.identity.model import Grant
 from gateway.journal.counters import Counters, Hold
 from gateway.journal.entry import Entry
 from gateway.journal.stamp import Stamp
@@ -20,12 +19,6 @@ class Identity(Protocol):
     """Proves who asks; raises `Unauthenticated`."""
 
     def verify(self, authorization: str | None, presented: Presented, now: datetime) -> Caller: ...
-
-
-class Grants(Protocol):
-    """The grants of a tenant, whatever their state."""
-
-    def grants_for(self, tenant_id: str) -> tuple[Grant, ...]: ...
 
 
 class Decider(Protocol):

@@ -5,6 +5,7 @@ The table is data (`reasons.yaml`); nothing else in the gateway spells these sen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +15,8 @@ from types import MappingProxyType
 import yaml
 
 from gateway.errors import SluiceError
+
+_DENY_CODE = re.compile(r"D\d{3}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,10 @@ def reasons() -> Mapping[str, Reason]:
 
 
 def reason(code: str) -> Reason:
-    """The entry of a code; a code without one is shown as an internal error, never as nothing."""
-    return reasons().get(code) or reasons()["internal_error"]
+    """The entry of a code. A deny code without one, such as an edition of the policy may bring, is
+    shown as a plain refusal, anything else as an internal error; nothing is shown as nothing."""
+    general = "refused" if _DENY_CODE.fullmatch(code) else "internal_error"
+    return reasons().get(code) or reasons()[general]
 
 
 def status_of(codes: Iterable[str]) -> int:

@@ -10,7 +10,7 @@ package budget
 deny contains "D801" if not rate_within
 
 # METADATA
-# description: D802 the day's calls or distinct questions are used up.
+# description: D802 the day's calls or distinct questions, or another number of uses, are used up.
 deny contains "D802" if not calls_within
 
 # METADATA
@@ -18,15 +18,31 @@ deny contains "D802" if not calls_within
 deny contains "D803" if not cells_within
 
 # METADATA
-# description: D806 nothing says what this costs.
+# description: D804 the question differs by too few persons from one answered before.
+deny contains "D804" if not far_from_earlier
+
+# METADATA
+# description: D805 the privacy budget is spent.
+deny contains "D805" if not privacy_left
+
+# METADATA
+# description: D806 no published price is in force, or no price plan was agreed.
 deny contains "D806" if not priced
+
+# METADATA
+# description: D807 the credit, or what the price plan may yield, is used up.
+deny contains "D807" if not payable
 
 # METADATA
 # description: Limits of the scenario; the gateway's own where it is silent.
 quota := object.union(
 	data.limits.quota_default,
-	object.filter(data.facts.scenario.quota, object.keys(data.limits.quota_default)),
+	object.filter(data.facts.scenario.quota, object.keys(data.limits.quota_default) | counted),
 )
+
+# METADATA
+# description: Quotas of single uses that only some scenarios have.
+counted := {name | some name in data.limits.counted_quotas}
 
 # METADATA
 # description: One more call fits into this second.
@@ -37,6 +53,9 @@ rate_within if input.usage.rps + 1 <= quota.rps
 calls_within if {
 	input.usage.calls_day + 1 <= quota.calls_day
 	input.usage.distinct_queries_day + 1 <= quota.distinct_queries_day
+	every name, limit in object.filter(quota, counted) {
+		input.usage[name] + 1 <= limit
+	}
 }
 
 # METADATA
@@ -48,19 +67,78 @@ cells_within if {
 }
 
 # METADATA
-# description: Cells that may still be delivered, never more than one answer holds.
-cells_left := min([
-	data.limits.max_cells_answer,
-	quota.cells_day - input.usage.cells_day,
-	quota.cells_month - input.usage.cells_month,
-])
+# description: |
+#   The most cells this answer may hold: what was asked for and budgeted, never more than one answer
+#   holds. It does not move with the counters, or no answer could be given twice.
+max_cells := min([data.limits.max_cells_answer, input.qty_estimate])
 
 # METADATA
-# description: Free of charge, or a price list and a price plan are named.
+# description: |
+#   The question is far enough from every one answered before: what two answers differ by would
+#   otherwise be an answer about few persons. A service that counts cohorts must say how far.
+far_from_earlier if {
+	is_number(input.usage.smallest_difference)
+	input.usage.smallest_difference >= delta
+}
+
+far_from_earlier if {
+	input.usage.smallest_difference == null
+	object.get(data.sdc_profiles[data.facts.service.sdc], "differencing_min_delta", 0) == 0
+}
+
+# METADATA
+# description: The least difference of the merged profile; none where it says nothing.
+delta := object.get(data.facts.profile, "differencing_min_delta", 0)
+
+# METADATA
+# description: A question that spends no privacy budget, or one that fits into the budget and a release.
+privacy_left if input.epsilon_micro == 0
+
+privacy_left if {
+	input.epsilon_micro > 0
+	input.usage.epsilon_spent_micro + input.epsilon_micro <= privacy_budget
+	input.epsilon_micro <= _release_budget
+}
+
+# METADATA
+# description: The smaller of the scenario's and the profile's privacy budget, in millionths.
+privacy_budget := floor(min(_privacy_budgets) * 1000000)
+
+_release_budget := floor(limit * 1000000) if limit := data.facts.profile.dp.epsilon_per_release
+
+else := privacy_budget
+
+_privacy_budgets contains data.facts.scenario.quota.epsilon_total
+
+_privacy_budgets contains data.facts.profile.dp.epsilon_year
+
+# METADATA
+# description: Free of charge, or within every limit on what is owed.
+payable if free == true
+
+payable if {
+	every counter, limit in credit {
+		is_number(input.usage[counter])
+		input.usage[counter] + input.usage.estimate_fen <= limit
+	}
+}
+
+# METADATA
+# description: |
+#   Limits in fen by the counter they bound: credit of the grant and of its organisation, revenue of
+#   the price plan. What nobody set does not bound; what is set and not counted lets nothing through.
+credit["spent_month_fen"] := data.facts.grant.credit_limit_fen
+
+credit["tenant_spent_month_fen"] := data.facts.tenant.credit_limit_fen
+
+credit["revenue_year_fen"] := data.limits.revenue_caps_fen[data.facts.grant.price_plan]
+
+# METADATA
+# description: Free of charge, or a published price is in force and a price plan is named.
 priced if free == true
 
 priced if {
-	count(data.facts.service.tariff.price_ref) > 0
+	count(data.facts.price.ref) > 0
 	count(data.facts.grant.price_plan) > 0
 }
 

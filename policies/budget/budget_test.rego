@@ -11,7 +11,6 @@ refused(question, world) := codes if {
 		with data.profiles as world.profiles
 		with data.regions as world.regions
 		with data.releases as world.releases
-		with data.consents as world.consents
 }
 
 used(change) := refused(example.asked({"usage": change}), example.world)
@@ -46,12 +45,27 @@ test_a_scenario_silent_on_a_quota_has_the_gateways if {
 
 test_something_must_say_what_it_costs if {
 	refused(example.question, example.with_grant({"price_plan": ""})) == {"D806"}
-	refused(example.question, example.with_service({"tariff": {"price_ref": ""}})) == {"D806"}
+	refused(example.question, priced([])) == {"D806"}
+	refused(example.question, priced([{"ref": "", "valid_from": "2026-01-01", "valid_to": "2026-12-31"}])) == {"D806"}
 }
+
+test_the_price_must_be_in_force_on_the_day if {
+	refused(example.question, priced([until("2026-03-09")])) == {"D806"}
+	refused(example.question, priced([until("2026-03-10")])) == set()
+	refused(example.question, priced([since("2026-03-10")])) == set()
+	refused(example.question, priced([since("2026-03-11")])) == {"D806"}
+	refused(example.question, priced([until("2026-03-09"), since("2026-03-10")])) == set()
+}
+
+priced(prices) := example.with_service({"tariff": {"prices": prices}})
+
+until(day) := {"ref": "old", "valid_from": "2026-01-01", "valid_to": day}
+
+since(day) := {"ref": "new", "valid_from": day, "valid_to": "2026-12-31"}
 
 test_public_use_needs_no_price if {
 	refused(example.question, example.with_grant({"price_plan": "", "scenario": "SC02"})) == set()
-	refused(example.question, object.union(example.with_grant({"price_plan": ""}), example.service_part({"tariff": {"unit": "free"}}))) == set()
+	refused(example.question, object.union(example.with_grant({"price_plan": ""}), example.service_part({"tariff": {"unit": "free", "prices": []}}))) == set()
 	refused(example.question, object.union(example.with_grant({"price_plan": ""}), example.service_part({"free_for": ["*"]}))) == set()
 }
 
@@ -63,7 +77,7 @@ test_a_service_may_be_free_for_one_kind if {
 test_a_question_lacking_any_field_read_here_is_refused if {
 	every path in [
 		"tenant/id", "grant_id", "qty_estimate", "usage/rps", "usage/calls_day", "usage/cells_day",
-		"usage/cells_month", "usage/distinct_queries_day",
+		"usage/cells_month", "usage/distinct_queries_day", "epsilon_micro",
 	] {
 		count(refused(example.without(path), example.world)) > 0
 	}
@@ -72,7 +86,142 @@ test_a_question_lacking_any_field_read_here_is_refused if {
 test_names_of_one_letter_are_names if {
 	world := object.union(
 		example.with_grant({"price_plan": "p"}),
-		example.service_part({"tariff": {"unit": "per_query", "price_ref": "q"}}),
+		example.service_part({"tariff": {"unit": "per_query", "prices": [since("2026-01-01")]}}),
 	)
 	refused(example.question, world) == set()
+}
+
+test_an_answer_holds_no_more_than_one_may_and_was_asked_for if {
+	largest(50001) == 50000
+	largest(49999) == 49999
+	largest(0) == 0
+}
+
+largest(cells) := found if {
+	found := data.budget.max_cells with input as example.asked({"qty_estimate": cells})
+}
+
+test_other_uses_are_counted_where_the_scenario_counts_them if {
+	world := example.with_grant({"scenario": "SC03"})
+	every name in ["persons_day", "calls_per_person_day"] {
+		limit := data.scenarios.SC03.quota[name]
+		refused(example.asked({"usage": {name: limit - 1}}), world) == set()
+		refused(example.asked({"usage": {name: limit}}), world) == {"D802"}
+	}
+	every name in data.limits.counted_quotas {
+		used({name: 1000000000}) == set()
+	}
+}
+
+test_every_counted_quota_is_one_of_the_counters if {
+	every name in data.limits.counted_quotas {
+		name in object.keys(data.intake.parts.usage)
+	}
+	every scenario in data.scenarios {
+		count(object.keys(scenario.quota) - known_quotas) == 0
+	}
+}
+
+# Hours and egress of jobs are for whoever runs the jobs; the privacy budget has a rule of its own.
+known_quotas := (object.keys(data.limits.quota_default) | {name | some name in data.limits.counted_quotas}) | {
+	"core_hours_month", "gpu_hours_month", "egress_requests_month", "egress_mb_request", "epsilon_total",
+	"max_persons_dataset",
+}
+
+profiled(change) := object.union(example.world, {"profiles": {"S02": {"SC01": change}}})
+
+differing(by) := example.asked({"usage": {"smallest_difference": by}})
+
+test_a_question_is_not_too_close_to_an_earlier_one if {
+	guarded := profiled({"differencing_min_delta": 20})
+	refused(differing(20), guarded) == set()
+	refused(differing(19), guarded) == {"D804"}
+	refused(differing(0), guarded) == {"D804"}
+	refused(differing(null), guarded) == set()
+	refused(differing(0), example.world) == set()
+}
+
+test_a_service_that_counts_cohorts_says_how_close_it_is if {
+	world := object.union(profiled({"differencing_min_delta": 20}), example.service_part({"sdc": "DC4"}))
+	refused(differing(null), world) == {"D804"}
+	refused(differing(20), world) == set()
+	refused(example.without("usage/smallest_difference"), world) == {"D804"}
+	refused(differing("many"), world) == {"D804"}
+}
+
+test_without_a_profile_nothing_is_far_enough if {
+	"D804" in refused(differing(1000), json.remove(example.world, ["profiles/S02"]))
+}
+
+spending(spent, own) := example.asked({"epsilon_micro": own, "usage": {"epsilon_spent_micro": spent}})
+
+test_the_privacy_budget_is_not_overspent if {
+	world := profiled({"dp": {"epsilon_year": 4}})
+	refused(spending(3000000, 1000000), world) == set()
+	refused(spending(3000001, 1000000), world) == {"D805"}
+	refused(spending(0, 4000001), world) == {"D805"}
+}
+
+test_a_release_spends_no_more_than_its_share if {
+	world := profiled({"dp": {"epsilon_year": 4, "epsilon_per_release": 0.5}})
+	refused(spending(0, 500000), world) == set()
+	refused(spending(0, 500001), world) == {"D805"}
+	larger := profiled({"dp": {"epsilon_year": 4, "epsilon_per_release": 3}})
+	refused(spending(0, 3000000), larger) == set()
+	refused(spending(0, 3000001), larger) == {"D805"}
+}
+
+test_the_smaller_of_two_privacy_budgets_counts if {
+	world := object.union(profiled({"dp": {"epsilon_year": 4}}), example.grant_part({"scenario": "SC08"}))
+	both := object.union(world, {"profiles": {"S02": {"SC08": {"dp": {"epsilon_year": 4}}}}})
+	refused(spending(3999999, 1), both) == set()
+	refused(spending(4000000, 1), both) == {"D805"}
+	only := object.union(world, {"profiles": {"S02": {"SC08": {"k_person": 1}}}})
+	refused(spending(7999999, 1), only) == set()
+	refused(spending(8000000, 1), only) == {"D805"}
+}
+
+test_without_a_privacy_budget_none_is_spent if {
+	refused(spending(0, 1), example.world) == {"D805"}
+	refused(spending(9000000, 0), example.world) == set()
+	refused(spending(0, -1), profiled({"dp": {"epsilon_year": 4}})) == {"D805"}
+}
+
+owing(counter, spent, more) := example.asked({"usage": {counter: spent, "estimate_fen": more}})
+
+test_nobody_owes_more_than_the_credit if {
+	grant := example.with_grant({"credit_limit_fen": 1000})
+	refused(owing("spent_month_fen", 990, 10), grant) == set()
+	refused(owing("spent_month_fen", 991, 10), grant) == {"D807"}
+	refused(owing("tenant_spent_month_fen", 991, 10), grant) == set()
+	tenant := example.with_tenant({"credit_limit_fen": 1000})
+	refused(owing("tenant_spent_month_fen", 990, 10), tenant) == set()
+	refused(owing("tenant_spent_month_fen", 991, 10), tenant) == {"D807"}
+	refused(owing("spent_month_fen", 991, 10), tenant) == set()
+}
+
+test_a_price_plan_yields_no_more_than_its_cap if {
+	capped := {"standard-2026": 1000}
+	refused(owing("revenue_year_fen", 990, 10), example.world) == set() with data.limits.revenue_caps_fen as capped
+	refused(owing("revenue_year_fen", 991, 10), example.world) == {"D807"} with data.limits.revenue_caps_fen as capped
+	refused(owing("revenue_year_fen", 991, 10), example.world) == set() with data.limits.revenue_caps_fen as {"other": 1}
+}
+
+test_a_cap_on_what_nobody_counts_lets_nothing_be_sold if {
+	capped := {"standard-2026": 1000000000}
+	refused(owing("revenue_year_fen", null, 10), example.world) == {"D807"} with data.limits.revenue_caps_fen as capped
+	free := example.service_part({"free_for": ["*"]})
+	refused(example.question, object.union(example.world, free)) == set() with data.limits.revenue_caps_fen as capped
+}
+
+test_free_use_owes_nothing if {
+	free := object.union(example.with_grant({"credit_limit_fen": 0}), example.service_part({"free_for": ["*"]}))
+	refused(owing("spent_month_fen", 1, 1), free) == set()
+}
+
+test_a_limit_needs_its_counter_and_the_estimate if {
+	grant := example.with_grant({"credit_limit_fen": 1000})
+	refused(example.without("usage/estimate_fen"), grant) == {"D807"}
+	refused(example.without("usage/spent_month_fen"), grant) == {"D807"}
+	refused(example.without("epsilon_micro"), grant) == {"D805"}
 }

@@ -1,14 +1,14 @@
 # METADATA
 # title: Consent
 # description: |
-#   Scenarios about persons need a live consent given to this receiver for this purpose. Consents are
-#   looked up by id; without one every such question is refused.
+#   Scenarios about persons need a live consent given to this receiver for this purpose. It comes with
+#   the question, as it stands at that moment; without one every such question is refused.
 # schemas:
 #   - input: schema.input
 package consent
 
 # METADATA
-# description: D601 the scenario needs a consent and none is known.
+# description: D601 the scenario needs a consent and none is known, or the person's data are stopped.
 deny contains "D601" if not known
 
 # METADATA
@@ -19,14 +19,14 @@ deny contains "D602" if {
 }
 
 # METADATA
-# description: D603 the consent covers none of the scenario's scopes.
+# description: D603 the consent does not cover what is asked - scopes, fields, service, months of data.
 deny contains "D603" if {
 	record
 	not scoped
 }
 
 # METADATA
-# description: D604 the consent was given to another receiver or for another purpose.
+# description: D604 the consent was given to another receiver, or for another scenario or purpose.
 deny contains "D604" if {
 	record
 	not for_this_receiver
@@ -61,7 +61,7 @@ deny contains "D608" if {
 }
 
 # METADATA
-# description: D609 consents of this scenario are given claim by claim, and this is not that claim.
+# description: D609 consents of this scenario are bound to a claim or policy, and this is not that one.
 deny contains "D609" if {
 	record
 	not for_this_claim
@@ -72,12 +72,25 @@ deny contains "D609" if {
 required if data.facts.scenario.consent.required == true
 
 # METADATA
-# description: The consent on file, where one is needed.
-record := data.consents[input.consent_id] if required
+# description: The bureau has not stopped all use of this person's data.
+person_free if input.subject_stopped == false
 
 # METADATA
-# description: None is needed, or it is on file.
-known if data.facts.scenario.consent.required == false
+# description: |
+#   The consent named, where one is needed. A person whose data are stopped has none: the refusal is
+#   the one for an unknown consent.
+record := input.consent if {
+	required
+	person_free
+	input.consent.id == input.consent_id
+}
+
+# METADATA
+# description: None is needed and no stop is on, or it is on file.
+known if {
+	data.facts.scenario.consent.required == false
+	person_free
+}
 
 known if record
 
@@ -86,33 +99,74 @@ known if record
 authorised if record.state == "AUTHORISED"
 
 # METADATA
-# description: At least one of the scenario's scopes was given.
-scoped if {
-	some scope in record.scopes
-	scope in data.facts.scenario.consent.scopes
+# description: The scenario's scopes among those given.
+scopes := {scope | some scope in record.scopes} & {scope | some scope in data.facts.scenario.consent.scopes}
+
+# METADATA
+# description: Person fields this question may see - what the scenario opens, and what the scopes given open.
+fields := data.facts.open_fields | {field |
+	some scope in scopes
+	some field in data.facts.fields_of_scope[scope]
 }
 
 # METADATA
-# description: Receiver and purpose are those of this question.
+# description: |
+#   At least one of the scenario's scopes was given, every field asked for is opened by one, and the
+#   consent names this service and months that this question touches.
+scoped if {
+	count(scopes) > 0
+	count(data.facts.asked_fields - fields) == 0
+	input.service in record.services
+	_within_window
+}
+
+# METADATA
+# description: |
+#   Sensitive diagnoses may be shown: the person was asked on a screen of its own, and the scenario
+#   leaves it to the scope.
+sensitive_shown if {
+	"DX_SENSITIVE" in scopes
+	data.facts.scenario.sensitive_dx in data.limits.sensitive_by_scope
+}
+
+# METADATA
+# description: Receiver, scenario and purpose are those of this question.
 for_this_receiver if {
 	record.receiver == input.tenant.id
+	record.scenario == data.facts.grant.scenario
 	record.purpose_code == input.purpose_code
+}
+
+# METADATA
+# description: The moment the consent begins.
+begins := data.calendar.begins(record.valid_from) if is_string(record.valid_from)
+
+# METADATA
+# description: The moment it ends, at the latest after the days the scenario allows.
+ends := min([data.calendar.begins(record.valid_to), begins + (data.facts.scenario.consent.max_days * data.calendar.day)]) if {
+	is_string(record.valid_to)
 }
 
 # METADATA
 # description: The question falls in the consent's term.
 in_time if {
-	data.calendar.begins(record.valid_from) <= data.facts.now
-	data.facts.now < data.calendar.ends(record.valid_to)
+	begins <= data.facts.now
+	data.facts.now < ends
 }
 
 # METADATA
-# description: One more use is covered.
-uses_left if record.uses < record.uses_max
+# description: One more use is covered by the consent, and by the scenario where it sets a number.
+uses_left if {
+	record.uses < record.uses_max
+	record.uses < object.get(data.facts.scenario.consent, "uses_max", record.uses_max)
+}
 
 # METADATA
 # description: The person asked about is the one who consented.
-same_subject if record.subject_ref == input.subject_ref
+same_subject if {
+	is_string(input.subject_ref)
+	record.subject_ref == input.subject_ref
+}
 
 # METADATA
 # description: An adult's own word, or a guardian's for a child.
@@ -120,14 +174,26 @@ answered_by_whom_it_must if record.minor == false
 
 answered_by_whom_it_must if {
 	record.minor == true
-	count(record.guardian.relation) > 0
+	count(record.guardian_relation) > 0
 }
 
 # METADATA
-# description: The claim asked about is the one consented to, where the scenario goes by claims.
-for_this_claim if object.get(data.facts.scenario.consent, "per_claim", false) == false
-
+# description: The claim or policy asked about is the one consented to, where the scenario goes by them.
 for_this_claim if {
-	record.claim_ref != ""
-	input.params.claim_ref == record.claim_ref
+	every name in _bound_to {
+		record[name] != ""
+		input.params[name] == record[name]
+	}
+}
+
+_bound_to contains "claim_ref" if object.get(data.facts.scenario.consent, "per_claim", false) == true
+
+_bound_to contains "policy_ref" if object.get(data.facts.scenario.consent, "policy_bound", false) == true
+
+# The first and the last month of the question, and of the data the consent is about.
+_within_window if {
+	month_start := data.calendar.month_start(data.calendar.first_month(input.period.from))
+	month_start < data.calendar.ends(record.window_to)
+	month_end := data.calendar.month_start(data.calendar.last_month(input.period.to) + 1)
+	data.calendar.begins(record.window_from) < month_end
 }

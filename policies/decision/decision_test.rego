@@ -11,7 +11,6 @@ answer(question, world) := found if {
 		with data.profiles as world.profiles
 		with data.regions as world.regions
 		with data.releases as world.releases
-		with data.consents as world.consents
 }
 
 # A question with a fault in every group, repaired one group at a time.
@@ -86,7 +85,6 @@ told(question, world) := found if {
 		with data.profiles as world.profiles
 		with data.regions as world.regions
 		with data.releases as world.releases
-		with data.consents as world.consents
 }
 
 test_what_is_told_is_the_answer_and_how_long_it_holds if {

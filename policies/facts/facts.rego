@@ -33,6 +33,14 @@ entry := scenario.services[input.service]
 synthetic if entry.data == "synthetic"
 
 # METADATA
+# description: The published price in force; undefined on a day that has none.
+price := found if {
+	some found in service.tariff.prices
+	data.calendar.begins(found.valid_from) <= now
+	now < data.calendar.ends(found.valid_to)
+}
+
+# METADATA
 # description: The moment of the question in nanoseconds.
 now := time.parse_rfc3339_ns(input.time)
 
@@ -51,8 +59,41 @@ asked_measures := {measure | some measure in input.measures} if count(input.meas
 asked_measures := measures if count(input.measures) == 0
 
 # METADATA
+# description: |
+#   Person fields the scenario opens for this service whatever the person consented to: those it lists,
+#   or of their own record all but what is about third persons.
+open_fields contains field if {
+	is_array(entry.fields)
+	some field in entry.fields
+}
+
+open_fields contains field if {
+	entry.fields == "all_own_except_third_party"
+	some field, column in service.columns
+	count({field} & (_offered | {dim | some dim in service.dims})) == 0
+	count([class | some class in data.limits.third_party_classes; startswith(column.item, class)]) == 0
+}
+
+# METADATA
+# description: Person fields the scenario opens only to those whom the person gave this scope.
+fields_of_scope[scope] := {field | some field in fields} if some scope, fields in entry.fields_by_scope
+
+# METADATA
+# description: Person fields asked for; a question that names none asks for all it may see.
+asked_fields := {field | some field in input.fields} if count(input.fields) > 0
+
+asked_fields := data.consent.fields if count(input.fields) == 0
+
+# METADATA
+# description: The service answers about single persons.
+person_level if service.grain == "person"
+
+# METADATA
 # description: Every column of the answer, in one order whatever order the question used.
-asked_columns := array.concat(["period", "geo"], array.concat(sort(asked_dims), sort(asked_measures)))
+asked_columns := array.concat(
+	array.concat(["period", "geo"], sort(asked_dims)),
+	array.concat(sort(asked_fields - (asked_dims | asked_measures)), sort(asked_measures)),
+)
 
 # METADATA
 # description: Classification of each column - the service's own, else that of columns all answers have.

@@ -33,13 +33,26 @@ test_an_attribute_of_another_kind_is_refused if {
 			_fits(data.intake.kinds[field], wrong, refused(_with(example.question, field, wrong)))
 		}
 	}
-	every part, names in data.intake.parts {
-		every name, allowed in names {
-			every wrong in kinds_of_values {
-				told := refused(_with(example.question, part, _with(example.question[part], name, wrong)))
-				_fits(allowed, wrong, told)
-			}
+}
+
+test_an_attribute_of_a_part_of_another_kind_is_refused if {
+	every part in ["tenant", "user", "period"] {
+		every name, allowed in data.intake.parts[part] {
+			_every_other_kind_is_refused(part, name, allowed)
 		}
+	}
+}
+
+test_a_counter_of_another_kind_is_refused if {
+	every name, allowed in data.intake.parts.usage {
+		_every_other_kind_is_refused("usage", name, allowed)
+	}
+}
+
+_every_other_kind_is_refused(part, name, allowed) if {
+	every wrong in kinds_of_values {
+		told := refused(_with(example.question, part, _with(example.question[part], name, wrong)))
+		_fits(allowed, wrong, told)
 	}
 }
 
@@ -59,6 +72,52 @@ test_a_time_is_written_one_way if {
 	refused(_with(example.question, "time", "2026-03-10T12:00:00.123+08:00")) == set()
 	every wrong in ["soon", "2026-03-10", "2026-03-10t04:00:00z", "2026-03-10T04:00:00", "", null, 7] {
 		refused(_with(example.question, "time", wrong)) == {"D000"}
+	}
+}
+
+consenting(change) := refused(_with(example.question, "consent", object.union(example.consent, change)))
+
+test_a_consent_has_all_its_attributes_and_no_other if {
+	consenting({}) == set()
+	consenting({"novel": 1}) == {"D000"}
+	object.keys(example.consent) == object.keys(data.intake.consent_kinds)
+	every name in object.keys(example.consent) {
+		refused(_with(example.question, "consent", json.remove(example.consent, [name]))) == {"D000"}
+	}
+}
+
+test_an_attribute_of_a_consent_of_another_kind_is_refused if {
+	every name in object.keys(json.remove(example.consent, ["window_from", "window_to", "valid_from", "valid_to"])) {
+		every wrong in kinds_of_values {
+			told := refused(_with(example.question, "consent", _with(example.consent, name, wrong)))
+			_fits(data.intake.consent_kinds[name], wrong, told)
+		}
+	}
+	every name in ["services", "scopes"] {
+		every wrong in [["x", 7], [null], [["x"]]] {
+			consenting({name: wrong}) == {"D000"}
+		}
+	}
+}
+
+test_days_and_moments_of_a_consent_are_written_one_way if {
+	every name in ["window_from", "window_to"] {
+		every wrong in ["2026-3-1", "2026-03-10T00:00:00Z", "", null, 7, " 2026-03-01"] {
+			consenting({name: wrong}) == {"D000"}
+		}
+	}
+	every name in ["valid_from", "valid_to"] {
+		consenting({name: null}) == set()
+		consenting({name: "2026-03-10T12:00:00.5+08:00"}) == set()
+		every wrong in ["2026-03-10", "", 7, true, []] {
+			consenting({name: wrong}) == {"D000"}
+		}
+	}
+}
+
+test_whether_a_difference_is_known_is_said if {
+	every known in [null, 0, 20] {
+		refused(object.union(example.question, {"usage": {"smallest_difference": known}})) == set()
 	}
 }
 

@@ -36,8 +36,10 @@ output_level := object.get(data.facts.entry, "out", data.facts.service.output_le
 level_within_scenario if data.ranks.level[output_level] <= data.ranks.level[data.facts.scenario.max_output_level]
 
 # METADATA
-# description: No condition names a sensitive value; synthetic data have none.
+# description: No condition names a sensitive value, but where the person gave the scope; synthetic data have none.
 sensitive_untouched if data.facts.synthetic
+
+sensitive_untouched if data.consent.sensitive_shown
 
 sensitive_untouched if {
 	every dim, value in input.where {

@@ -11,7 +11,6 @@ refused(question, world) := codes if {
 		with data.profiles as world.profiles
 		with data.regions as world.regions
 		with data.releases as world.releases
-		with data.consents as world.consents
 }
 
 drug(change) := object.union(example.drug_question, change)
@@ -47,6 +46,19 @@ test_a_sensitive_diagnosis_cannot_be_asked_for if {
 	every value in ["B25", "A49", "I10", "other", "E11"] {
 		where("dx_cat3", value) == set()
 	}
+}
+
+test_the_person_may_open_a_sensitive_diagnosis if {
+	world := object.union(
+		example.with_grant({"scenario": "SC03"}),
+		{"services": {"S02": {"columns": {"dx_cat3": {"item": "C04-01", "level": "L2", "mask": "none"}}}}},
+	)
+	asked := example.asked({"where": {"dx_cat3": "B20"}, "consent_id": "c-1"})
+	opened := object.union(asked, {"consent": {"id": "c-1", "scopes": ["DX_SENSITIVE"]}})
+	here := {"S02": {}}
+	refused(opened, world) == set() with data.scenarios.SC03.services as here
+	refused(object.union(opened, {"consent": {"scopes": ["DX"]}}), world) == {"D702"} with data.scenarios.SC03.services as here
+	refused(asked, world) == {"D702"} with data.scenarios.SC03.services as here
 }
 
 test_what_implies_a_sensitive_diagnosis_cannot_be_asked_for if {

@@ -11,7 +11,6 @@ told(question, world) := found if {
 		with data.profiles as world.profiles
 		with data.regions as world.regions
 		with data.releases as world.releases
-		with data.consents as world.consents
 }
 
 masks(question, world) := {column.field: column.mask | some column in told(question, world).columns}
@@ -22,13 +21,27 @@ test_an_allowed_answer_has_all_its_obligations if {
 	all.watermark == "file_and_header"
 	all.log_level == "full"
 	all.notify_person == false
-	all.max_cells == 50000
+	all.max_cells == 24
+	all.sensitive_dx == "roll_up_chapter"
 	all.quota == {"rps": 5, "calls_day": 2000, "cells_day": 200000, "cells_month": 2000000, "distinct_queries_day": 200}
 	all.tariff == {
 		"unit": "per_1000_cells", "qty_estimate": 24, "price_ref": "act.cost-structure/2026",
 		"price_plan": "standard-2026", "free": false,
 	}
 	all.ttl == 300
+}
+
+test_free_use_needs_no_price if {
+	free := example.with_service({"free_for": ["*"], "tariff": {"prices": []}})
+	told(example.question, free).tariff == {
+		"unit": "per_1000_cells", "qty_estimate": 24, "price_ref": "free",
+		"price_plan": "standard-2026", "free": true,
+	}
+}
+
+test_what_is_neither_free_nor_priced_has_no_obligations if {
+	unpriced := example.with_service({"tariff": {"prices": []}})
+	count({all | all := told(example.question, unpriced)}) == 0
 }
 
 test_each_column_has_item_level_and_mask if {
@@ -57,13 +70,20 @@ test_a_column_without_a_class_is_not_told if {
 	object.keys(masks(example.question, json.remove(example.world, ["services/S02/columns/gend"]))) == {"period", "geo", "insutype2", "medfee", "persons"}
 }
 
-test_cells_left_shrink_with_use if {
-	told(example.asked({"usage": {"cells_day": 199000}}), example.world).max_cells == 1000
-	told(example.asked({"usage": {"cells_month": 1999990}}), example.world).max_cells == 10
+test_an_answer_holds_what_was_asked_for_and_no_more_than_any if {
+	told(example.asked({"qty_estimate": 25}), example.world).max_cells == 25
+	told(example.asked({"qty_estimate": 50001}), example.world).max_cells == 50000
+	told(example.asked({"usage": {"cells_day": 199000}}), example.world).max_cells == 24
 }
 
 test_a_decision_is_not_relied_on_past_the_grants_end if {
 	told(example.asked({"time": "2026-12-31T15:59:30Z"}), example.world).ttl == 30
+}
+
+test_a_decision_is_not_relied_on_past_the_consents_end if {
+	asked := verifying({"time": "2026-03-10T03:59:30Z", "consent": {"valid_to": "2026-03-10T04:00:00Z"}})
+	told(asked, claims).ttl == 30
+	told(object.union(asked, {"time": "2026-03-10T03:54:59Z"}), claims).ttl == 300
 }
 
 test_persons_are_told_where_their_consent_was_used if {
@@ -84,4 +104,84 @@ test_the_time_to_live_counts_whole_seconds if {
 	told(example.asked({"time": "2026-12-31T15:55:00.0000001Z"}), example.world).ttl == 299
 	told(example.asked({"time": "2026-12-31T15:55:00Z"}), example.world).ttl == 300
 	told(example.asked({"time": "2026-12-31T15:59:59.999999999Z"}), example.world).ttl == 0
+}
+
+# A claim verification: fields of one person, by the scopes given.
+verifying(change) := object.union(
+	example.asked({
+		"service": "S19",
+		"dims": [],
+		"measures": [],
+		"consent_id": "c-1",
+		"consent": object.union(example.consent, {"scopes": ["SETL", "DX"]}),
+		"subject_ref": "subject-1",
+		"fields": ["dscg_maindiag_name", "fixmedins_name", "hosp_lv"],
+	}),
+	change,
+)
+
+claims := object.union_n([
+	example.with_grant({"scenario": "SC03"}),
+	{"profiles": {"S19": {"SC03": data.sdc_profiles.DC5}}},
+	{"services": {"S19": object.union(example.services.S02, {
+		"grain": "person",
+		"dims": [],
+		"measures": [],
+		"columns": {
+			"dscg_maindiag_name": {"item": "C04-01", "level": "L4", "mask": "none"},
+			"fixmedins_name": {"item": "C03-05", "level": "L5", "mask": "none"},
+			"hosp_lv": {"item": "C08-01", "level": "L1", "mask": "const(x)"},
+		},
+	})}},
+])
+
+test_a_field_about_a_person_may_be_of_the_scenarios_level if {
+	masks(verifying({}), claims) == {
+		"period": "none", "geo": "none",
+		"dscg_maindiag_name": "none", "fixmedins_name": "suppress", "hosp_lv": "const(x)",
+	}
+	aggregate := object.union(claims, {"services": {"S19": {"grain": "aggregate"}}})
+	masks(verifying({}), aggregate).dscg_maindiag_name == "suppress"
+}
+
+test_a_field_above_the_scenarios_level_is_suppressed_whatever_the_table_of_levels_says if {
+	found := masks(verifying({}), claims) with data.masks.by_level as {}
+	found.fixmedins_name == "suppress"
+}
+
+test_synthetic_aggregates_are_masked_by_level_as_others_are if {
+	world := object.union_n([
+		example.with_grant({"scenario": "SC12"}),
+		example.service_part({"columns": {"medfee": {"level": "L3"}}}),
+		{"profiles": {"S02": {"SC12": data.sdc_profiles.DC2}}},
+	])
+	masks(example.question, world).medfee == "suppress"
+}
+
+test_the_scenarios_word_on_a_field_wins if {
+	found := masks(verifying({}), claims) with data.masks.by_scenario as {"SC03": {"hosp_lv": "suppress"}}
+	found.hosp_lv == "suppress"
+}
+
+test_synthetic_persons_are_masked_by_the_catalogue_alone if {
+	found := masks(verifying({"fields": []}), claims) with data.scenarios.SC03.services.S19 as {
+		"data": "synthetic",
+		"fields": ["fixmedins_name", "dscg_maindiag_name"],
+	}
+	found.fixmedins_name == "none"
+	found.dscg_maindiag_name == "none"
+}
+
+test_a_question_that_names_no_field_gets_those_consented_to if {
+	asked := verifying({"fields": [], "consent": {"scopes": ["DX"]}})
+	object.keys(masks(asked, claims)) == {"period", "geo", "dscg_maindiag_name"}
+}
+
+test_sensitive_diagnoses_are_shown_only_by_the_scope if {
+	told(verifying({}), claims).sensitive_dx == "mask_unless_scope_DX_SENSITIVE"
+	asked := verifying({"consent": {"scopes": ["SETL", "DX", "DX_SENSITIVE"]}})
+	told(asked, claims).sensitive_dx == "show"
+	told(example.question, example.world).sensitive_dx == "roll_up_chapter"
+	bare := json.patch(claims, [{"op": "replace", "path": "/profiles/S19/SC03", "value": {"name": "reference data"}}])
+	told(verifying({}), bare).sensitive_dx == "none"
 }

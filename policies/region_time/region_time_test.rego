@@ -11,7 +11,6 @@ refused(question, world) := codes if {
 		with data.profiles as world.profiles
 		with data.regions as world.regions
 		with data.releases as world.releases
-		with data.consents as world.consents
 }
 
 period(from, to, grain) := example.asked({"period": {"from": from, "to": to, "grain": grain}})

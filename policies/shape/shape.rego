@@ -16,7 +16,7 @@ deny contains "D401" if not service_granted
 deny contains "D402" if not dims_allowed
 
 # METADATA
-# description: D403 more dimensions than the profile, the geography or the period allows.
+# description: D403 more dimensions or conditions than the profile allows.
 deny contains "D403" if not dims_few_enough
 
 # METADATA
@@ -63,8 +63,11 @@ dims_allowed if {
 }
 
 # METADATA
-# description: Levels of one hierarchy count once.
-dims_few_enough if count(_axes) <= _ceiling
+# description: Levels of one hierarchy count once; of conditions the profile may allow fewer.
+dims_few_enough if {
+	count(_axes) <= _ceiling
+	count(input.where) <= object.get(data.facts.profile, "criteria_max", count(input.where))
+}
 
 # METADATA
 # description: Every measure asked for is offered by the service, the scenario and the grant.
@@ -73,11 +76,17 @@ measures_allowed if {
 	count(data.facts.asked_measures - data.facts.measures) == 0
 }
 
+measures_allowed if {
+	data.facts.person_level
+	count(data.facts.asked_measures) == 0
+	count(data.facts.service.measures) == 0
+}
+
 # METADATA
 # description: Person fields and parameters are those the scenario and the service list.
 fields_allowed if {
 	every field in input.fields {
-		field in object.get(data.facts.entry, "fields", [])
+		field in _fields_opened
 	}
 	count(_parameters - {"declared_use"}) == 0
 }
@@ -101,6 +110,9 @@ delivery_allowed if {
 	data.facts.service.bulk == true
 	object.get(data.facts.profile, "bulk", true) == true
 }
+
+# What the person consented to of these is the consent's finding.
+_fields_opened := data.facts.open_fields | {field | some fields in data.facts.fields_of_scope; some field in fields}
 
 _dim_allowed(dim) if {
 	dim in data.facts.service.dims

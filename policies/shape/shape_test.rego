@@ -11,7 +11,6 @@ refused(question, world) := codes if {
 		with data.profiles as world.profiles
 		with data.regions as world.regions
 		with data.releases as world.releases
-		with data.consents as world.consents
 }
 
 test_the_examples_are_well_shaped if {
@@ -82,6 +81,13 @@ test_where_counts_as_a_dim if {
 	refused(object.union(question, {"dims": ["insutype2", "gend", "benefit5", "hosp_lv4"], "where": {"age5": "0"}}), example.with_service({"forbidden": []})) == {"D403"}
 }
 
+test_conditions_are_as_few_as_the_profile_says if {
+	world := object.union(example.world, {"profiles": {"S02": {"SC01": {"criteria_max": 1}}}})
+	refused(example.asked({"where": {"gend": "1"}}), world) == set()
+	refused(example.asked({"where": {"gend": "1", "benefit5": "IP"}}), world) == {"D403"}
+	refused(example.asked({"where": {"gend": "1", "benefit5": "IP"}}), example.world) == set()
+}
+
 test_a_county_allows_as_many_dims_as_its_city if {
 	county := {"geo": ["990101"]}
 	refused(example.asked(object.union(county, {"dims": ["insutype2", "gend", "benefit5", "hosp_lv4"]})), example.world) == set()
@@ -117,6 +123,31 @@ test_a_scenario_may_list_its_measures if {
 
 test_person_fields_are_not_for_aggregates if {
 	refused(example.asked({"fields": ["psn_name"]}), example.world) == {"D405"}
+}
+
+test_a_field_must_be_opened_by_the_scenario_or_one_of_its_scopes if {
+	world := object.union(
+		example.with_grant({"scenario": "SC03", "services": ["S18", "S19"]}),
+		{"services": {"S18": example.services.S02, "S19": example.services.S02}},
+	)
+	asked := object.union(example.question, {"service": "S19"})
+	_about_fields(asked, world, ["pric", "setl_ref"]) == set()
+	_about_fields(asked, world, ["pric", "psn_name"]) == {"D405"}
+	listed := object.union(example.question, {"service": "S18"})
+	_about_fields(listed, world, ["insutype"]) == set()
+	_about_fields(listed, world, ["pric"]) == {"D405"}
+}
+
+_about_fields(asked, world, fields) := refused(object.union(asked, {"fields": fields}), world) & {"D405"}
+
+test_an_answer_about_a_person_needs_no_measure if {
+	person := {"measures": [], "grain": "person"}
+	silent := example.asked({"measures": []})
+	refused(silent, example.with_service(person)) == set()
+	refused(silent, example.with_service({"measures": []})) == {"D404"}
+	refused(silent, example.with_service({"grain": "person"})) == set()
+	refused(example.asked({"measures": ["persons"]}), example.with_service(person)) == {"D404"}
+	refused(silent, object.union(example.with_service({"grain": "person"}), example.grant_part({"measures": []}))) == {"D404"}
 }
 
 test_unknown_parameters_are_refused if {

@@ -19,13 +19,30 @@ holds := {"since": _since, "before": _before, "usage": {}} if {
 }
 
 # METADATA
-# description: Up to these counters no limit is reached and an answer may have its largest size.
-usage := {
-	"rps": data.budget.quota.rps - 1,
-	"calls_day": data.budget.quota.calls_day - 1,
-	"distinct_queries_day": data.budget.quota.distinct_queries_day - 1,
-	"cells_day": data.budget.quota.cells_day - _largest,
-	"cells_month": data.budget.quota.cells_month - _largest,
+# description: Up to these counters no limit is reached; what this question itself uses is taken off.
+usage := object.union_n([_single_uses, _cells, _privacy, _money])
+
+_single_uses := {name: clear |
+	some name, limit in object.remove(data.budget.quota, ["cells_day", "cells_month"])
+	clear := limit - 1
+}
+
+_cells := {name: clear |
+	some name in ["cells_day", "cells_month"]
+	clear := data.budget.quota[name] - input.qty_estimate
+}
+
+_privacy := {} if input.epsilon_micro == 0
+
+_privacy := {"epsilon_spent_micro": data.budget.privacy_budget - input.epsilon_micro} if input.epsilon_micro > 0
+
+_money := {} if data.budget.free == true
+
+_money := {name: clear |
+	some name, limit in data.budget.credit
+	clear := limit - input.usage.estimate_fen
+} if {
+	data.budget.free == false
 }
 
 # METADATA
@@ -40,9 +57,13 @@ edges contains data.calendar.ends(held.valid_to) if some held in data.facts.tena
 
 edges contains data.calendar.begins(data.facts.tenant.termination_date)
 
-edges contains data.calendar.begins(data.consent.record.valid_from)
+edges contains data.calendar.begins(price.valid_from) if some price in data.facts.service.tariff.prices
 
-edges contains data.calendar.ends(data.consent.record.valid_to)
+edges contains data.calendar.ends(price.valid_to) if some price in data.facts.service.tariff.prices
+
+edges contains data.consent.begins
+
+edges contains data.consent.ends
 
 # The period is settled.
 edges contains data.calendar.month_start(data.calendar.last_month(input.period.to) + 1) + (lag * data.calendar.day) if {
@@ -52,14 +73,14 @@ edges contains data.calendar.month_start(data.calendar.last_month(input.period.t
 # The look-back moves on.
 edges contains data.calendar.month_start(data.calendar.month_of(data.facts.now) + step) if some step in [0, 1]
 
-# Near the end of the grant the time to live falls by the second, just after each of them.
+# Near the end of grant or consent the time to live falls by the second, just after each of them.
 edges contains (_end - (left * _second)) + 1 if {
 	data.facts.now < _end
 	some step in [0, 1]
 	left := min([_seconds_left + step, data.limits.answer_ttl_seconds])
 }
 
-_end := data.calendar.ends(data.facts.grant.valid_to)
+_end := data.obligations.until
 
 _second := 1000000000
 
@@ -68,5 +89,3 @@ _seconds_left := floor((_end - data.facts.now) / _second)
 _since := max({edge | some edge in edges; edge <= data.facts.now})
 
 _before := min({edge | some edge in edges; edge > data.facts.now})
-
-_largest := max([input.qty_estimate, data.limits.max_cells_answer])

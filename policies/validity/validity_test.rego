@@ -12,7 +12,6 @@ holding(question, world) := found if {
 		with data.profiles as world.profiles
 		with data.regions as world.regions
 		with data.releases as world.releases
-		with data.consents as world.consents
 }
 
 at(time) := example.asked({"time": time})
@@ -75,6 +74,16 @@ test_a_termination_bounds_an_answer if {
 	span(example.question, world)[1] == ns("2026-03-15T00:00:00+08:00")
 }
 
+test_a_price_that_begins_or_ends_bounds_an_answer if {
+	world := example.with_service({"tariff": {"prices": [
+		{"ref": "old", "valid_from": "2026-03-05", "valid_to": "2026-03-20"},
+		{"ref": "new", "valid_from": "2026-03-21", "valid_to": "2026-12-31"},
+	]}})
+	span(example.question, world) == [ns("2026-03-05T00:00:00+08:00"), ns("2026-03-21T00:00:00+08:00")]
+	one_day := example.with_service({"tariff": {"prices": [{"ref": "p", "valid_from": "2026-03-10", "valid_to": "2026-03-10"}]}})
+	span(example.question, one_day) == [ns("2026-03-10T00:00:00+08:00"), ns("2026-03-11T00:00:00+08:00")]
+}
+
 test_a_period_that_settles_bounds_a_refusal if {
 	question := example.asked({"period": {"from": "2025Q3", "to": "2025Q4", "grain": "quarter"}, "time": "2026-02-10T00:00:00Z"})
 
@@ -84,33 +93,81 @@ test_a_period_that_settles_bounds_a_refusal if {
 	span(object.union(question, {"time": "2026-01-12T00:00:00Z"}), sooner)[1] == ns("2026-01-31T00:00:00+08:00")
 }
 
-consenting(change) := object.union(example.with_grant({"scenario": "SC03"}), {"consents": {"c-1": object.union(
-	{"valid_from": "2026-03-02", "valid_to": "2026-03-12"},
-	change,
-)}})
+consenting(change) := example.asked({"consent_id": "c-1", "consent": object.union(
+	example.consent,
+	object.union({"valid_from": "2026-03-01T16:00:00Z", "valid_to": "2026-03-12T16:00:00Z"}, change),
+)})
 
 test_the_term_of_a_consent_bounds_an_answer if {
-	question := example.asked({"consent_id": "c-1"})
-	span(question, consenting({})) == [ns("2026-03-02T00:00:00+08:00"), ns("2026-03-13T00:00:00+08:00")]
-	span(question, consenting({"valid_from": "2026-03-11"}))[1] == ns("2026-03-11T00:00:00+08:00")
-	span(example.question, consenting({}))[1] == ns("2026-04-01T00:00:00+08:00")
+	world := example.with_grant({"scenario": "SC03"})
+	span(consenting({}), world) == [ns("2026-03-02T00:00:00+08:00"), ns("2026-03-12T23:55:00+08:00") + 1]
+	span(consenting({"valid_from": "2026-03-11T00:00:00Z"}), world)[1] == ns("2026-03-11T00:00:00Z")
+	span(consenting({"valid_from": null}), world)[1] == ns("2026-04-01T00:00:00+08:00")
+	span(example.asked({"consent": null}), world)[1] == ns("2026-04-01T00:00:00+08:00")
+	longest := {"valid_from": "2025-12-20T00:00:00Z", "valid_to": "2027-01-01T00:00:00Z"}
+	span(consenting(longest), world)[1] == ns("2026-03-19T23:55:00Z") + 1
+	over := {"valid_from": "2026-03-01T00:00:00Z", "valid_to": "2026-03-09T00:00:00Z"}
+	span(consenting(over), world) == [ns("2026-03-09T00:00:00Z"), ns("2026-04-01T00:00:00+08:00")]
 }
 
+test_in_the_last_minutes_of_a_consent_an_answer_holds_for_a_second if {
+	world := example.with_grant({"scenario": "SC03"})
+	ending := consenting({"valid_to": "2026-03-10T04:01:00.5Z"})
+	span(ending, world) == [ns("2026-03-10T03:59:59.5Z") + 1, ns("2026-03-10T04:00:00.5Z") + 1]
+}
+
+clear(question, world) := found.usage if some found in holding(question, world)
+
 test_an_allowance_holds_while_every_counter_stays_clear_of_its_limit if {
-	some found in holding(example.question, example.world)
 	quota := data.scenarios.SC01.quota
-	found.usage == {
+	clear(example.question, example.world) == {
 		"rps": quota.rps - 1,
 		"calls_day": quota.calls_day - 1,
 		"distinct_queries_day": quota.distinct_queries_day - 1,
-		"cells_day": quota.cells_day - data.limits.max_cells_answer,
-		"cells_month": quota.cells_month - data.limits.max_cells_answer,
+		"cells_day": quota.cells_day - example.question.qty_estimate,
+		"cells_month": quota.cells_month - example.question.qty_estimate,
 	}
 }
 
-test_a_question_larger_than_an_answer_needs_that_much_room if {
-	some found in holding(example.asked({"qty_estimate": 60000}), example.world)
-	found.usage.cells_day == data.scenarios.SC01.quota.cells_day - 60000
+test_a_small_quota_leaves_room_for_a_small_answer if {
+	some found in holding(example.question, example.world) with data.scenarios.SC01.quota.cells_day as 100
+	found.usage.cells_day == 76
+}
+
+test_a_quota_only_this_scenario_names_is_bounded_too if {
+	some found in holding(example.question, example.world) with data.scenarios.SC01.quota.reports_month as 10
+	found.usage.reports_month == 9
+}
+
+test_a_question_that_spends_privacy_needs_room_for_itself if {
+	world := object.union(example.world, {"profiles": {"S02": {"SC01": object.union(
+		data.sdc_profiles.DC2,
+		{"dp": {"epsilon_year": 4}},
+	)}}})
+	clear(example.asked({"epsilon_micro": 500000}), world).epsilon_spent_micro == 3500000
+	clear(example.asked({"epsilon_micro": 1}), world).epsilon_spent_micro == 3999999
+	object.keys(clear(example.question, world)) == object.keys(clear(example.question, example.world))
+}
+
+test_credit_and_revenue_are_bounds if {
+	world := object.union(
+		example.with_grant({"credit_limit_fen": 1000}),
+		example.tenant_part({"credit_limit_fen": 5000}),
+	)
+	asked := example.asked({"usage": {"estimate_fen": 10}})
+	clear(asked, world).spent_month_fen == 990
+	clear(asked, world).tenant_spent_month_fen == 4990
+	counted := object.union(asked, {"usage": {"revenue_year_fen": 0}})
+	some found in holding(counted, world) with data.limits.revenue_caps_fen as {"standard-2026": 700}
+	found.usage.revenue_year_fen == 690
+}
+
+test_free_use_reads_no_money if {
+	world := object.union(
+		example.with_grant({"credit_limit_fen": 1000}),
+		example.service_part({"free_for": ["*"]}),
+	)
+	object.keys(clear(example.question, world)) == object.keys(clear(example.question, example.world))
 }
 
 test_a_refusal_that_reads_no_counter_holds_for_all_of_them if {

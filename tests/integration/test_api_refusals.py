@@ -14,6 +14,10 @@ import jsonschema
 import pytest
 
 from gateway.api.schemas import PROBLEM
+from gateway.db.engine import writing
+from gateway.identity.entries import TenantUpdate
+from gateway.identity.organisations import update_tenant
+from tests.factories_identity import act
 from tests.gateway_factory import COST, Gateway
 
 VALIDATOR = jsonschema.Draft202012Validator(PROBLEM)
@@ -216,3 +220,28 @@ def test_too_many_cells_are_refused_before_any_leaves(
     gateway = own_gateway_with(cells_day=100)
     assert refused(gateway.ask(), 429, "refused")["deny"] == ["D803"]
     assert gateway.ask("S02", {**COST, "dims": [], "measures": ["medfee"]}).status_code == 200
+
+
+def test_who_has_used_up_the_credit_of_the_month_is_refused(
+    own_gateway_with: Callable[..., Gateway],
+) -> None:
+    """A thousand cells begun cost 4000 fen, and so may the next answer."""
+    gateway = own_gateway_with()
+    few = {**COST, "dims": []}
+    assert gateway.ask("S02", few).json()["meta"]["charge"]["cells_charged"] == 92
+    allow_credit(gateway, 4000)
+    problem = refused(gateway.ask("S02", {**few, "measures": ["medfee"]}), 403, "refused")
+    assert problem["deny"] == ["D807"]
+    asked = journal(gateway, problem["request_id"])["decision"]["input"]["usage"]
+    assert (asked["spent_month_fen"], asked["tenant_spent_month_fen"]) == (4000, 4000)
+    assert asked["estimate_fen"] == 4000
+    allow_credit(gateway, 8000)
+    assert gateway.ask("S02", few).status_code == 200
+
+
+def allow_credit(gateway: Gateway, fen: int) -> None:
+    """The bureau sets how much the organisation may owe for a month."""
+    identity = gateway.app.state.identity
+    with writing(identity.engine) as session:
+        update_tenant(session, act(), "T-INS", TenantUpdate(credit_limit_fen=fen))
+    identity.directory.refresh()

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from gateway.db.engine import open_engine, reading, sqlite_url, writing
 from gateway.db.tables import AssertionJtiRow, ClientRow, StopRow
-from gateway.db.upgrade import pending_changes, upgrade
+from gateway.db.upgrade import alembic_config, pending_changes, upgrade
+from gateway.staff.accounts import accounts
 from tests.factories_identity import NOON
 
 
@@ -35,6 +37,36 @@ def test_a_missing_column_would_be_noticed(url: str, tmp_path: Path) -> None:
         connection.execute("ALTER TABLE grant_ DROP COLUMN price_plan")
 
     assert len(pending_changes(url)) == 1
+
+
+def test_accounts_of_the_office_keep_their_roles_over_an_upgrade(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "old.db")
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        command.upgrade(alembic_config(connection), "0006")
+        connection.execute(
+            sa.text(
+                "INSERT INTO staff_account (name, display_name, roles, state, password_hash,"
+                " totp_sealed, totp_step, created_at) VALUES"
+                " ('anna', '测试', '[\"policy_officer\"]', 'active', '', '', 0, '2026-01-01')"
+            )
+        )
+        recorded = (("invite", "root"), ("reset", "boris"), ("roles", "carl"))
+        for revision, (action, actor) in enumerate(recorded, 1):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO staff_audit VALUES (:revision, '2026-01-01', :actor, :action,"
+                    " 'staff', 'anna', '', '', '', '', '')"
+                ),
+                {"revision": revision, "actor": actor, "action": action},
+            )
+    upgrade(url)
+
+    with reading(engine) as session:
+        (anna,) = accounts(session)
+    engine.dispose()
+    assert (anna.roles, anna.asked_roles, anna.asked_by) == (("policy_officer",), (), None)
+    assert anna.invited_by == "boris"
 
 
 def test_upgrading_again_changes_nothing(url: str) -> None:

@@ -68,6 +68,18 @@ def test_accounts_are_changed_reset_and_ended(run: Run) -> None:
     assert "disabled" in run("staff", "disable", "anna", "--reason", "left").output
 
 
+def test_the_machine_gives_guarded_roles_at_once_and_vouches_for_nothing_that_is_not_asked(
+    run: Run,
+) -> None:
+    made = run("staff", "add", "anna", "--role", "policy_officer", "--json")
+    assert json.loads(made.output)["roles"] == ["policy_officer"]
+    assert json.loads(made.output)["asked_roles"] == []
+    vouched = run("staff", "vouch", "anna", "--reason", "met in person")
+    assert "No role is asked" in str(vouched.exception)
+    unlinked = run("staff", "unlink", "anna", "--reason", "left the house")
+    assert "not linked" in str(unlinked.exception)
+
+
 def test_an_altered_record_is_found(run: Run, tmp_path: Path) -> None:
     run("staff", "add", "anna", "--role", "auditor")
     assert "whole" in run("staff", "verify").output

@@ -19,7 +19,8 @@ from gateway.policy.cache import REFUSED_SECONDS, CachedPolicy, DecisionCache
 from gateway.policy.embedded import EmbeddedPolicy
 from gateway.policy.port import Decision, Holds, PolicyInput, PolicyUnavailable
 from tests.policy_factory import POLICIES, Json, ask
-from tests.policy_scenarios import PLANS, consent, golden, grant, services, tenant, world
+from tests.policy_scenarios import CONSENTED, PLANS, golden, grant, services, tenant, world
+from tests.policy_scenarios import given as consented
 
 MICRO = timedelta(microseconds=1)
 NOW = datetime(2026, 3, 10, 4, tzinfo=UTC)
@@ -44,6 +45,31 @@ USAGE: list[Json] = [
     {"cells_day": 150_001},
     {"cells_month": 1_950_001},
     {"distinct_queries_day": 200},
+    {"persons_day": 9999},
+    {"persons_day": 10_000},
+    {"calls_per_person_day": 5},
+    {"queries_per_study": 60},
+    {"epsilon_spent_micro": 7_500_000},
+    {"epsilon_spent_micro": 7_500_001},
+    {"spent_month_fen": 990},
+    {"spent_month_fen": 991},
+    {"tenant_spent_month_fen": 1991},
+    {"revenue_year_fen": 2991},
+    {"revenue_year_fen": None},
+    {"smallest_difference": 19},
+    {"smallest_difference": 20},
+]
+CONSENTS: list[Json] = [
+    {},
+    {},
+    {"state": "REVOKED"},
+    {"valid_to": datetime(2026, 3, 10, 16, tzinfo=UTC)},
+    {"valid_from": datetime(2026, 3, 10, 16, tzinfo=UTC)},
+    {"valid_to": None},
+    {"uses": 5},
+    {"uses": 4},
+    {"scopes": []},
+    {"minor": True},
 ]
 FAULTS: list[Json] = [{}, {}, {"format": "parquet"}, {"dims": ["gend", "insutype2"]}]
 
@@ -58,11 +84,6 @@ def _tenants(documents: Json, change: Json) -> None:
         documents["tenants"][tenant(name)] |= change
 
 
-def _consents(documents: Json, change: Json) -> None:
-    for name in PLANS:
-        documents["consents"].get(consent(name), {}).update(change)
-
-
 def _qualified_until(documents: Json, day: str) -> None:
     for name in PLANS:
         for held in documents["tenants"][tenant(name)]["qualifications"]:
@@ -75,12 +96,18 @@ CHANGES: dict[str, Callable[[Json], None]] = {
     "grants end at a moment": lambda d: _grants(d, {"valid_to": "2026-03-10T15:59:30.5Z"}),
     "grants begin at a moment": lambda d: _grants(d, {"valid_from": "2026-03-10T04:00:00Z"}),
     "grants are suspended": lambda d: _grants(d, {"status": "suspended"}),
-    "consents are revoked": lambda d: _consents(d, {"state": "REVOKED"}),
-    "consents end today": lambda d: _consents(d, {"valid_to": "2026-03-10"}),
-    "consents are used up": lambda d: _consents(d, {"uses": 5}),
+    "grants have a credit": lambda d: _grants(d, {"credit_limit_fen": 1000}),
+    "organisations have a credit": lambda d: _tenants(d, {"credit_limit_fen": 2000}),
     "qualifications end today": lambda d: _qualified_until(d, "2026-03-10"),
     "organisations end tomorrow": lambda d: _tenants(d, {"termination_date": "2026-03-11"}),
     "scenarios are stopped": lambda d: d["stops"]["scenario"].update({name: {} for name in PLANS}),
+    "services are stopped": lambda d: d["stops"]["service"].update(
+        {plan.service: {} for plan in PLANS.values()}
+    ),
+    "organisations are stopped": lambda d: d["stops"]["tenant"].update(
+        {tenant(name): {} for name in PLANS}
+    ),
+    "the region is stopped": lambda d: d["stops"]["region"].update({"990100": {}}),
     "the region closes": lambda d: d["regions"]["990100"].update({"data_open": False}),
 }
 
@@ -93,8 +120,9 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Embedded
     limits = folder / "data" / "limits.yaml"
     text = limits.read_text(encoding="utf-8")
     changed = text.replace("answer_ttl_seconds: 300", "answer_ttl_seconds: 60")
-    assert changed != text
-    limits.write_text(changed, encoding="utf-8")
+    capped = changed.replace("revenue_caps_fen: {}", "revenue_caps_fen: {standard-2026: 3000}")
+    assert len({text, changed, capped}) == 3
+    limits.write_text(capped, encoding="utf-8")
     with ExitStack() as stack:
         yield [
             stack.enter_context(closing(EmbeddedPolicy(each, services(), world())))
@@ -124,11 +152,20 @@ def said(decision: Decision) -> Decision:
 @st.composite
 def questions(draw: st.DrawFn) -> PolicyInput:
     """One of few questions, at one of few moments around which rules change their mind."""
+    name = draw(st.sampled_from(list(PLANS)[:8]))
+    base = golden(name)
+    change = dict(draw(st.sampled_from(FAULTS)))
+    if name in CONSENTED:
+        change["consent"] = consented(name) | draw(st.sampled_from(CONSENTS))
+        change["subject_stopped"] = draw(st.sampled_from([False, False, True]))
+    if name == "SC08":
+        change["epsilon_micro"] = draw(st.sampled_from([0, 500_000]))
+    spent = {"estimate_fen": draw(st.sampled_from([0, 10])), "revenue_year_fen": 0}
+    spent |= draw(st.sampled_from(USAGE))
     return ask(
-        golden(draw(st.sampled_from(list(PLANS)[:6]))),
-        **draw(st.sampled_from(FAULTS)),
+        base | change,
         time=draw(st.sampled_from(MOMENTS)) + draw(st.sampled_from(STEPS)),
-        usage=draw(st.sampled_from(USAGE)),
+        usage=base["usage"] | spent,
     )
 
 
@@ -230,7 +267,10 @@ def test_every_attribute_but_three_makes_another_question(
         {"params": {"k": True}},
         {"params": {"k": "1"}},
         {"consent_id": "c-1"},
+        {"consent": consented("SC03")},
+        {"consent": consented("SC03") | {"uses": 1}},
         {"subject_ref": "s-1"},
+        {"subject_stopped": True},
         {"purpose_code": "curiosity"},
         {"env": "sandbox"},
         {"format": "csv"},
@@ -238,13 +278,63 @@ def test_every_attribute_but_three_makes_another_question(
         {"bulk": True},
         {"release": "rel-1"},
         {"qty_estimate": 25},
+        {"epsilon_micro": 1},
     ]
     named = {name for change in changes for name in change}
     assert named == PolicyInput.model_fields.keys() - {"request_id", "time", "usage"}
+    about: list[Json] = [{"usage": {"smallest_difference": 1}}, {"usage": {"estimate_fen": 1}}]
     policy.decide(ask(golden("SC01")))
-    for number, change in enumerate(changes, start=2):
+    for number, change in enumerate([*changes, *about], start=2):
         policy.decide(ask(golden("SC01"), **change))
         assert counting.asked == number, change
+
+
+def test_fields_are_one_question_in_any_order(cached: tuple[CachedPolicy, Counting]) -> None:
+    policy, counting = cached
+    fields = ["setl_ref", "hosp_lv"]
+    assert policy.decide(ask(golden("SC03"), fields=fields)).allow
+    assert policy.decide(ask(golden("SC03"), fields=fields[::-1])).allow
+    assert counting.asked == 1
+
+
+def test_a_revoked_consent_is_noticed_with_the_next_question(
+    cached: tuple[CachedPolicy, Counting],
+) -> None:
+    policy, _ = cached
+    assert policy.decide(ask(golden("SC03"))).allow
+    revoked = consented("SC03") | {"state": "REVOKED"}
+    assert policy.decide(ask(golden("SC03"), consent=revoked)).deny == ("D602",)
+    assert policy.decide(ask(golden("SC03"), subject_stopped=True)).deny == ("D601",)
+    assert policy.decide(ask(golden("SC03"))).allow
+
+
+@pytest.mark.parametrize("scenario", PLANS)
+def test_every_usual_grant_is_answered_from_memory_until_a_counter_comes_near(
+    cached: tuple[CachedPolicy, Counting], scenario: str
+) -> None:
+    """Also where the scenario's own quota of cells is smaller than the largest answer."""
+    policy, counting = cached
+    base = golden(scenario)
+    assert policy.decide(ask(base)).allow
+    for calls in (1, 3, 20):
+        used = {"calls_day": calls, "cells_day": 24 * calls, "cells_month": 24 * calls}
+        assert policy.decide(ask(base, usage=base["usage"] | used)).allow
+    assert counting.asked == 1
+
+
+def test_no_counter_passes_its_limit_from_memory(cached: tuple[CachedPolicy, Counting]) -> None:
+    """One use at a time to the very limit: the answer from memory is the rules' own."""
+    policy, _ = cached
+    for scenario in PLANS:
+        base = golden(scenario)
+        first = policy.decide(ask(base))
+        assert first.holds is not None
+        for name, clear in first.holds.usage.items():
+            for used in (clear, clear + 1):
+                question = ask(base, usage=base["usage"] | {name: max(0, used)})
+                expected = policy._policy._policy.decide(question)  # type: ignore[attr-defined] # past memory and count
+                assert said(policy.decide(question)) == said(expected)
+                assert expected.allow == (used == clear)
 
 
 def test_a_refusal_by_a_counter_is_never_remembered(

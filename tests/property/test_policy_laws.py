@@ -201,8 +201,8 @@ def bare() -> Bare:
 def leaves(document: Json) -> list[tuple[str, ...]]:
     """Every attribute of a question, nested ones by their path."""
     found: list[tuple[str, ...]] = [(name,) for name in document]
-    for name in ("tenant", "user", "period", "usage"):
-        found += [(name, inner) for inner in document[name]]
+    for name in ("tenant", "user", "period", "usage", "consent"):
+        found += [(name, inner) for inner in document[name] or ()]
     return found
 
 
@@ -223,8 +223,8 @@ def test_a_question_lacking_any_attribute_is_refused_by_the_rules_too(
 def test_an_unknown_attribute_is_refused_by_the_rules_too(bare: Bare, base: Json) -> None:
     whole = orjson.loads(ask(base).question())
     assert bare.deny(whole | {"override": True}) == ["D000"]
-    for part in ("tenant", "user", "period", "usage"):
-        assert bare.deny(whole | {part: whole[part] | {"override": True}}) == ["D000"]
+    for part in ("tenant", "user", "period", "usage", "consent"):
+        assert bare.deny(whole | {part: (whole[part] or {}) | {"override": True}}) == ["D000"]
 
 
 NARROWER: list[Json] = [

@@ -24,6 +24,7 @@ PUBLIC = {
     "/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server",
     "/.well-known/oauth-protected-resource",
+    "/.well-known/authzen-configuration",
     "/.well-known/oauth-protected-resource/v1",
 }
 

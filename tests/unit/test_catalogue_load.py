@@ -53,8 +53,8 @@ def test_policy_sees_neither_pivot_dims_nor_internal_measures() -> None:
         ("fact: length, column: los, p: 25", "fact: lost, column: los, p: 25", "unknown fact lost"),
         ('{los_band: "le1"}', '{los_band: "le9"}', "los_band=le9"),
         ("[insutype2, age10", "[insutype3, age10", "insutype3"),
-        ("{service: S02,", "{service: S77,", "S77"),
-        ("price_fen: 4000", "price_fen: -1", "tariff.price_fen"),
+        ("- service: S02", "- service: S77", "S77"),
+        ("price_fen: 4000", "price_fen: -1", "tariff.prices.0.price_fen"),
         ("item: C03-07", "item: C99-07", "item"),
     ],
 )

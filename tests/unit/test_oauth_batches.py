@@ -129,3 +129,15 @@ def test_a_request_that_is_given_up_does_not_stop_the_others(bench: Bench) -> No
         return await kept
 
     assert asyncio.run(crowd()).reply.status == 200
+
+
+def test_when_no_thread_can_be_had_everybody_is_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_work: object) -> None:
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+    monkeypatch.setattr(asyncio, "to_thread", gone)
+    replies = answered(bench, bench.asks(3))
+
+    assert [type(each) for each in replies] == [Unavailable] * 3

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from gateway.policy.answer import read_answer
-from gateway.policy.port import PolicyInput, PolicyUnavailable
+from gateway.policy.cache import DecisionCache
+from gateway.policy.port import ConsentFacts, Decision, Holds, PolicyInput, PolicyUnavailable
 from tests.policy_factory import PRICING, ask
+from tests.policy_scenarios import given
 
+CONSENT = given("SC03")
 REQUIRED = sorted(name for name, field in PolicyInput.model_fields.items() if field.is_required())
 
 WRONG: list[dict[str, Any]] = [
@@ -43,10 +47,28 @@ WRONG: list[dict[str, Any]] = [
     {"purpose_code": "a" * 65},
     {"destination": "China"},
     {"grant_id": ""},
+    {"subject_stopped": None},
+    {"subject_stopped": 0},
+    {"epsilon_micro": -1},
+    {"epsilon_micro": 0.5},
+    {"usage": {"smallest_difference": "none"}},
+    {"usage": {"spent_month_fen": 1.5}},
+    {"usage": {"lifetime": 1}},
+    {"consent": {}},
+    {"consent": "c-1"},
+    {"consent": CONSENT | {"novel": 1}},
+    {"consent": CONSENT | {"state": "GIVEN"}},
+    {"consent": CONSENT | {"minor": None}},
+    {"consent": CONSENT | {"uses": -1}},
+    {"consent": CONSENT | {"scopes": ["everything"]}},
+    {"consent": CONSENT | {"services": ["S1"]}},
+    {"consent": CONSENT | {"window_to": "soon"}},
+    {"consent": CONSENT | {"valid_to": datetime(2026, 3, 31)}},  # noqa: DTZ001 - a moment without a zone
+    *({"consent": {k: v for k, v in CONSENT.items() if k != name}} for name in CONSENT),
 ]
 
 
-@pytest.mark.parametrize("change", WRONG, ids=lambda change: json.dumps(change)[:40])
+@pytest.mark.parametrize("change", WRONG, ids=lambda change: str(change)[:40])
 def test_a_question_not_of_the_agreed_form_does_not_reach_a_rule(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ask(PRICING, **change)
@@ -64,7 +86,22 @@ def test_rules_see_every_attribute_spelled_out() -> None:
     assert set(seen) == set(PolicyInput.model_fields)
     assert seen["period"] == {"from": "2025Q1", "to": "2025Q3", "grain": "quarter"}
     assert seen["time"] == "2026-03-10T04:00:00Z"
-    assert seen["consent_id"] is None
+    assert (seen["consent_id"], seen["consent"], seen["subject_stopped"]) == (None, None, False)
+    assert seen["usage"]["smallest_difference"] is None
+
+
+def test_what_nobody_counts_keeps_a_remembered_decision_from_being_used() -> None:
+    cache, holds = DecisionCache(), Holds(0, 2**63, {"revenue_year_fen": 700})
+    known, unknown = ask(PRICING, usage={"revenue_year_fen": 700}), ask(PRICING)
+    cache.keep("a", known, Decision(False, ("D201",), None, "a", "id", holds))
+    assert cache.find("a", known) is not None
+    assert cache.find("a", unknown) is None
+
+
+def test_rules_see_a_consent_spelled_out() -> None:
+    seen = json.loads(ask(PRICING, consent=CONSENT).question())["consent"]
+    assert set(seen) == set(ConsentFacts.model_fields)
+    assert (seen["window_from"], seen["valid_from"]) == ("2025-01-01", "2026-02-28T16:00:00Z")
 
 
 ALLOWED: dict[str, Any] = {
@@ -73,6 +110,8 @@ ALLOWED: dict[str, Any] = {
     "obligations": {
         "profile": {"name": "DC2", "k_person": 11},
         "columns": [{"field": "medfee", "item": "C06-02", "level": "L2", "mask": "none"}],
+        "sensitive_dx": "roll_up_chapter",
+        "rows": [{"column": "setl_d.psn_no", "op": "is", "value": "subject"}],
         "max_cells": 10,
         "quota": {"rps": 5},
         "watermark": "none",
@@ -116,6 +155,7 @@ def without(*path: str) -> dict[str, Any]:
     return answer
 
 
+NO_CODES = ("", "D1", "D1011", "d101", "X101", "D101\n", "D\u0661\u0662\u0663", "D101 990100")
 GARBAGE = [
     "",
     "<undefined>",
@@ -132,6 +172,7 @@ GARBAGE = [
     '{"allow": false, "deny": []}',
     '{"allow": false, "deny": "D101"}',
     '{"allow": false, "deny": [101]}',
+    *(json.dumps({"allow": False, "deny": ["D101", code]}) for code in NO_CODES),
     '{"allow": "true", "deny": [], "obligations": {}}',
     '{"allow": 1, "deny": []}',
     '{"allow": "<undefined>", "deny": "<undefined>"}',

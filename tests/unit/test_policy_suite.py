@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from gateway.policy.consistency import disagreements
 from gateway.policy.documents import Documents, PolicyDataError, read_documents
 from gateway.policy.modules import parse_modules, style_findings
 from gateway.policy.suite import run_suite
+from gateway.serving.reasons import reason, status_of
 from tests.policy_factory import POLICIES, catalogue
 
 RULE = """# METADATA
@@ -146,6 +148,11 @@ DISAGREEMENTS: list[tuple[str, object, str]] = [
     ("classification/items/C01-01/class", "C99", "no class C99"),
     ("classification/items/C01-01/class", "C02", "C01-01 stands in class C02"),
     ("classification/classes", {}, "0 classes"),
+    (
+        "limits/revenue_caps_fen",
+        {"standard-2026": 1},
+        "standard-2026 is capped, and nothing counts",
+    ),
     ("masks/common/geo/item", "C99-01", "no item C99-01"),
     ("masks/by_scenario", {"SC99": {}}, "no scenario SC99"),
     ("sensitive/families", {}, "no family"),
@@ -168,3 +175,36 @@ def test_a_missing_opa_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     told = CliRunner().invoke(app, ["test", "--engine", "opa"])
     assert told.exit_code == 1
     assert "go install" in str(told.exception)
+
+
+def test_a_rule_file_of_which_tests_reach_too_little_fails_the_suite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path, text in GOOD.items():
+        place = tmp_path / path
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(text, "utf-8")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "policy.yaml").write_text("policy: {version: '1'}", "utf-8")
+    monkeypatch.setenv("SLUICE_POLICIES", str(tmp_path))
+    told = CliRunner().invoke(app, ["test"])
+    assert told.exit_code == 1
+    assert "door/door.rego: tests must reach 95 % of it" in told.stdout
+    assert "1 of 1 tests passed" in told.stdout
+
+
+def test_a_code_nobody_has_words_for_is_found_and_shown_as_a_plain_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "policies"
+    shutil.copytree(POLICIES, folder)
+    rule = folder / "level" / "level.rego"
+    text = rule.read_text(encoding="utf-8")
+    rule.write_text(text.replace('deny contains "D705"', 'deny contains "D799"'), "utf-8")
+    monkeypatch.setenv("SLUICE_POLICIES", str(folder))
+    told = CliRunner().invoke(app, ["check"])
+    assert told.exit_code == 1
+    assert "gateway/serving/reasons.yaml has no row for D799" in told.stdout
+    assert "gateway/serving/deny_codes.yaml has no row for D799" in told.stdout
+    assert status_of(["D799"]) == 403
+    assert reason("no_such_code").status == 500

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gateway.api.admin.endpoint import Answer, Call, Endpoint, Run
+from gateway.consent.stopping import stop_target
 from gateway.errors import OperatorError
 from gateway.identity import changes, grants, keyring, organisations, products
 from gateway.identity.directory import take_snapshot
@@ -56,7 +57,7 @@ class GrantForm(GrantEntry):
 
 
 class StopForm(Entry):
-    """What is to be stopped."""
+    """What is to be stopped; a person by the certificate number or the internal reference."""
 
     kind: Annotated[str, Field(max_length=20)]
     target: Line
@@ -197,7 +198,7 @@ def _grant_to(status: str) -> Run:
 
 def _stops(call: Call) -> Answer:
     stops = read_contents(call.session).stops
-    return [_stop(each.kind, each.target, each.document()) for each in stops]
+    return [_stop(each.kind, each.name, each.document()) for each in stops]
 
 
 def _stop(kind: str, target: str, document: Document) -> Document:
@@ -205,13 +206,17 @@ def _stop(kind: str, target: str, document: Document) -> Document:
 
 
 def _raise_stop(call: Call) -> Answer:
-    changes.raise_stop(call.session, call.act, call.form.kind, call.form.target)
-    return _stop(call.form.kind, call.form.target, {"on": True})
+    name = changes.raise_stop(call.session, call.act, call.form.kind, _stop_target(call))
+    return _stop(call.form.kind, name, {"on": True})
 
 
 def _lift_stop(call: Call) -> Answer:
-    changes.lift_stop(call.session, call.act, call.form.kind, call.form.target)
-    return _stop(call.form.kind, call.form.target, {"on": False})
+    name = changes.lift_stop(call.session, call.act, call.form.kind, _stop_target(call))
+    return _stop(call.form.kind, name, {"on": False})
+
+
+def _stop_target(call: Call) -> str:
+    return stop_target(call.office.keys, call.form.kind, call.form.target)
 
 
 def _regions(call: Call) -> Answer:

@@ -75,9 +75,11 @@ def _operation(endpoint: Endpoint) -> Schema:
         "tags": [endpoint.operation.partition(".")[0]],
         "responses": {
             str(endpoint.status): _answer(),
-            **_problems(_READS if endpoint.method == "GET" else _CHANGES),
+            **_problems(_statuses(endpoint)),
         },
     }
+    if endpoint.summary:
+        described["summary"] = endpoint.summary
     names = _PART.findall(endpoint.path)
     if names:
         described["parameters"] = [
@@ -87,6 +89,12 @@ def _operation(endpoint: Endpoint) -> Schema:
     if endpoint.method == "GET":
         return described | {"security": [{"session": []}]}
     return described | {"requestBody": _body(endpoint.form, says_why=endpoint.says_why)}
+
+
+def _statuses(endpoint: Endpoint) -> Iterable[int]:
+    if endpoint.method != "GET":
+        return _CHANGES
+    return (*_READS, 404, 422) if _PART.search(endpoint.path) else _READS
 
 
 def _door(name: str, form: type[Entry]) -> Schema:

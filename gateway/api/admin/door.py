@@ -16,6 +16,7 @@ from gateway.errors import OperatorError
 from gateway.identity.entries import Entry
 from gateway.identity.record import Act
 from gateway.staff import accounts, sessions
+from gateway.staff.guarding import vouching_code
 from gateway.staff.model import Visitor
 from gateway.staff.secrets import totp_address
 from gateway.staff.signing_in import SignedIn
@@ -83,7 +84,8 @@ def confirm(office: Office, form: ConfirmForm) -> Answer:
     act = _act_of_the_invited(office, form.invitation)
     with writing(office.engine) as session:
         account = accounts.confirm(session, act, form.invitation, form.code, office.sealer)
-    return account.document()
+        code = vouching_code(session, account.name, office.sealer)
+    return {**account.document(), "vouching_code": code}
 
 
 def _act_of_the_invited(office: Office, invitation: str) -> Act:

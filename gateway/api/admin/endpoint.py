@@ -56,6 +56,7 @@ class Call:
     at: Mapping[str, str]  # parts of the address
     query: Mapping[str, str]
     form: Any  # an instance of the endpoint's form
+    found: Any = None  # what the endpoint's `finds` found
 
 
 Run: TypeAlias = Callable[[Call], Answer]
@@ -73,6 +74,9 @@ class Endpoint:
     says_why: bool = False  # a reason has to be given
     status: int = 200
     first: Callable[[Office, Visitor, Entry | None], None] | None = None  # outside a transaction
+    # What takes long and changes nothing, outside a transaction too; `Call.found` is its result.
+    finds: Callable[[Office, Mapping[str, str], Entry | None], object] | None = None
+    summary: str = ""  # for the document, Chinese first
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class Ask:
 
 def serve(office: Office, endpoint: Endpoint, ask: Ask) -> Answer:
     """The whole path of one call; blocking, so call it in a worker thread."""
-    _prepare(office, endpoint, ask)
+    found = _prepare(office, endpoint, ask)
     now = office.clock()
     answer: Answer = None
     with writing(office.engine) as session:
@@ -98,22 +102,26 @@ def serve(office: Office, endpoint: Endpoint, ask: Ask) -> Answer:
         if refusal:
             _note(session, Act(visitor.name, now), "refused", endpoint.operation)
         else:
-            answer = _run(endpoint, ask, session, visitor, office=office)
+            answer = _run(endpoint, ask, session, visitor, office=office, found=found)
     if refusal:
         raise refusal
     return answer
 
 
-def _prepare(office: Office, endpoint: Endpoint, ask: Ask) -> None:
+def _prepare(office: Office, endpoint: Endpoint, ask: Ask) -> object:
     """Before the transaction: strangers are sent away, and what may take long is done."""
     now = office.clock()
     with reading(office.engine) as session:
         visitor = _visitor(office, endpoint, ask, session, now)
-    if endpoint.first is not None and _refusal(office, endpoint, visitor, now) is None:
-        try:
-            endpoint.first(office, visitor, _read(endpoint, ask.body)[1])
-        except OperatorError as error:
-            raise as_http(error) from error
+    if not (endpoint.first or endpoint.finds) or _refusal(office, endpoint, visitor, now):
+        return None
+    try:
+        form = _read(endpoint, ask.body)[1]
+        if endpoint.first is not None:
+            endpoint.first(office, visitor, form)
+        return endpoint.finds(office, ask.at, form) if endpoint.finds else None
+    except OperatorError as error:
+        raise as_http(error) from error
 
 
 def as_http(error: OperatorError) -> SluiceError:
@@ -129,6 +137,12 @@ def as_http(error: OperatorError) -> SluiceError:
     return kind(error.code, error.message, error.zh or zh, **error.extra)
 
 
+def check_visitor(office: Office, endpoint: Endpoint, ask: Ask) -> None:
+    """Raise unless somebody signed in asks, before anything they sent is read."""
+    with reading(office.engine) as session:
+        _visitor(office, endpoint, ask, session, office.clock())
+
+
 def no_visitor() -> Unauthenticated:
     """The refusal for everybody who is not signed in, or no longer."""
     return Unauthenticated(
@@ -142,7 +156,9 @@ def no_visitor() -> Unauthenticated:
 def _visitor(
     office: Office, endpoint: Endpoint, ask: Ask, session: Session, now: datetime
 ) -> Visitor:
-    found = sessions.visitor(session, ask.token, sealer=office.sealer, now=now)
+    found = sessions.visitor(
+        session, ask.token, sealer=office.sealer, guarded=office.operations.guarded, now=now
+    )
     if found is None:
         raise no_visitor()
     if endpoint.method != "GET" and not sessions.csrf_fits(ask.token, ask.csrf, office.sealer):
@@ -173,7 +189,13 @@ def _refusal(
 
 
 def _run(
-    endpoint: Endpoint, ask: Ask, session: Session, visitor: Visitor, *, office: Office
+    endpoint: Endpoint,
+    ask: Ask,
+    session: Session,
+    visitor: Visitor,
+    *,
+    office: Office,
+    found: object,
 ) -> Answer:
     now = office.clock()
     try:
@@ -186,6 +208,7 @@ def _run(
             at=ask.at,
             query=ask.query,
             form=form,
+            found=found,
         )
         answer = endpoint.run(call)
     except OperatorError as error:

@@ -11,10 +11,14 @@ import sqlalchemy as sa
 from anyio import CapacityLimiter
 from argon2 import PasswordHasher
 
+from gateway.editions.office import PolicyOffice
+from gateway.editions.trial import Trials
 from gateway.identity.desk import Identity
+from gateway.identity.directory import Directory
 from gateway.identity.keyring import Ring
 from gateway.identity.narrowing import Boundaries
 from gateway.identity.secrets import secret
+from gateway.releases.coverage import released
 from gateway.settings import Settings
 from gateway.staff.operations import Operations, load_operations
 from gateway.staff.secrets import Passwords, Sealer
@@ -31,15 +35,24 @@ class Office:
     keys: Path
     issuer: str
     operations: Operations
-    bounds: Boundaries
+    directory: Directory
     ring: Callable[[], Ring]
     sealer: Sealer
     passwords: Passwords
     door: Door
     clock: Callable[[], datetime]
+    editions: PolicyOffice
+    journal: Path
+    trials: Trials = field(default_factory=Trials)
     # Threads of its own: whoever knocks at this door holds up nothing else, and no officer inside.
     threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
     door_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
+    upstream_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
+
+    @property
+    def bounds(self) -> Boundaries:
+        """What grants are measured against: the live edition's."""
+        return self.directory.bounds
 
     @property
     def secure(self) -> bool:
@@ -58,10 +71,12 @@ def open_office(
         keys=settings.keys,
         issuer=identity.issuer,
         operations=load_operations(settings.policies),
-        bounds=identity.directory.bounds,
+        directory=identity.directory,
         ring=identity.ring,
         sealer=sealer,
         passwords=passwords,
         door=Door(identity.engine, sealer, passwords, identity.clock),
         clock=identity.clock,
+        editions=PolicyOffice(settings.keys, settings.policies, released(settings.releases)),
+        journal=settings.journal,
     )

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from gateway.api.admin.endpoint import Answer, Call, Endpoint, Run
 from gateway.errors import BadRequest
 from gateway.identity.entries import Entry, Line
+from gateway.identity.model import Document
 from gateway.identity.record import DIRECTORY, Chain, append, read_entries
 from gateway.staff import accounts, sessions
 from gateway.staff.accounts import StaffEntry
+from gateway.staff.guarding import vouch, vouching_code
+from gateway.staff.links import linked_names, unlink
 from gateway.staff.model import RECORD, Account
 
 _MOST_ENTRIES = 500
@@ -19,6 +26,12 @@ class RolesForm(Entry):
     roles: tuple[str, ...]
 
 
+class VouchForm(Entry):
+    """The code that the person who has taken up the account reads at /me."""
+
+    code: Annotated[str, Field(pattern=r"^[0-9A-Fa-f -]{8,12}$")]
+
+
 class PersonForm(Entry):
     """Somebody who may be signed in."""
 
@@ -26,9 +39,13 @@ class PersonForm(Entry):
 
 
 def _me(call: Call) -> Answer:
-    operations = call.office.operations
-    may = [name for name in operations.table if operations.allows(name, call.visitor.roles)]
-    return {**call.visitor.document(), "may": sorted(may)}
+    office, name = call.office, call.visitor.name
+    operations = office.operations
+    may = [each for each in operations.table if operations.allows(each, call.visitor.roles)]
+    told: Document = {**call.visitor.document(), "may": sorted(may)}
+    if call.visitor.via == sessions.LOCAL:  # who came by another house has not shown this factor
+        told["vouching_code"] = vouching_code(call.session, name, office.sealer)
+    return told
 
 
 def _my_sessions(call: Call) -> Answer:
@@ -51,7 +68,11 @@ def _end(call: Call, session_id: str) -> Answer:
 
 
 def _people(call: Call) -> Answer:
-    return [each.document() for each in accounts.accounts(call.session)]
+    linked = linked_names(call.session)
+    return [
+        {**each.document(), "linked": each.name in linked}
+        for each in accounts.accounts(call.session)
+    ]
 
 
 def _invite(call: Call) -> Answer:
@@ -61,7 +82,10 @@ def _invite(call: Call) -> Answer:
 
 
 def _reset(call: Call) -> Answer:
-    made = accounts.reset(call.session, call.act, call.at["person"], call.office.sealer)
+    office = call.office
+    made = accounts.reset(
+        call.session, call.act, call.at["person"], office.operations, office.sealer
+    )
     return _invited(*made)
 
 
@@ -75,6 +99,24 @@ def _roles(call: Call) -> Answer:
     person, operations = call.at["person"], call.office.operations
     roles: RolesForm = call.form
     return accounts.set_roles(call.session, call.act, person, roles.roles, operations).document()
+
+
+def _vouch(call: Call) -> Answer:
+    office, form = call.office, call.form
+    return vouch(
+        call.session,
+        call.act,
+        call.at["person"],
+        form.code,
+        operations=office.operations,
+        sealer=office.sealer,
+    ).document()
+
+
+def _unlink(call: Call) -> Answer:
+    person = call.at["person"]
+    unlink(call.session, call.act, person)
+    return {"unlinked": person}
 
 
 def _disable(call: Call) -> Answer:
@@ -115,6 +157,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("staff.list", "GET", "/staff", _people),
     Endpoint("staff.invite", "POST", "/staff", _invite, StaffEntry, status=201),
     Endpoint("staff.roles", "PUT", "/staff/{person}/roles", _roles, RolesForm, says_why=True),
+    Endpoint("staff.vouch", "POST", "/staff/{person}/vouch", _vouch, VouchForm, says_why=True),
+    Endpoint("staff.unlink", "POST", "/staff/{person}/unlink", _unlink, says_why=True),
     Endpoint("staff.disable", "POST", "/staff/{person}/disable", _disable, says_why=True),
     Endpoint("staff.reset", "POST", "/staff/{person}/reset", _reset, says_why=True),
     Endpoint(

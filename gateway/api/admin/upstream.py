@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -18,43 +17,39 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from gateway.api.admin.asking import JSON, read_ask
 from gateway.api.admin.cookies import arrival_cookie, with_cookies
+from gateway.api.admin.endpoint import Answer, Call, Endpoint, as_http, serve
 from gateway.api.admin.office import Office
-from gateway.api.admin.threads import in_thread
 from gateway.api.presented import presented
+from gateway.api.provider import Described, Provider, ProviderSilent
+from gateway.api.threads import in_thread
 from gateway.db.engine import reading, writing
-from gateway.errors import OperatorError, Unavailable
+from gateway.errors import OperatorError, Unauthenticated, Unavailable
+from gateway.identity.entries import Entry
+from gateway.identity.record import append
 from gateway.settings import Settings
 from gateway.staff import sessions
+from gateway.staff.model import RECORD, Visitor
 from gateway.staff.signing_in import SignedIn, go_on
 from gateway.staff.single_sign_on import (
+    LIFE,
     Departure,
     Expected,
     admit,
     arrive,
     depart,
+    kept_by_browser,
     not_signed_on,
     read_identity,
+    unproved,
+    use_up,
     visits,
     without_role,
 )
 from gateway.staff.throttle import count_attempt, forgive, wait_of
 
 CALLBACK = "/admin/v1/single-sign-on/callback"
-_SECONDS = 5.0
-_REMEMBERED = timedelta(minutes=10)
-_LONGEST = 64 * 1024
-
-
-@dataclass(frozen=True)
-class Provider:
-    """The provider as it described itself."""
-
-    authorization_endpoint: str
-    token_endpoint: str
-    jwks: Mapping[str, Any]
-    says_iss: bool
-    read_at: datetime
 
 
 class _Client(OAuth2Client):  # type: ignore[misc]  # Authlib has no types
@@ -65,42 +60,51 @@ class _Client(OAuth2Client):  # type: ignore[misc]  # Authlib has no types
         return self.parse_response_token(self.session.post(address, content=text, headers=headers))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Upstream:
-    """One configured provider and what was last read of it."""
+    """One configured provider."""
 
-    issuer: str
+    provider: Provider
     client_id: str
-    secret: str
+    secret: str = field(repr=False)
     method: str
     redirect_uri: str
-    provider: Provider | None = None
-    reading: threading.Lock = field(default_factory=threading.Lock)
 
-    def described(self, now: datetime) -> Provider:
-        """The provider's metadata and keys, read again every ten minutes."""
-        with self.reading:
-            if self.provider is None or self.provider.read_at + _REMEMBERED <= now:
-                self.provider = self._read(now)
-            return self.provider
+    @property
+    def issuer(self) -> str:
+        return self.provider.issuer
+
+    def described(self, now: datetime) -> Described:
+        """What the provider says of itself."""
+        try:
+            return self.provider.described(now)
+        except ProviderSilent as error:
+            raise _unreachable() from error
+
+    def newer(self, now: datetime) -> Described | None:
+        """Read again for a token that fits no key of ours."""
+        try:
+            return self.provider.with_newer_keys(now)
+        except ProviderSilent:
+            return None
 
     def address(self, going: Departure, now: datetime) -> str:
         """Where the browser is sent."""
-        with _http() as http:
-            url, _ = self._client(http).create_authorization_url(
-                self.described(now).authorization_endpoint,
-                state=going.state,
-                nonce=going.nonce,
-                code_verifier=going.verifier,
-            )
+        url, _ = self._client(None).create_authorization_url(
+            self.described(now).authorization_endpoint,
+            state=going.state,
+            nonce=going.nonce,
+            code_verifier=going.verifier,
+        )
         return str(url)
 
     def identity_token(self, code: str, verifier: str, now: datetime) -> object:
         """Exchange the code; the identity token, not yet trusted."""
+        told = self.described(now)
         try:
-            with _http() as http:
+            with self.provider.line() as http:
                 token = self._client(http).fetch_token(
-                    self.described(now).token_endpoint,
+                    told.token_endpoint,
                     grant_type="authorization_code",
                     code=code,
                     code_verifier=verifier,
@@ -112,7 +116,7 @@ class Upstream:
             raise _unreachable() from error
         return token.get("id_token")
 
-    def _client(self, http: httpx.Client) -> OAuth2Client:
+    def _client(self, http: httpx.Client | None) -> OAuth2Client:
         return _Client(
             http,
             client_id=self.client_id,
@@ -122,21 +126,6 @@ class Upstream:
             redirect_uri=self.redirect_uri,
             code_challenge_method="S256",
         )
-
-    def _read(self, now: datetime) -> Provider:
-        try:
-            with _http() as http:
-                said = _json(http, f"{self.issuer}/.well-known/openid-configuration")
-                if said.get("issuer") != self.issuer:
-                    raise ValueError("another issuer")
-                names = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-                asking, exchanging, keys = (str(said[name]) for name in names)
-                if not all(map(is_secure_transport, (asking, exchanging, keys))):
-                    raise ValueError("an endpoint without TLS")
-                says_iss = bool(said.get("authorization_response_iss_parameter_supported"))
-                return Provider(asking, exchanging, _json(http, keys), says_iss, now)
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise _unreachable() from error
 
 
 def open_upstream(settings: Settings, office: Office) -> Upstream | None:
@@ -152,7 +141,7 @@ def open_upstream(settings: Settings, office: Office) -> Upstream | None:
             "staff_sso_secret_file, or none of them.",
         )
     return Upstream(
-        issuer=issuer.rstrip("/"),
+        provider=Provider(issuer),
         client_id=settings.staff_sso_client_id,
         secret=file.read_text(encoding="utf-8").strip(),
         method=settings.staff_sso_amr,
@@ -161,21 +150,39 @@ def open_upstream(settings: Settings, office: Office) -> Upstream | None:
 
 
 def sso_router(office: Office, upstream: Upstream) -> APIRouter:
-    """Two addresses: where a sign-on begins, and where the provider sends the browser back."""
+    """Where a sign-on begins, also one that links an account, and where the browser comes back."""
     router = APIRouter()
     router.add_route("/admin/v1/single-sign-on", partial(_begin, office, upstream), ["GET"])
     router.add_route(CALLBACK, partial(_finish, office, upstream), ["GET"])
+    router.add_route(f"/admin/v1{LINK.path}", partial(_begin_link, office, upstream), ["POST"])
     return router
 
 
 async def _begin(office: Office, upstream: Upstream, request: Request) -> Response:
-    ip = presented(request).ip
-    going, address = await in_thread(office.door_threads, _departed, office, upstream, ip)
-    response = RedirectResponse(address, 303)
+    """Send the browser off. Nothing is written down: strangers may come here."""
+    now = office.clock()
+    going = depart(now)
+    address = await in_thread(office.upstream_threads, upstream.address, going, now)
+    return _remembering(RedirectResponse(address, 303), office, going)
+
+
+async def _begin_link(office: Office, upstream: Upstream, request: Request) -> Response:
+    """Send a signed-in person off to the provider, to come back as the person of this account."""
+    ask = await read_ask(office, LINK, request)
+    endpoint = replace(LINK, run=_recorded_link)
+    answer = await in_thread(office.threads, serve, office, endpoint, ask)
+    now = office.clock()
+    going = depart(now, link=str(answer["name"])) if isinstance(answer, dict) else depart(now)
+    address = await in_thread(office.upstream_threads, upstream.address, going, now)
+    response = Response(orjson.dumps({"address": address}), media_type=JSON)
+    return _remembering(response, office, going)
+
+
+def _remembering(response: Response, office: Office, going: Departure) -> Response:
     response.set_cookie(
         arrival_cookie(office),
-        going.browser,
-        max_age=600,
+        kept_by_browser(going, office.sealer),
+        max_age=int(LIFE.total_seconds()),
         httponly=True,
         samesite="lax",  # the provider's redirect has to bring it back
         secure=office.secure,
@@ -183,15 +190,23 @@ async def _begin(office: Office, upstream: Upstream, request: Request) -> Respon
     return response
 
 
-def _departed(office: Office, upstream: Upstream, ip: str) -> tuple[Departure, str]:
-    now, origins = office.clock(), visits(office.sealer, ip)
-    with reading(office.engine) as session:
-        go_on(wait_of(session, origins, now))
-    upstream.described(now)  # before anything is written: the provider may be away
-    with writing(office.engine) as session:
-        count_attempt(session, origins, now)
-        going = depart(session, office.sealer, now)
-    return going, upstream.address(going, now)
+def _signed_in_here(_office: Office, visitor: Visitor, _form: Entry | None) -> None:
+    if visitor.via != sessions.LOCAL:
+        raise OperatorError("link.state", "Sign in with your account here to link it.")
+
+
+def _recorded_link(call: Call) -> Answer:
+    name = call.visitor.name
+    append(call.session, RECORD, call.act, "begin_link", ("staff", name), before=None, after=None)
+    return {"name": name}
+
+
+def _no_sign_on(_call: Call) -> Answer:
+    raise OperatorError("link.state", "Single sign-on is not set up here.")
+
+
+LINK = Endpoint("me.link", "POST", "/me/link", _no_sign_on, first=_signed_in_here)
+"""Linking one's account; without a provider it says so."""
 
 
 async def _finish(office: Office, upstream: Upstream, request: Request) -> Response:
@@ -201,7 +216,7 @@ async def _finish(office: Office, upstream: Upstream, request: Request) -> Respo
     browser = request.cookies.get(arrival_cookie(office), "")
     ip = presented(request).ip
     signed_in = await in_thread(
-        office.door_threads, _arrived, office, upstream, dict(said), browser=browser, ip=ip
+        office.upstream_threads, _arrived, office, upstream, dict(said), browser=browser, ip=ip
     )
     body = orjson.dumps({"csrf": sessions.csrf_token(signed_in.session, office.sealer)})
     response = with_cookies(office, body, signed_in)
@@ -212,37 +227,48 @@ async def _finish(office: Office, upstream: Upstream, request: Request) -> Respo
 def _arrived(
     office: Office, upstream: Upstream, said: Mapping[str, str], *, browser: str, ip: str
 ) -> SignedIn:
-    now = office.clock()
-    with writing(office.engine) as session:
-        arrival = arrive(session, office.sealer, said.get("state", ""), browser, now)
-    provider, issuer = upstream.described(now), said.get("iss")
-    mixed_up = issuer != upstream.issuer if provider.says_iss or issuer is not None else False
+    now, origins = office.clock(), visits(office.sealer, ip)
+    going = arrive(browser, said.get("state", ""), office.sealer, now)
+    told, issuer = upstream.described(now), said.get("iss")
+    mixed_up = issuer != upstream.issuer if told.says_iss or issuer is not None else False
     if mixed_up or "code" not in said:
         raise not_signed_on()
-    token = upstream.identity_token(said["code"], arrival.verifier, now)
-    expected = Expected(upstream.issuer, upstream.client_id, arrival.nonce, upstream.method)
-    claims = read_identity(token, provider.jwks, expected, now)
+    with reading(office.engine) as session:
+        go_on(wait_of(session, origins, now))
     with writing(office.engine) as session:
-        forgive(session, visits(office.sealer, ip), now)
-        opened = admit(session, claims, office.operations, sealer=office.sealer, now=now)
+        count_attempt(session, origins, now)
+    try:
+        token = upstream.identity_token(said["code"], going.verifier, now)
+        claims = _identity(upstream, told, token, going, now)
+    except Unauthenticated:
+        with writing(office.engine) as session:
+            unproved(session, now)
+        raise
+    try:
+        with writing(office.engine) as session:
+            forgive(session, origins, now)
+            use_up(session, going, office.sealer, now)
+            operations, sealer = office.operations, office.sealer
+            opened = admit(session, claims, going, operations, sealer=sealer, now=now)
+    except OperatorError as error:
+        raise as_http(error) from error
     if opened is None:
         raise without_role()
     return SignedIn(opened, "")
 
 
-def _http() -> httpx.Client:
-    return httpx.Client(timeout=_SECONDS, follow_redirects=False, trust_env=False)
-
-
-def _json(http: httpx.Client, address: str) -> dict[str, Any]:
-    answer = http.get(address)
-    answer.raise_for_status()
-    if answer.status_code != httpx.codes.OK or len(answer.content) > _LONGEST:
-        raise ValueError("no document")
-    content = answer.json()
-    if not isinstance(content, dict):
-        raise ValueError("no object")
-    return content
+def _identity(
+    upstream: Upstream, told: Described, token: object, going: Departure, now: datetime
+) -> Mapping[str, Any]:
+    """The verified claims; keys the provider has changed meanwhile are read again."""
+    expected = Expected(upstream.issuer, upstream.client_id, going.nonce, upstream.method)
+    try:
+        return read_identity(token, told.jwks, expected, now)
+    except Unauthenticated:
+        newer = upstream.newer(now)
+        if newer is None:
+            raise
+        return read_identity(token, newer.jwks, expected, now)
 
 
 def _unreachable() -> Unavailable:
