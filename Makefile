@@ -32,7 +32,7 @@ check: setup ## lint, types, contracts, policies, docs freshness
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(SLUICE) catalogue check
-	$(SLUICE) policy check
+	$(SLUICE) policy check $(if $(or $(shell command -v opa),$(wildcard .tools/bin/opa)),--engine opa)
 	$(SLUICE) policy test
 	$(SLUICE) catalogue docs --check
 
