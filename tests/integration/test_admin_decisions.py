@@ -61,9 +61,10 @@ def store(place: Place, folder: Path) -> str:
     limits = folder / "data" / "scenarios" / "SC01.yaml"
     text = limits.read_text("utf-8")
     limits.write_text(text.replace("cells_day: 200000", "cells_day: 10"), "utf-8")
-    files = gather(folder)
+    files, trial, editions = gather(folder), Trial("2026.1", ()), place.office.editions
+    seen = editions.foresee(place.office.engine, files, trial)
     with writing(place.office.engine) as session:
-        told = place.office.editions.push(session, act(), files, Trial("2026.1", ()))
+        told = editions.push(session, act(), files, trial, seen)
     return str(told["edition"])
 
 
@@ -134,7 +135,7 @@ def test_an_edition_whose_tests_are_red_is_not_run(scene: Scene, tmp_path: Path)
     limits.write_text(limits.read_text("utf-8") + "# red\n", "utf-8")
     with writing(scene.place.office.engine) as session:
         told = scene.place.office.editions.push(
-            session, act(), gather(tmp_path / "red"), Trial("2026.1", ("a test failed",))
+            session, act(), gather(tmp_path / "red"), Trial("2026.1", ("a test failed",)), None
         )
     answer = scene.officer.post(f"/policies/{told['edition']}/what-if", last=1)
     assert (answer.status_code, answer.json()["code"]) == (409, "edition.state")

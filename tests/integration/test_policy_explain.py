@@ -264,9 +264,11 @@ def test_the_edition_that_decided_is_quoted_from_where_it_was_stored(
     engine = prepare_database(bureau.settings, NOW)
     shelf = Shelf(POLICIES, bureau.settings.keys, engine)
     assert not shelf.of(found.logged.revision).decided
-    files = gather(first)
+    files, trial = gather(first), Trial("1", ())
+    office = PolicyOffice(bureau.settings.keys, POLICIES)
+    seen = office.foresee(engine, files, trial)
     with writing(engine) as session:
-        PolicyOffice(bureau.settings.keys, POLICIES).push(session, act(), files, Trial("1", ()))
+        office.push(session, act(), files, trial, seen)
     told = explain(found, shelf.of(found.logged.revision))
     engine.dispose()
     assert told["rules"] == {"edition": files.name, "decided": True}
