@@ -64,18 +64,21 @@ def test_a_push_of_any_size_gets_its_documented_answer(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-def test_chunks_beyond_the_limit_are_answered_too(http: httpx.Client, officer: Browser) -> None:
+def test_chunks_beyond_the_limit_are_answered_too(
+    http: httpx.Client, settings: Settings, officer: Browser
+) -> None:
+    """Not a byte more is sent than is read: unread ones would cost the answer its connection."""
     cookies = "; ".join(f"{name}={value}" for name, value in officer.cookies.items())
-    answer = http.post(
-        PATH,
-        content=iter([b"A" * 65_536] * 14),
-        headers={
-            "sluice-csrf": officer.csrf,
-            "cookie": cookies,
-            "content-type": "application/json",
-        },
-    )
-    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    said = f"Cookie: {cookies}\r\nsluice-csrf: {officer.csrf}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection((settings.host, settings.port), timeout=20) as raw:
+        raw.sendall(HEAD + said.encode())
+        for chunk in [b"A" * 65_536] * 12 + [b"A"]:
+            raw.sendall(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+        head, _, body = raw.recv(65_536).partition(b"\r\n\r\n")
+        while not body:
+            body = raw.recv(65_536)
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert json.loads(body)["code"] == "body_too_large"
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 700000", b"Transfer-Encoding: chunked"])
@@ -83,7 +86,6 @@ def test_chunks_beyond_the_limit_are_answered_too(http: httpx.Client, officer: B
 def test_a_stranger_is_sent_away_before_any_large_body_has_come(
     http: httpx.Client, settings: Settings, length: bytes, cookie: bytes
 ) -> None:
-    assert http.get("/admin/v1/openapi.json").status_code == 200  # it serves
     with socket.create_connection((settings.host, settings.port), timeout=20) as raw:
         raw.sendall(HEAD + cookie + length + b"\r\n\r\n")  # and nothing of the body
         head, _, body = raw.recv(65_536).partition(b"\r\n\r\n")
