@@ -111,10 +111,11 @@ def close(office: Office, month: str, now: datetime, by: str) -> Closed:
     with writing(office.engine) as session:
         if session.get(BillingMonthRow, month) is not None:
             raise OperatorError("month_closed", f"{month} was closed by somebody else just now.")
-        truths = [undisputed(session, office, each, month) for each in truths]
+        truths = [undisputed(session, each, month) for each in truths]
         booked = [(truth, book(session, truth, month, now)) for truth in truths]
         adjusted = tuple(truth.month for truth, count in booked if count and truth.month != month)
-        own = next((truth for truth in truths if truth.month == month), Month(month, (), {}, {}))
+        nothing = Month(month, (), {}, {}, office.terms)
+        own = next((truth for truth in truths if truth.month == month), nothing)
         for truth in truths:
             if truth.month in {month, *adjusted}:
                 session.add_all(_rows(truth, month))
@@ -177,7 +178,7 @@ def _differences(session: Session, truth: Month, booking: Booking) -> Iterator[E
         yield movements.share(service, parts, before, booking)
 
 
-def undisputed(session: Session, office: Office, truth: Month, closing: str) -> Month:
+def undisputed(session: Session, truth: Month, closing: str) -> Month:
     """Lines in dispute, or given back after one, stay at what was charged for them: a correction
     on top would give the same fen back twice."""
     if truth.month == closing:
@@ -191,7 +192,7 @@ def undisputed(session: Session, office: Office, truth: Month, closing: str) -> 
         line_id: -books.moved(session, ("charge",), line_id).get("suspense", 0)
         for line_id in disputed
     }
-    return with_amounts(truth, charged, office.terms) if charged else truth
+    return with_amounts(truth, charged) if charged else truth
 
 
 def _rows(truth: Month, closing: str) -> Iterator[ChargeLineRow | ProviderWeightRow]:

@@ -31,12 +31,14 @@ EVERYTHING: Final = 2**62
 
 @dataclass(frozen=True)
 class Month:
-    """One month's truth. `weights` and `splits` by service; every line's fees are in one split."""
+    """One month's truth. `weights` and `splits` by service; every line's fees are in one split, on
+    the terms that hold for this month."""
 
     month: str
     lines: tuple[ChargeLine, ...]
     weights: Mapping[str, Mapping[str, int]]
     splits: Mapping[str, Split]
+    terms: Terms
 
 
 def months_used(journal: Path) -> tuple[str, ...]:
@@ -71,15 +73,16 @@ def month_of_account(
         service: _named(weigh(found, {}, terms.strategy_of(service)), terms.bureau)
         for service, found in parts.items()
     }
-    return Month(month, lines, weights, _splits(lines, weights, terms))
+    return Month(month, lines, weights, _splits(lines, weights, terms), terms)
 
 
-def with_amounts(month: Month, amounts: Mapping[str, int], terms: Terms) -> Month:
+def with_amounts(month: Month, amounts: Mapping[str, int]) -> Month:
     """The month with other amounts for some lines, by id, and its fees divided accordingly."""
     lines = tuple(
         replace(line, amount_fen=amounts.get(line.line_id, line.amount_fen)) for line in month.lines
     )
-    return Month(month.month, lines, month.weights, _splits(lines, month.weights, terms))
+    splits = _splits(lines, month.weights, month.terms)
+    return replace(month, lines=lines, splits=splits)
 
 
 def _events(db: sqlite3.Connection, month: str, until: int) -> Iterator[UsageEvent]:

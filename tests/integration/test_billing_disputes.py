@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
@@ -84,11 +85,10 @@ def test_a_correction_after_a_dispute_gives_nothing_back_twice(office, upheld, c
     case = disputes.raise_dispute(office, line.line_id, "too much", AFTER, "clerk")
     if upheld is not None:
         disputes.decide(office, case, upheld=upheld, now=AFTER, by="judge")
-    later = with_amounts(
-        truth, {one.line_id: one.amount_fen // 2 for one in truth.lines}, office.terms
-    )
+    halves = {one.line_id: one.amount_fen // 2 for one in truth.lines}
+    later = with_amounts(truth, halves)
     with writing(office.engine) as session:
-        kept = undisputed(session, office, later, "2025-07")
+        kept = undisputed(session, later, "2025-07")
         book(session, kept, "2025-07", AFTER)
         found = books.balances(session)
     expected = line.amount_fen // 2 if upheld is False else line.amount_fen * (1 - credited)
@@ -97,3 +97,18 @@ def test_a_correction_after_a_dispute_gives_nothing_back_twice(office, upheld, c
     assert found["receivable:T-INS2"] == other.amount_fen // 2
     assert sum(found.values()) == 0
     assert "suspense" not in found
+
+
+def test_a_dispute_does_not_bring_new_terms_to_an_old_month(office):
+    close(office, MONTH, AFTER, "billing")
+    line = next(iter(truth_of(office, MONTH).lines))
+    case = disputes.raise_dispute(office, line.line_id, "too much", AFTER, "clerk")
+    disputes.decide(office, case, upheld=True, now=AFTER, by="judge")
+    with reading(office.engine) as session:
+        before = books.balances(session)
+    changed = replace(office, terms=office.terms.model_copy(update={"tax_bp": 0}))
+    july = datetime(2025, 8, 10, tzinfo=UTC)
+    closed = close(changed, "2025-07", july, "billing")
+    assert (closed.entries, closed.adjusted_months) == (0, ())
+    with reading(office.engine) as session:
+        assert books.balances(session) == before

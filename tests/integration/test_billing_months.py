@@ -236,7 +236,7 @@ def doubled(month: Month, terms: Terms) -> Month:
         )
         for service, parts in month.splits.items()
     }
-    return Month(month.month, lines, month.weights, splits)
+    return replace(month, lines=lines, splits=splits)
 
 
 def test_a_later_truth_is_a_difference_in_an_open_month_and_the_closed_one_stays(office):
@@ -289,6 +289,18 @@ def test_a_month_is_charged_by_the_kind_of_price_the_list_says(office):
     committed = truth_of(replace(office, tariffs=tariffs), MONTH)
     fen = {line.key.service: line.amount_fen for line in committed.lines}
     assert fen == {"S02": 9000, "S09": 4000}
+
+
+def test_a_free_first_tier_takes_nothing_from_the_providers(office):
+    """The stamp of such an answer says 0; what the month charges is still shared by its cells."""
+    before = truth_of(office, MONTH)
+    forge(office.journal, "UPDATE usage_event SET price_micro = 0", "usage_event")
+    tiers = ({"up_to": 1, "price_fen": 0}, {"price_fen": 500})
+    price = {"ref": "act.cost-structure/2026", "valid_from": date(2024, 1, 1), "kind": "graduated"}
+    tariffs = {"S02": Tariff(unit="per_1000_cells", prices=({**price, "tiers": tiers},))}
+    after = truth_of(replace(office, tariffs=tariffs), MONTH)
+    assert after.weights == before.weights
+    assert set(after.splits["S02"].providers) == set(before.splits["S02"].providers)
 
 
 def test_a_missing_release_is_named_and_nothing_is_booked(office):
