@@ -38,11 +38,6 @@ class PriceList:
 
     prices: tuple[Price, ...]
 
-    def on(self, day: date) -> Price | None:
-        """The one price of a day, if there is any."""
-        inside = (price for price in self.prices if price.valid_from <= day <= price.valid_to)
-        return next(inside, None)
-
     def named(self, ref: str) -> Price | None:
         """The price of a reference."""
         return next((price for price in self.prices if price.ref == ref), None)

@@ -143,9 +143,3 @@ def split(
     pool = net - public - operator
     named = weights if any(weights.values()) else {bureau: 1}
     return Split(fees_fen, deductions.tax_fen, operator, public, allot(pool, named))
-
-
-def is_whole(parts: Split) -> bool:
-    """Whether the parts add up, as they always must."""
-    taken = parts.tax_fen + parts.operator_fen + parts.public_interest_fen
-    return taken + parts.pool_fen == parts.fees_fen

@@ -149,11 +149,6 @@ def relation_text(relation: str, language: Language) -> str:
     return str(relations.get(relation, relations["guardian"])[language])
 
 
-def scope_text(scope: str, language: Language) -> str:
-    """A scope's title."""
-    return str(texts()["scopes"][scope][language])
-
-
 def day_text(day: date, language: Language) -> str:
     """A day as people write it."""
     return f"{day.year}年{day.month}月{day.day}日" if language == "zh" else day.isoformat()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import ClassVar, TypeAlias, cast
+from typing import ClassVar, TypeAlias
 
-from gateway.consent.states import ENDED, ActorKind, State
+from gateway.consent.states import ActorKind, State
 from gateway.errors import NotFound, SluiceError
 
 Document: TypeAlias = dict[str, object]
@@ -126,10 +126,6 @@ class Consent:
             return NOT_ANSWERED
         return self.end_reason
 
-    def is_open(self, now: datetime) -> bool:
-        """Whether it is not ended."""
-        return self.state_at(now) not in ENDED
-
     def receiver(self) -> Document:
         """Whom the consent is given to: the organisation and its product, by the asking client."""
         return {
@@ -205,8 +201,3 @@ class Consent:
 def text_of(moment: datetime | None) -> str | None:
     """ISO text of an instant, where there is one."""
     return None if moment is None else moment.isoformat()
-
-
-def state_of(text: str) -> State:
-    """A stored state; the column holds nothing else."""
-    return cast("State", text)  # cast: the transition table is the only writer

@@ -22,7 +22,6 @@ from gateway.staff.secrets import Sealer, new_token
 IDLE = timedelta(minutes=30)
 ABSOLUTE = timedelta(hours=12)
 FRESH = timedelta(minutes=15)
-_TOUCH = timedelta(seconds=60)
 LOCAL = "password"
 UPSTREAM = "single_sign_on"
 
@@ -72,12 +71,6 @@ def _roles(
     if row.via == LOCAL:
         return tuple(own)
     return tuple(role for role in row.roles if role not in guarded or role in own)
-
-
-def needs_touch(session: Session, token: str, *, sealer: Sealer, now: datetime) -> bool:
-    """Whether the session's last use is so long ago that a new one should be noted."""
-    row = session.get(StaffSessionRow, sealer.digest("session", token))
-    return row is not None and row.seen_at + _TOUCH <= now
 
 
 def touch(session: Session, token: str, *, sealer: Sealer, now: datetime) -> None:
