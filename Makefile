@@ -24,7 +24,7 @@ demo: setup ## the main job, played by a real client; leaves the server running 
 	$(SLUICE) demo $(if $(ONCE),--once)
 
 test: setup ## unit, property, spec, security, integration tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist worksteal
 
 check: setup ## lint, types, contracts, policies, docs freshness
 	$(BIN)/ruff check .
@@ -36,15 +36,17 @@ check: setup ## lint, types, contracts, policies, docs freshness
 	$(SLUICE) policy test
 	$(SLUICE) catalogue docs --check
 
-test-all: setup ## everything, also the slow suites
-	$(BIN)/python -m pytest
+test-all: setup ## everything, also the slow suites; laws about money on 20 000 cases each
+	SLUICE_LAW_CASES=20000 $(BIN)/python -m pytest -o timeout=3600
 
 bench: setup ## ratios measured side by side
 	$(BIN)/python -m tests.benchmarks
 
-services: ## real servers and peers for the tests: OPA (Go), Chromium (Debian), client libraries (npm, Maven)
+services: ## real servers and peers for the tests: OPA (Go); PostgreSQL, Valkey or Redis, Chromium (Debian); client libraries (npm, Maven)
 	command -v opa >/dev/null || GOBIN=$(CURDIR)/.tools/bin go install github.com/open-policy-agent/opa@$(OPA_VERSION)
 	opa version | head -n 1
+	tests/peers/debian-servers
+	command -v promtool >/dev/null || tests/peers/debian-promtool .tools/bin
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk; }
 	test -n "$$(fc-list :lang=zh)" || apt-get install -y -qq --no-install-recommends fonts-noto-cjk
 	test -d tests/peers/nimbus/lib || mvn -q -B -f tests/peers/nimbus/pom.xml dependency:copy-dependencies -DoutputDirectory=lib

@@ -1,0 +1,112 @@
+"""What starting any real server for a test needs: the program, a user it accepts, a folder, an end.
+
+A server that is missing fails the run in CI and skips elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+PATIENCE = 60.0  # seconds; only ends a run that would hang
+
+
+def missing(what: str) -> NoReturn:
+    """The server is not there: red in CI, a skip with its reason elsewhere."""
+    reason = f"no {what} on this machine: run `make services`"
+    if "SLUICE_CI" in os.environ:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def unprivileged(*names: str) -> str | None:
+    """The user to start as where this process is root; None: as who we are."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in (*names, "nobody") if name in known)
+
+
+@contextmanager
+def folder_of(user: str | None) -> Iterator[Path]:
+    """A folder that this user owns and reaches, which pytest's own folders are not for others."""
+    folder = Path(tempfile.mkdtemp(prefix="sluice-server-"))
+    try:
+        if user is not None:
+            shutil.chown(folder, user, pwd.getpwnam(user).pw_gid)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Guard:
+    """Ends a server whose test run was killed and could not do so itself."""
+
+    _SCRIPT = 'while read -r pid; do last=$pid; done; test -z "$last" || kill -QUIT "$last"'
+
+    def __init__(self) -> None:
+        self._shell = subprocess.Popen(
+            ["sh", "-c", self._SCRIPT], stdin=subprocess.PIPE, process_group=0, text=True
+        )
+
+    def watch(self, process: subprocess.Popen[bytes] | None) -> None:
+        """From now on this one; None: it has ended in order."""
+        assert self._shell.stdin
+        self._shell.stdin.write(f"{'' if process is None else process.pid}\n")
+        self._shell.stdin.flush()
+
+    def close(self) -> None:
+        assert self._shell.stdin
+        self._shell.stdin.close()
+        self._shell.wait()
+
+
+def spawn(command: Sequence[str], log: Path, user: str | None) -> subprocess.Popen[bytes]:
+    """Start a server in the foreground, in a process group of its own: Ctrl-C is for pytest."""
+    group = None if user is None else pwd.getpwnam(user).pw_gid
+    extra: list[int] | None = None if user is None else []
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            user=user,
+            group=group,
+            extra_groups=extra,
+            process_group=0,
+            cwd=log.parent,
+        )
+
+
+def wait_ready(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path) -> bool:
+    """True once it answers, False if it ended by itself."""
+    ends = time.monotonic() + PATIENCE
+    while not ready():
+        if process.poll() is not None:
+            return False
+        assert time.monotonic() < ends, log.read_text(errors="replace")[-2000:]
+        time.sleep(0.02)
+    return True
+
+
+def end(process: subprocess.Popen[bytes], signal: int) -> None:
+    """Send a signal and wait; what does not end is killed, and that is an error."""
+    if process.poll() is None:
+        process.send_signal(signal)
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
