@@ -36,6 +36,9 @@ DRUGS = (
 )
 DRGS = ("BR21", "BR23", "FM19", "ES31", "0000", "QX99")  # the last is in no list
 DIAGNOSES = ("I63.900", "I25.100", "K80.200", "J18.900", "B20.x00")
+GROUP_OF = dict(zip(DIAGNOSES, ("BR21", "FM19", "BR23", "ES31", "0000"), strict=True))
+STRAY = 0.03
+"""Share of stays that a grouper by diagnosis puts elsewhere."""
 
 
 def _institutions() -> list[Row]:
@@ -90,8 +93,9 @@ def _amount(value: float) -> Decimal:
 class _Writer:
     """Collects settlements with their lines, encounters and groups."""
 
-    def __init__(self, rng: np.random.Generator):
+    def __init__(self, rng: np.random.Generator, *, by_diagnosis: bool = False):
         self.rng = rng
+        self.by_diagnosis = by_diagnosis
         self.setl: list[Row] = []
         self.fee: list[Row] = []
         self.mdtrt: list[Row] = []
@@ -121,6 +125,8 @@ class _Writer:
             self._refund(first, when + timedelta(days=2))
         if stay:
             group = str(self.rng.choice(DRGS))
+            if self.by_diagnosis and self.rng.random() >= STRAY:
+                group = GROUP_OF[self.mdtrt[-1]["dscg_maindiag_code"]]
             self.drg.append(
                 {
                     "setl_id": first["setl_id"],
@@ -262,16 +268,18 @@ AMOUNTS = (
 
 
 def build_warehouse(
-    home: Path, *, persons: int = 1500, visits: int = 9000, seed: int = 7, days: int = 366
-) -> Path:
+    home: Path, *, persons: int = 1500, visits: int = 9000, seed: int = 7, days: int = 366,
+    by_diagnosis: bool = False,
+) -> Path:  # fmt: skip
     """Write version `v1` below `home/warehouse` and point to it; the same seed, the same rows.
 
-    The visits lie in the first `days` of 2024.
+    The visits lie in the first `days` of 2024. With `by_diagnosis` nearly all stays of a diagnosis
+    are in one group, which holds few others.
     """
     rng = np.random.default_rng(seed)
     people, enrolled = _persons(rng, persons)
     houses = _institutions()
-    writer = _Writer(rng)
+    writer = _Writer(rng, by_diagnosis=by_diagnosis)
     kinds = rng.choice(["11", "14", "21", "41"], size=visits, p=[0.5, 0.1, 0.3, 0.1])
     for kind in kinds:
         i = int(rng.integers(0, persons))

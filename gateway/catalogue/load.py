@@ -48,6 +48,11 @@ class Catalogue:
         """The text of one fact's query."""
         return (self.folder(service.id) / service.facts[fact].query).read_text(encoding="utf-8")
 
+    def records_sql(self, service: Service) -> str | None:
+        """The query of the records it shares with the services linked with it, if it has one."""
+        query = service.disclosure.records
+        return (self.folder(service.id) / query).read_text(encoding="utf-8") if query else None
+
     def rollups_sql(self) -> str:
         """The macros and views that facts build on."""
         return (self.root / "rollups.sql").read_text(encoding="utf-8")
@@ -58,6 +63,7 @@ class Catalogue:
         digest.update(service.model_dump_json(exclude={"tariff"}).encode())
         for fact in sorted(service.facts):
             digest.update(self.fact_sql(service, fact).encode())
+        digest.update((self.records_sql(service) or "").encode())
         return digest.hexdigest()
 
     def as_policy_data(self) -> dict[str, dict[str, object]]:
@@ -125,6 +131,9 @@ def _faults(service: Service, folder: Path) -> Iterator[str]:
         yield "measures: a name appears twice"
     if "exposure" not in service.facts:
         yield "facts: there is no `exposure` fact"
+    records = service.disclosure.records
+    if records and not (folder / records).is_file():
+        yield f"disclosure.records: {records} does not exist"
     for name, fact in service.facts.items():
         if not (folder / fact.query).is_file():
             yield f"facts.{name}.query: {fact.query} does not exist"

@@ -188,6 +188,8 @@ class Disclosure(Frozen):
     `linked`: cells of another service that count the same records and so
     must share the same flags (SPEC §4.3.9). `within`: another service whose persons these are
     among: its cells over the same dims contain this service's, so no rest may be small.
+    `records`: a query of the records that this service and those linked with it count, one row
+    each, with all their dims: which cells lie inside each other though no roll-up says so.
     """
 
     person_measure: str | None = None
@@ -198,6 +200,7 @@ class Disclosure(Frozen):
     structural_zeros: tuple[dict[str, tuple[str, ...]], ...] = ()
     linked: tuple[Link, ...] = ()
     within: tuple[Link, ...] = ()
+    records: str | None = None
 
 
 class Service(Frozen):

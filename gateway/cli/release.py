@@ -14,8 +14,10 @@ from rich.table import Table
 from gateway.catalogue.load import load_catalogue
 from gateway.cli.office import by_edition, to_build
 from gateway.errors import OperatorError
+from gateway.policy.documents import read_documents
 from gateway.releases.build import Order, Step, build
 from gateway.releases.manifest import Manifest
+from gateway.releases.recounting import recount
 from gateway.releases.shelf import Entry, entries, withdraw
 from gateway.releases.verify import Report, verify, verify_together
 from gateway.settings import Settings
@@ -110,10 +112,12 @@ def verify_releases(
     settings = Settings()
     try:
         with by_edition(settings) as live:
-            services = load_catalogue(live.policies).services
-        reports = verify(settings.releases, tuple(releases or ()), services)
-        if together or not releases:
-            reports += verify_together(settings.releases, services)
+            catalogue = load_catalogue(live.policies)
+            reports = verify(settings.releases, tuple(releases or ()), catalogue.services)
+            if together or not releases:
+                sensitive = read_documents(live.policies)["sensitive"]
+                reports += verify_together(settings.releases, catalogue.services)
+                reports += recount(settings.releases, catalogue, sensitive, settings.warehouse)
     except OperatorError as error:
         raise _fail(error) from error
     if as_json:

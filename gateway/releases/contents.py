@@ -21,6 +21,7 @@ from gateway.releases.kernel import unmixed
 from gateway.releases.manifest import File, Level, Shown, Table
 from gateway.releases.plan import Plan
 from gateway.releases.prepare import Prepared
+from gateway.releases.quality import ByProvider
 from gateway.releases.source import Input, digest
 from gateway.releases.table import Table as ReleaseTable
 from synthetic.warehouse.codes import VERSIONS
@@ -34,6 +35,7 @@ class Facts:
     cells: Mapping[str, int]
     definitions: str
     quality: Mapping[str, Mapping[str, Any]]  # as the quality check measured it
+    providers: Mapping[str, ByProvider]  # how well each delivered, by period
     waiver: str | None
     rounding_key: str
     inputs: Sequence[Input]

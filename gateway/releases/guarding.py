@@ -21,7 +21,7 @@ from gateway.releases.sdc import Lattice, Profile
 from gateway.releases.sdc.combined import Rests
 from gateway.releases.sdc.cover import cover, smaller
 from gateway.releases.sdc.lattice import Flags
-from gateway.releases.sdc.problem import figures
+from gateway.releases.sdc.problem import Problem
 from gateway.releases.sdc.territory import connect
 from gateway.releases.table import Table
 
@@ -46,6 +46,7 @@ class Guard:
     lattices: Mapping[str, Lattice]
     profiles: Mapping[str, Mapping[str, Merged]]
     rounded: Callable[[str, str], Ints]
+    problems: Mapping[str, Problem]
     found: dict[At, Protected]
     _labels: dict[str, Ints] = field(default_factory=dict)
 
@@ -98,13 +99,11 @@ class Guard:
     def _alike(self, name: str) -> Ints:
         """A label per cell, the same where cells hold the same records: one is the only child."""
         if name not in self._labels:
-            merged = next(iter(self.profiles[name].values()))
-            persons = self.tables[name].whole("persons")
-            problem = figures(self.lattices[name], persons, Profile.of(merged))
+            problem = self.problems[name]
             only = np.flatnonzero(problem.sizes == 1)
             pairs = (problem.parent[only], problem.edge_child[problem.starts[only]])
             member, group = np.concatenate(pairs), np.tile(np.arange(only.size), 2)
-            self._labels[name] = connect(member, group, persons.size, only.size)
+            self._labels[name] = connect(member, group, problem.persons.size, only.size)
         return self._labels[name]
 
     def _withhold(self, at: At, side: Side, members: Ints) -> None:

@@ -26,6 +26,8 @@ from gateway.releases.parallel import note
 from gateway.releases.plan import Plan
 from gateway.releases.prepare import Limits, Prepared, prepare
 from gateway.releases.protection import protect_all
+from gateway.releases.quality import FILE as QUALITY
+from gateway.releases.quality import ByProvider, by_period, write_quality
 from gateway.releases.sdc import COMPLEMENTARY, PRIMARY, PUBLISHED, Profile
 from gateway.releases.sdc.lattice import Flags
 from gateway.releases.sensitive import banned, rolled_up
@@ -34,7 +36,7 @@ from gateway.releases.shown import HIDDEN, Figure, Shown
 from gateway.releases.source import Input, Source
 from gateway.releases.store import cell_file
 from gateway.releases.table import Table
-from synthetic.integrity.quality import quality
+from synthetic.integrity.quality import measure
 
 Merged = Mapping[str, Any]  # a profile as the policy merged it
 
@@ -66,12 +68,14 @@ class Appraisal:
 
     inputs: tuple[Input, ...]
     quality: Mapping[str, Mapping[str, Any]]
+    providers: Mapping[str, ByProvider]
 
 
 def appraise(work: Work, labels: Sequence[str]) -> Appraisal:
     """Measure the quality of the periods and hash the tables; poor quality needs a waiver."""
     note("quality")
-    found = quality(work.warehouse, labels)
+    measured = measure(work.warehouse, labels)
+    found = measured.figures
     failed = max(
         (int(str(measured.get("blocked_rules") or 0)) for measured in found.values()), default=0
     )
@@ -84,7 +88,7 @@ def appraise(work: Work, labels: Sequence[str]) -> Appraisal:
         )
     source = Source(work.warehouse, work.catalogue.rollups_sql())
     try:
-        return Appraisal(source.inputs(), found)
+        return Appraisal(source.inputs(), found, by_period(labels, measured.institutions))
     finally:
         source.close()
 
@@ -207,6 +211,8 @@ def write(
         one.institutions,
         places,
     )
+    labels = [period.label for period in plan.calendar]
+    write_quality(folder / QUALITY, labels, facts.providers, one.institutions)
     known = replace(
         facts,
         cells=counts,

@@ -5,19 +5,16 @@ Large enough that a page has few places, small enough that the bits of one are c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 SPAN: Final = 256
 _BLOCKS: Final = 1 << 40
-
-
-class Address(NamedTuple):
-    """Where a cell lies in the cell file, and how many of its measures were charged."""
-
-    block: int
-    cell: int
-    measures: int
+_AT_ONCE: Final = 4096
+Ints: TypeAlias = npt.NDArray[np.int64]
 
 
 def place_of(block: int, cell: int) -> tuple[int, int]:
@@ -26,13 +23,25 @@ def place_of(block: int, cell: int) -> tuple[int, int]:
     return block * _BLOCKS + part, at
 
 
-def cells_at(place: int, bits: int, width: int) -> Iterator[Address]:
-    """The cells whose measures are bits of a place. `width`: measures of the release."""
+def counted(
+    places: Ints, bits: Sequence[bytes], times: Ints, width: int
+) -> Iterator[tuple[int, Ints]]:
+    """Each place once, with how many measures of each of its cells were charged altogether: row
+    `i` charged the measures `bits[i]` (big-endian) of `places[i]` so many `times`."""
+    known, at = np.unique(places, return_inverse=True)
+    size = (SPAN * width + 7) // 8
+    sums = np.zeros((len(known), SPAN), np.int64)
+    for first in range(0, len(bits), _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        raw = b"".join(each.rjust(size, b"\0") for each in bits[some])
+        flat = np.frombuffer(raw, np.uint8).reshape(-1, size)
+        single = np.unpackbits(flat[:, ::-1], axis=1, bitorder="little")[:, : SPAN * width]
+        measures = single.reshape(-1, SPAN, width).sum(axis=2, dtype=np.int64)
+        np.add.at(sums, at[some], measures * times[some, None])
+    yield from zip(known.tolist(), sums, strict=True)
+
+
+def addresses(place: int) -> tuple[int, int]:
+    """The block of a place, and the number of its first cell."""
     block, part = divmod(place, _BLOCKS)
-    whole = (1 << width) - 1
-    at = 0
-    while bits:
-        if measures := bits & whole:
-            yield Address(block, part * SPAN + at, measures.bit_count())
-        bits >>= width
-        at += 1
+    return block, part * SPAN

@@ -11,6 +11,7 @@ from gateway.releases.blocks import Block
 from gateway.releases.domains import Domain
 from gateway.releases.facts import Coded, Period
 from gateway.releases.kernel import Ints
+from gateway.releases.records import Records
 from gateway.releases.shapes import Fit, Shape
 
 
@@ -30,6 +31,7 @@ class Plan:
     facts: Mapping[str, Coded]
     calendar: tuple[Period, ...]  # every period of the release
     numbers: tuple[int, ...]  # which of them `periods` are
+    records: Records | None = None  # of this service and those linked with it
 
     def sizes(self, columns: Sequence[str]) -> list[int]:
         return [len(self.domains[c]) for c in columns]

@@ -13,6 +13,7 @@ from gateway.releases.domains import Encoded, encode
 from gateway.releases.facts import Coded, Shared, coded, columns_wanted, periods, shared_lists
 from gateway.releases.manifest import ReleaseError
 from gateway.releases.plan import Plan
+from gateway.releases.records import read_records
 from gateway.releases.seasons import seasons
 from gateway.releases.shapes import fact_columns, fit, shapes
 from gateway.releases.source import Atoms, Source
@@ -60,8 +61,11 @@ def prepare(
     facts = {n: coded(service, n, atoms[n], encoded, shared) for n in service.facts}
     check_totals(service, facts, shared)
     del atoms
-    plan = _plan(service, facts, encoded, shared, limits)
-    whole = replace(plan, facts={})
+    plan = replace(
+        _plan(service, facts, encoded, shared, limits),
+        records=read_records(catalogue, service, source, sensitive),
+    )
+    whole = replace(plan, facts={}, records=None)
     return Prepared(whole, seasons(plan, grain), encoded.unmapped, shared.institutions)
 
 

@@ -14,6 +14,7 @@ from gateway.releases.guarding import Guard, Merged, Protected, counted
 from gateway.releases.kernel import Ints
 from gateway.releases.manifest import ReleaseError
 from gateway.releases.matching import pairs_of, pairs_of_parts
+from gateway.releases.overlapping import contents_of
 from gateway.releases.sdc import (
     COMPLEMENTARY,
     Job,
@@ -23,6 +24,7 @@ from gateway.releases.sdc import (
     guard_persons,
     protect_linked,
 )
+from gateway.releases.sdc.problem import figures
 from gateway.releases.table import Table, facts_of, hits, lattice_of
 
 _STRICTNESS = ("k_person", "min_institutions", "min_exposure", "min_manufacturers", "count_round")
@@ -53,6 +55,11 @@ def protect_all(
     lattices = {service: lattice_of(table) for service, table in tables.items()}
     hidden = {service: np.zeros(len(table), np.bool_) for service, table in tables.items()}
     withheld = {service: np.zeros(len(table), np.bool_) for service, table in tables.items()}
+    problems = {
+        service: figures(lattices[service], table.whole("persons"), _rules(profiles[service]))
+        for service, table in tables.items()
+        if table.plan.service.disclosure.person_measure is not None
+    }
     found: dict[tuple[str, str], Protected] = {}
     for key in weakest_first(every):
         services = [service for service in tables if key in profiles[service]]
@@ -66,11 +73,16 @@ def protect_all(
             )
             for service in services
         ]
-        flags = protect_linked(jobs, links_of(tables, services), unions_of(tables, services))
+        flags = protect_linked(
+            jobs,
+            links_of(tables, services),
+            unions_of(tables, services),
+            contents_of(tables, services, rules.k),
+        )
         for service, own in zip(services, flags, strict=True):
             hidden[service] = own != 0
             table = tables[service]
-            if table.plan.service.disclosure.person_measure is not None:
+            if service in problems:
                 withheld[service] = guard_persons(
                     lattices[service],
                     table.whole("persons"),
@@ -78,10 +90,16 @@ def protect_all(
                     rules,
                     rounded(service, key),
                     withheld=withheld[service],
+                    problem=problems[service],
                 )
             found[service, key] = Protected(own, withheld[service])
-    Guard(tables, lattices, profiles, rounded, found).run()
+    Guard(tables, lattices, profiles, rounded, problems, found).run()
     return found
+
+
+def _rules(profiles: Mapping[str, Merged]) -> Profile:
+    """Any of them: which figures add up to which depends on none."""
+    return Profile.of(next(iter(profiles.values())))
 
 
 def links_of(tables: Mapping[str, Table], services: Sequence[str]) -> list[Link]:

@@ -106,6 +106,7 @@ class Run:
             cells={},
             definitions=work.catalogue.definitions_digest(work.catalogue.services[name]),
             quality=appraisal.quality,
+            providers=appraisal.providers,
             waiver=work.waiver,
             rounding_key=fingerprint(work.key),
             inputs=appraisal.inputs,

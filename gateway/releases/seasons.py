@@ -43,4 +43,5 @@ def _cut(plan: Plan, numbers: list[int]) -> Plan:
         periods=own,
         numbers=tuple(numbers),
         facts={name: fact.cut(first, last) for name, fact in plan.facts.items()},
+        records=plan.records.during({(p.grain, p.label) for p in own}) if plan.records else None,
     )

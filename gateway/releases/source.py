@@ -7,6 +7,7 @@ are merged to one row per key before they leave DuckDB, amounts as integers of t
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from gateway.releases.kernel import Ints
 _FLOAT_SCALE = 6  # decimals kept of a column that has no exact type
 _BATCH = 500_000  # rows that leave DuckDB together
 _MEMORY = "1536MiB"  # of each connection: two loaders and the build itself stay below 6 GiB
+_SHARED = frozenset({"inpatient"})  # views of many joins and few rows
+_WORD = re.compile(r"[a-z_0-9]+")
 _FIXED = ("period_m", "geo_county", "psn_no", "fixmedins_code")
 
 
@@ -71,6 +74,7 @@ class Source:
             raise OperatorError("warehouse_empty", f"No tables in {version}.")
         self._spill = TemporaryDirectory(prefix="sluice-spill-")
         self._con = duckdb.connect(":memory:")
+        self._kept: set[str] = set()
         try:
             self._open(rollups, threads, memory)
         except BaseException:
@@ -107,9 +111,14 @@ class Source:
         row = self._con.execute(sql).fetchone()
         return int(row[0] or 0) if row else 0
 
+    def columns(self, sql: str) -> list[str]:
+        """The names of the columns a query gives."""
+        return list(self._types(sql.strip().rstrip(";")))
+
     def atoms(self, sql: str, words: Sequence[str], sums: Sequence[str], each: bool) -> Atoms:
         """The atoms of one fact: `sums` added up per key, or each row as it is if `each`."""
         sql = sql.strip().rstrip(";")
+        self._keep(sql)
         types = self._types(sql)
         names = [*_FIXED[:2], *words, *_FIXED[2:], *(["maker"] if "maker" in types else [])]
         missing = sorted({*names, *sums, "counting", "magnitude"} - types.keys())
@@ -125,6 +134,14 @@ class Source:
             f"SELECT {keys}, {counting} AS counting, {', '.join(numbers)} FROM ({sql}){tail}"
         ).to_arrow_reader(_BATCH)
         return _coded(_encoded(reader, names), names, scales)
+
+    def _keep(self, sql: str) -> None:
+        """Read a view that several facts share once, with the first of them."""
+        shared = set(_SHARED & {*_WORD.findall(sql)} - self._kept)
+        for name in sorted(shared):
+            self._con.execute(f"CREATE TEMP TABLE kept_{name} AS FROM {name}")
+            self._con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM kept_{name}")
+        self._kept |= shared
 
     def _types(self, sql: str) -> dict[str, str]:
         rows = self._con.execute(f"DESCRIBE {sql}").fetchall()

@@ -52,6 +52,15 @@ CREATE OR REPLACE MACRO age10(age) AS
     CASE WHEN age >= 80 THEN '80+'
          ELSE (floor(age / 10) * 10)::INTEGER || '-' || (floor(age / 10) * 10 + 9)::INTEGER END;
 
+CREATE OR REPLACE MACRO los_band(los) AS
+    CASE WHEN los <= 1 THEN 'le1' WHEN los <= 3 THEN '2-3' WHEN los <= 7 THEN '4-7'
+         WHEN los <= 14 THEN '8-14' WHEN los <= 30 THEN '15-30' ELSE 'gt30' END;
+
+CREATE OR REPLACE MACRO readmit31(readmitted) AS CASE WHEN readmitted THEN 'yes' ELSE 'no' END;
+
+CREATE OR REPLACE MACRO outlier(case_type) AS
+    CASE WHEN case_type IN ('high', 'low') THEN case_type ELSE 'normal' END;
+
 CREATE OR REPLACE MACRO city_of(admdvs) AS left(admdvs, 4) || '00';
 
 -- Every settlement with the count it stands for: +1 for a normal one, 0 for an intermediate

@@ -15,21 +15,25 @@ from gateway.releases.sdc.lattice import (
     Lattice,
     LatticeError,
 )
+from gateway.releases.sdc.overlaps import NO_CONTENTS, Contents
 from gateway.releases.sdc.persons import guard_persons
-from gateway.releases.sdc.problem import Job, Link, Union
+from gateway.releases.sdc.problem import Held, Job, Link, Union
 from gateway.releases.sdc.profile import Profile, ProfileError
 from gateway.releases.sdc.protect import protect, protect_linked
 from gateway.releases.sdc.rounding import percentile, ratio, round_count, round_significant
 
 __all__ = [
     "COMPLEMENTARY",
+    "NO_CONTENTS",
     "PRIMARY",
     "PUBLISHED",
     "Axis",
     "CellFacts",
+    "Contents",
     "Difference",
     "Finding",
     "Flags",
+    "Held",
     "Job",
     "Lattice",
     "LatticeError",

@@ -22,8 +22,9 @@ from functools import cached_property
 import numpy as np
 
 from gateway.releases.sdc.halves import Half, halves
-from gateway.releases.sdc.lattice import Ints, ragged
-from gateway.releases.sdc.nested import Above, Codes, Counts, Step, itself, within
+from gateway.releases.sdc.lattice import Ints
+from gateway.releases.sdc.near import pairs_near, spread
+from gateway.releases.sdc.nested import Above, Apart, Codes, Counts, Step, itself, within
 
 NONE = -1
 
@@ -150,7 +151,7 @@ class _Search:
         upper, lower, code = upper[order], lower[order], code[order]
         found = []
         for part in _chunks(upper):
-            one, two = _pairs_near(
+            one, two = pairs_near(
                 self.exact[lower[part]], upper[part], self.exact[upper[part]], self.reach
             )
             one, two = one + part.start, two + part.start
@@ -179,8 +180,8 @@ class _Search:
         # Two children leave little only where the two largest do.
         near = self.exact[upper] - count[last[whose]] - count[last[whose] - 1] < self.reach
         whose, upper = whose[near], upper[near]
-        place, case = _spread(first[whose], size[whose])
-        one, two = _pairs_near(count[place], case, self.exact[upper][case], self.reach)
+        place, case = spread(first[whose], size[whose])
+        one, two = pairs_near(count[place], case, self.exact[upper][case], self.reach)
         none = np.full(one.size, NONE)
         lower = (cells[place[one]] + self.first, cells[place[two]] + self.first)
         return self.few(Rests.of((upper[case[one]], none), lower))
@@ -196,7 +197,7 @@ class _Search:
         left = self.exact[upper] - self.exact[lower]
         begin = np.searchsorted(value, upper * span + np.maximum(left - self.reach + 1, 0))
         end = np.searchsorted(value, upper * span + np.maximum(left + self.reach, 0))
-        position, case = _spread(begin, np.maximum(end - begin, 0))
+        position, case = spread(begin, np.maximum(end - begin, 0))
         child = cells[position]
         apart = ~within(lattice, axis, place[case], lattice.codes[child, axis].astype(np.int64))
         child, case = child[apart], case[apart]
@@ -224,7 +225,7 @@ class _Search:
         side = np.repeat([0, 1], [held[0].size for held in lists])
         order = np.lexsort((self.exact[cell], case))
         case, cell, side = case[order], cell[order], side[order]
-        one, two = _pairs_near(self.exact[cell], case, whole[case], self.reach)
+        one, two = pairs_near(self.exact[cell], case, whole[case], self.reach)
         keep = side[one] != side[two]
         keep &= self.alone | (cell[one] < self.first) | (cell[two] < self.first)
         one, two = one[keep], two[keep]
@@ -243,11 +244,9 @@ class _Search:
             readers.append((Above(table, table.lattice, itself(table.lattice)), self.first))
         found = []
         for reader, first in readers:
-            case, cell = reader.containing(codes)
+            case, cell = reader.containing(codes, Apart(half.axis, own))
             near = self.exact[cell + first] < whole[case] + self.reach
-            case, cell = case[near], cell[near]
-            part_only = reader.leaves_out(half.axis, own[case], cell)
-            found.append((case[part_only], cell[part_only] + first))
+            found.append((case[near], cell[near] + first))
         case, cell = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return case, cell
 
@@ -257,13 +256,6 @@ def _below(of: Counts, axis: int) -> tuple[Ints, Ints]:
     cells = np.flatnonzero(of.open)
     above = of.lattice.axes[axis].parent[of.lattice.codes[cells, axis]].astype(np.int64)
     return cells[above >= 0], above[above >= 0]
-
-
-def _spread(begin: Ints, size: Ints) -> tuple[Ints, Ints]:
-    """Positions begin … begin+size of each range and, for each, which range it is of."""
-    starts = np.append(0, np.cumsum(size)).astype(np.int64)
-    position, case = ragged(starts, np.arange(size.size))
-    return position - starts[case] + begin[case], case
 
 
 def _chunks(case: Ints) -> Iterator[slice]:
@@ -276,23 +268,6 @@ def _chunks(case: Ints) -> Iterator[slice]:
 
 
 _MANY = 500_000
-
-
-def _pairs_near(count: Ints, case: Ints, target: Ints, reach: int) -> tuple[Ints, Ints]:
-    """Places of two different counts of one case whose sum misses its target by less than `reach`.
-
-    Inside each case the counts ascend, so the partners of a count are one range.
-    """
-    place = np.arange(count.size)
-    span = 2 * int(max(count.max(initial=0), target.max(initial=0))) + 4 * reach
-    base = (case - case.min(initial=0)) * span + reach
-    keys = base + count
-    want = target - count
-    low = np.searchsorted(keys, base + np.maximum(want - reach + 1, -reach), side="left")
-    high = np.searchsorted(keys, base + np.maximum(want + reach - 1, -reach), side="right")
-    low = np.maximum(low, place + 1)
-    two, one = _spread(low, np.maximum(high - low, 0))
-    return one, two
 
 
 def _joined(parts: list[Rests]) -> Rests:

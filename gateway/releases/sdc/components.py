@@ -28,6 +28,7 @@ ISLAND_CELLS = 512
 
 _STEPS, _REACH, _EPS = 30, 0.9, 1e-7
 _FAR = 1e-4  # where nothing stops a first step, it ends after the inverse of this
+_SIDE_BY_SIDE = 1_000_000  # numbers held while several cells walk at a time
 _GLANCE = 4  # sweeps enough to tell which neighbour to hide
 
 
@@ -112,17 +113,19 @@ class Island:
     def exposed(self) -> Ints:
         """Primary cells not seen to move far enough."""
         basis = _null_space(self.system)
-        seen = self._first_steps(basis)
+        ways = _directions(basis, self.persons)
+        seen = self._first_steps(ways)
         enough = self.least - 0.5
-        for at in np.flatnonzero(self.primary):
-            if seen.width[at] < enough[at]:
-                self._walk_both_ways(basis, int(at), seen)
+        for sign in (1.0, -1.0):
+            for cells in self._chunks(np.flatnonzero(self.primary & (seen.width < enough)), basis):
+                behind = self.persons - seen.low if sign > 0 else seen.high - self.persons
+                need = (enough - behind)[cells]
+                seen.add(_walks(basis, self.persons, ways[:, cells] * sign, cells, need))
         exposed: Ints = self.nodes[self.primary & (seen.width < enough)]
         return exposed
 
-    def _first_steps(self, basis: Floats) -> _Seen:
+    def _first_steps(self, ways: Floats) -> _Seen:
         """How far a first step towards or away from each cell moves all: enough for nearly all."""
-        ways = _directions(basis, self.persons, slice(None))
         scaled = ways / self.persons[:, None]
         scaled[np.abs(scaled) < _EPS * _EPS] = 0.0
         up = _REACH / np.maximum(-scaled.min(axis=0, initial=0.0), _FAR)
@@ -133,12 +136,10 @@ class Island:
             self.persons + steps.max(axis=1, initial=0.0),
         )
 
-    def _walk_both_ways(self, basis: Floats, at: int, seen: _Seen) -> None:
-        """Walk from the truth, up and then down, until the cell is wide enough."""
-        need = float(self.least[at]) - 0.5
-        for sign, behind in ((1.0, self.persons - seen.low), (-1.0, seen.high - self.persons)):
-            if seen.width[at] < need:
-                seen.add(_walk(basis, self.persons, at, sign, need - float(behind[at])))
+    def _chunks(self, cells: Ints, basis: Floats) -> Iterator[Ints]:
+        """So many cells that they can walk side by side."""
+        step = max(1, _SIDE_BY_SIDE // max(1, basis.size))
+        return (cells[at : at + step] for at in range(0, cells.size, step))
 
 
 @dataclass
@@ -155,9 +156,10 @@ class _Seen:
     def width(self) -> Floats:
         return self.high - self.low
 
-    def add(self, solution: Floats) -> None:
-        np.minimum(self.low, solution, out=self.low)
-        np.maximum(self.high, solution, out=self.high)
+    def add(self, solutions: Floats) -> None:
+        """Solutions, one to a column."""
+        np.minimum(self.low, solutions.min(axis=1), out=self.low)
+        np.maximum(self.high, solutions.max(axis=1), out=self.high)
 
 
 def islands(problem: Problem, hidden: Bools) -> Iterator[tuple[Ints, Ints, Ints]]:
@@ -216,33 +218,48 @@ def _null_space(system: Floats) -> Floats:
     return basis
 
 
-def _directions(basis: Floats, point: Floats, at: slice) -> Floats:
+def _directions(basis: Floats, point: Floats) -> Floats:
     """Column j: the way that moves unknown j while it avoids unknowns that are close to zero.
 
     Any combination of the basis is a solution's direction: a badly solved system makes a way that
     leads less far, not a wrong one.
     """
     near = basis / point[:, None]
-    ways: Floats = basis @ np.linalg.solve(near.T @ near, basis[at].T)
+    ways: Floats = basis @ np.linalg.solve(near.T @ near, basis.T)
     return ways
 
 
-def _walk(basis: Floats, start: Floats, at: int, sign: float, need: float) -> Floats:
-    """The solution met when unknown `at` walks one way by `need`, or as far as it certainly can.
+def _next_directions(basis: Floats, points: Floats, at: Ints) -> Floats:
+    """Column j: as `_directions`, of unknown `at[j]` from the point in column j."""
+    near = basis / points.T[:, :, None]
+    gram = near.transpose(0, 2, 1) @ near
+    ways: Floats = basis @ np.linalg.solve(gram, basis[at][:, :, None])[:, :, 0].T
+    return ways
+
+
+def _walks(basis: Floats, start: Floats, ways: Floats, at: Ints, need: Floats) -> Floats:
+    """The solutions met when each unknown `at` walks its way by its `need`, or nearly as far.
 
     Affine scaling: steps along solutions of the equations, scaled by the distance to zero. Every
     point is a solution, so what is reached is attainable; with the steps allowed it comes within a
     small part of the farthest solution.
     """
-    point = start.copy()
-    for _ in range(_STEPS if basis.shape[1] else 0):
-        way = _directions(basis, point, slice(at, at + 1))[:, 0] * sign
-        falling, pace = float((-way / point).max()), abs(float(way[at]))
-        if pace < _EPS:
+    points = np.repeat(start[:, None], at.size, axis=1)
+    going = np.arange(at.size)
+    for step in range(_STEPS if basis.shape[1] else 0):
+        if step:
+            turn = np.sign(ways[at[going], going])
+            ways[:, going] = _next_directions(basis, points[:, going], at[going]) * turn
+        way = ways[:, going]
+        falling = (-way / points[:, going]).max(axis=0)
+        pace = np.abs(way[at[going], np.arange(going.size)])
+        moves = pace >= _EPS
+        going, way, falling, pace = going[moves], way[:, moves], falling[moves], pace[moves]
+        free = falling < _EPS * pace  # nothing stops it
+        length = np.where(free, need[going] / pace, _REACH / np.where(free, 1.0, falling))
+        points[:, going] += way * length
+        gone = np.abs(points[at[going], going] - start[at[going]])
+        going = going[~free & (gone < need[going])]
+        if not going.size:
             break
-        if falling < _EPS * pace:  # nothing stops it
-            return point + way * (need / pace)
-        point = point + way * (_REACH / falling)
-        if abs(float(point[at] - start[at])) >= need:
-            break
-    return point
+    return points

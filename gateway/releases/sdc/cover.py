@@ -12,7 +12,17 @@ def cover(members: Ints, hidden: Bools, persons: Ints, place: Ints) -> None:
 
     Members of most such rows go first, then those of fewest persons; `place` settles ties.
     """
-    while True:
+    ids, place_of = np.unique(members[members >= 0], return_inverse=True)
+    rows = np.full(members.shape, -1, np.int64)
+    rows[members >= 0] = place_of
+    chosen = hidden[ids]
+    _cover(rows, chosen, persons[ids], place[ids])
+    hidden[ids] = chosen
+
+
+def _cover(members: Ints, hidden: Bools, persons: Ints, place: Ints) -> None:
+    """The same where every id is in some row."""
+    while members.size:
         there = members >= 0
         members = members[~(hidden[members] & there).any(axis=1)]
         if not members.size:

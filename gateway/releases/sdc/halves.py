@@ -70,11 +70,10 @@ def _by_records(of: Counts, axis: int) -> Half:
     codes = of.lattice.codes[:, axis].astype(np.int64)
     above = of.lattice.axes[axis].parent[codes].astype(np.int64)
     cells = np.flatnonzero((of.persons > 0) & (above >= 0))
-    parent = index.find(index.key[cells] + (above[cells] - codes[cells]) * index.strides[axis])
+    parent = of.find(index.key[cells] + (above[cells] - codes[cells]) * index.strides[axis])
     cells, parent = cells[parent >= 0], parent[parent >= 0]
     order = np.lexsort((codes[cells], parent))
     cells, parent = cells[order], parent[order]
     whole, first, size = np.unique(parent, return_index=True, return_counts=True)
-    two = (size == 2) & of.open[whole]
-    whole, first = whole[two], first[two]
+    whole, first = whole[size == 2], first[size == 2]
     return Half(axis, whole, codes[cells[first]], codes[cells[first + 1]])

@@ -7,7 +7,7 @@ counts where each person has one value on that axis.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -51,6 +51,7 @@ class Lattice:
 
     axes: tuple[Axis, ...]
     codes: NDArray[np.int32]
+    _groups: dict[bytes, Groups] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.codes.ndim != 2 or self.codes.shape[1] != len(self.axes):
@@ -60,6 +61,13 @@ class Lattice:
 
     def __len__(self) -> int:
         return int(self.codes.shape[0])
+
+    def groups(self, present: Bools) -> Groups:
+        """`groups_of` the cells that hold records; made once for each set of these."""
+        which = np.packbits(present).tobytes()
+        if which not in self._groups:
+            self._groups[which] = groups_of(self.index, present)
+        return self._groups[which]
 
     @cached_property
     def index(self) -> CellIndex:

@@ -6,7 +6,7 @@ cells that contain it (everybody, women, …). `combined` searches what follows 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -44,6 +44,21 @@ class Counts:
         found: Bools = self.shown & (self.persons > 0)
         return found
 
+    @cached_property
+    def _open_keys(self) -> tuple[Ints, Ints]:
+        """The cells with a figure, and their keys, ascending."""
+        index = self.lattice.index
+        cells = index.order[self.open[index.order]]
+        return cells, index.key[cells]
+
+    def find(self, keys: Ints) -> Ints:
+        """The cell with a figure of each key, -1 where there is none."""
+        cells, known = self._open_keys
+        if not known.size:
+            return np.full(keys.shape, -1, np.int64)
+        at = np.minimum(np.searchsorted(known, keys), known.size - 1)
+        return np.where(known[at] == keys, cells[at], -1)
+
     @property
     def published(self) -> Ints:
         """The figures as a reader sees them."""
@@ -53,6 +68,14 @@ class Counts:
 def itself(lattice: Lattice) -> tuple[Step, ...]:
     """The steps from a table to itself."""
     return tuple((i, np.arange(axis.size + 1)) for i, axis in enumerate(lattice.axes))
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Cells of which something must be left out, seen along an inner axis."""
+
+    axis: int
+    codes: Codes
 
 
 @dataclass(frozen=True)
@@ -95,27 +118,39 @@ class Above:
         found: Ints = self.ladders[axis][at]
         return found
 
-    def containing(self, codes: Codes) -> tuple[Ints, Ints]:
-        """Shown outer cells that contain inner cells of these codes, after which of these."""
+    def containing(self, codes: Codes, apart: Apart | None = None) -> tuple[Ints, Ints]:
+        """Shown outer cells that contain inner cells of these codes, after which of these.
+
+        With `apart` only those that lack some of a larger cell, as seen along one inner axis.
+        """
+        axes = [] if apart is None else [i for i, s in enumerate(self.steps) if s[0] == apart.axis]
+        if apart is not None and not axes:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        whose, upper = self._containing(codes, apart, axes)
+        if apart is None or len(axes) == 1:
+            return whose, upper
+        lacking = np.zeros(upper.size, np.bool_)
+        for axis in axes:
+            own = self.outer.lattice.codes[upper, axis]
+            lacking |= ~(self.read(axis, apart.codes[whose]) == own[:, None]).any(axis=1)
+        return whose[lacking], upper[lacking]
+
+    def _containing(
+        self, codes: Codes, apart: Apart | None, axes: Sequence[int]
+    ) -> tuple[Ints, Ints]:
         whose, keys = np.arange(codes.shape[0]), np.zeros(codes.shape[0], np.int64)
         for axis in range(len(self.steps)):
             options = self.read(axis, codes[whose])
+            if apart is not None and axes == [axis]:
+                all_of_it = self.read(axis, apart.codes[whose])
+                shared = (options[:, :, None] == all_of_it[:, None, :]).any(axis=2)
+                options = np.where(shared, -1, options)
             row, column = np.nonzero(options >= 0)
             keys = keys[row] + options[row, column] * self.index.strides[axis]
             whose = whose[row]
-        upper = self.index.find(keys)
+        upper = self.outer.find(keys)
         there = upper >= 0
-        there[there] = self.outer.open[upper[there]]
         return whose[there], upper[there]
-
-    def leaves_out(self, axis: int, codes: Codes, cells: Ints) -> Bools:
-        """Whether outer cells lack some of inner cells of these codes, seen along an inner axis."""
-        found = np.zeros(cells.size, np.bool_)
-        for at, (source, _) in enumerate(self.steps):
-            if source == axis:
-                own = self.outer.lattice.codes[cells, at]
-                found |= ~(self.read(at, codes) == own[:, None]).any(axis=1)
-        return found
 
 
 def _climb(code: int, parent: Codes | None) -> Iterator[int]:

@@ -36,13 +36,16 @@ def guard_persons(
     rounded: Figures,
     *,
     withheld: Bools | None = None,
+    problem: Problem | None = None,
 ) -> Bools:
     """Where the person figure must be withheld (flag c) although the cell is published.
 
     Of a pair the smaller cell loses its figure; of two children subtracted together the one that
     breaks most subtractions, then the smaller. `withheld` figures (of a looser profile) stay so.
+    `problem` are the table's figures, if they have been put together before.
     """
-    problem = figures(lattice, persons, profile)
+    if problem is None:
+        problem = figures(lattice, persons, profile)
     hidden = np.zeros(len(lattice), np.bool_) if withheld is None else withheld.copy()
     shown = (flags == 0) & (problem.persons > 0) & ~hidden
     found = subtractions(problem, shown, profile, np.asarray(rounded).astype(np.int64))

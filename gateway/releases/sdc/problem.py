@@ -15,12 +15,10 @@ import numpy as np
 from gateway.releases.sdc.lattice import (
     Bools,
     CellFacts,
-    CellIndex,
     Figures,
     Ints,
     Lattice,
     LatticeError,
-    groups_of,
     starts_of,
 )
 from gateway.releases.sdc.primary import primary
@@ -52,6 +50,14 @@ class Union:
 
     left: int
     right: int
+    pairs: Ints
+
+
+@dataclass(frozen=True)
+class Held:
+    """The records of the cells of `jobs[job]`, as (cell, record) pairs."""
+
+    job: int
     pairs: Ints
 
 
@@ -148,8 +154,8 @@ class _Part:
     bounding: bool = True
 
 
-def _part(table: _Table, index: CellIndex, of: Ints, persons: Ints) -> _Part:
-    groups = groups_of(index, persons[of] > 0)
+def _part(table: _Table, of: Ints, persons: Ints) -> _Part:
+    groups = table.lattice.groups(persons[of] > 0)
     additive = np.array([axis.additive_persons for axis in table.lattice.axes], np.bool_)
     count = groups.parent.size
     return _Part(
@@ -194,10 +200,7 @@ def _assemble(
         rank[index.order] = np.arange(of.size) + offset
         np.minimum.at(place, of, rank)
         offset += of.size
-    parts = [
-        _part(table, index, of, persons)
-        for table, index, of in zip(tables, indexes, nodes.of, strict=True)
-    ]
+    parts = [_part(table, of, persons) for table, of in zip(tables, nodes.of, strict=True)]
     parts += [_united(tables, nodes, persons, union) for union in unions]
     return _joined(persons, place, first & (persons > 0), node_k, parts)
 

@@ -26,6 +26,7 @@ from gateway.releases.sdc.lattice import (
     Ints,
     Lattice,
 )
+from gateway.releases.sdc.overlaps import NO_CONTENTS, NO_SETS, Contents, Overlaps, Sets
 from gateway.releases.sdc.primary import primary
 from gateway.releases.sdc.problem import Job, Link, Nodes, Problem, Union, build
 from gateway.releases.sdc.profile import Profile
@@ -37,9 +38,9 @@ Attack: TypeAlias = Callable[[Problem, Bools], Ints]
 """Finds published nodes that must be hidden so that the attack fails; empty when it fails."""
 
 
-def attacks() -> tuple[Attack, ...]:
+def attacks(sets: Sets) -> tuple[Attack, ...]:
     """Cheapest first: each runs only against a pattern the ones before could not break."""
-    return (Leaks(), Tight(), Search(), computed)
+    return (Leaks(), Tight(), Overlaps(sets), Search(), computed)
 
 
 def protect(
@@ -54,28 +55,32 @@ def protect(
 
 
 def protect_linked(
-    jobs: Sequence[Job], links: Sequence[Link], unions: Sequence[Union] = ()
+    jobs: Sequence[Job],
+    links: Sequence[Link],
+    unions: Sequence[Union] = (),
+    contents: Contents = NO_CONTENTS,
 ) -> list[Flags]:
     """Flags of several tables; linked cells, counting the same records, share their flag.
 
-    A union is a group like any other: a cell of one table and its parts in another.
+    A union is a group like any other: a cell of one table and its parts in another. With their
+    contents given, cells that lie inside each other are safe though no roll-up relates them.
     """
     problem, nodes = build(jobs, links, unions)
-    hidden = resist(problem, _hidden_at_first(jobs, nodes, problem))
+    hidden = resist(problem, _hidden_at_first(jobs, nodes, problem), contents.sets(nodes))
     return [_flags(job, of, nodes, problem, hidden) for job, of in zip(jobs, nodes.of, strict=True)]
 
 
-def resist(problem: Problem, first: Bools) -> Bools:
+def resist(problem: Problem, first: Bools, sets: Sets = NO_SETS) -> Bools:
     """Hide more around what is hidden at first, until no attack finds anything."""
     hidden = first.copy()
     for nodes, part in territories(problem):
-        hidden[nodes] |= _resist(part, first[nodes])
+        hidden[nodes] |= _resist(part, first[nodes], sets.of(nodes, hidden.size))
     return hidden
 
 
-def _resist(problem: Problem, first: Bools) -> Bools:
+def _resist(problem: Problem, first: Bools, sets: Sets) -> Bools:
     pattern = Pattern(problem)
-    found, tried = np.flatnonzero(first), attacks()
+    found, tried = np.flatnonzero(first), attacks(sets)
     while found.size:
         pattern.hide(found)
         found = _first_success(tried, problem, pattern.hidden)

@@ -62,8 +62,7 @@ def _sweep(problem: Problem, groups: Ints, low: Ints, high: Ints) -> Ints:
     edges, group = ragged(problem.starts, groups)
     child, parent, equal = problem.edge_child[edges], problem.parent[groups], problem.equal[groups]
     starts = np.cumsum(problem.sizes[groups]) - problem.sizes[groups]
-    members = np.concatenate([child, parent])
-    before_low, before_high = low[members], high[members]
+    moves = _Moves.of(child, parent, low, high)
     low_c, high_c = low[child], high[child]
     sum_low, sum_high = np.add.reduceat(low_c, starts), np.add.reduceat(high_c, starts)
     # parent − Σ others: a floor in every group, a ceiling too where persons add up.
@@ -74,6 +73,29 @@ def _sweep(problem: Problem, groups: Ints, low: Ints, high: Ints) -> Ints:
     floor = np.where(equal, sum_low, np.maximum.reduceat(low_c, starts))
     np.maximum.at(low, parent, floor)
     np.minimum.at(high, parent, sum_high)
-    moved = np.zeros(low.size, np.bool_)
-    moved[members[(low[members] != before_low) | (high[members] != before_high)]] = True
-    return np.flatnonzero(moved)
+    return moves.made(low, high)
+
+
+@dataclass(frozen=True)
+class _Moves:
+    """What some nodes were before, or all where these are many: that is faster."""
+
+    nodes: Ints | None
+    low: Ints
+    high: Ints
+
+    @classmethod
+    def of(cls, child: Ints, parent: Ints, low: Ints, high: Ints) -> _Moves:
+        if child.size + parent.size > low.size // 2:
+            return cls(None, low.copy(), high.copy())
+        nodes = np.concatenate([child, parent])
+        return cls(nodes, low[nodes], high[nodes])
+
+    def made(self, low: Ints, high: Ints) -> Ints:
+        """The nodes that have moved since."""
+        if self.nodes is None:
+            return np.flatnonzero((low != self.low) | (high != self.high))
+        moved = np.zeros(low.size, np.bool_)
+        changed = (low[self.nodes] != self.low) | (high[self.nodes] != self.high)
+        moved[self.nodes[changed]] = True
+        return np.flatnonzero(moved)

@@ -1,7 +1,7 @@
 -- One row per inpatient settlement with its encounter's group; `n` counts the stay once.
 SELECT period_m, geo_county, geo_city,
        insutype2, hosp_lv4, mdc, adrg, drg,
-       CASE WHEN case_type IN ('high', 'low') THEN case_type ELSE 'normal' END AS outlier,
+       outlier(case_type) AS outlier,
        psn_no, fixmedins_code, counting, medfee_sumamt AS magnitude,
        n AS stays,
        n * los AS los_days,
