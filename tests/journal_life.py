@@ -16,7 +16,7 @@ from tests import journal_server, power
 
 def live(home: Path, batches: int, size: int, begin: int, sabotage: str) -> None:
     """Record `batches` times `size` entries; acknowledge each batch once it is durable."""
-    recorder = journal_server.watch(home / "trace", sabotage)
+    recorder = journal_server.watch(home / "trace", home, sabotage)
     journal = journal_server.opened(home, sabotage)
     number = begin
     for _ in range(batches):

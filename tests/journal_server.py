@@ -10,16 +10,18 @@ import argparse
 import asyncio
 import hashlib
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
+from gateway.errors import OperatorError
 from gateway.journal import checkpoint, names, schema
 from gateway.journal.charges import Claim
 from gateway.journal.counters import Hold
 from gateway.journal.entry import Entry
 from gateway.journal.port import JournalConflict, JournalUnavailable
-from gateway.journal.sqlite import Checkpointing, SqliteJournal
+from gateway.journal.sqlite import CentralStore, Checkpointing, SqliteJournal
 from gateway.journal.stamp import Stamp
+from gateway.journal.stores import Signed
 from metering.usage import UsageEvent
 from tests import power
 
@@ -32,10 +34,9 @@ SABOTAGE = (
     "shared-sectors",  # SQLite's default: a commit may begin in the last one's sector
     *SYNCHRONOUS,
 )
-# Without checkpoints the server cannot notice by itself that its end is missing.
-NEVER = Checkpointing(events=10**9, period=timedelta.max)
 HUNDRED = (1 << 100) - 1
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 
 
 def own_claim(request_id: str, stamp: Stamp) -> Claim:
@@ -99,6 +100,8 @@ def entry_for(journal: SqliteJournal, request_id: str, hold: Hold | None = None)
 async def recorded(journal: SqliteJournal, request_id: str) -> None:
     """Record once, whoever asks again."""
     with journal.counters.reserve("g-crash", request_id, 100, datetime.now(UTC)) as hold:
+        place = int(request_id.removeprefix("r-")) // 20
+        await journal.foresee("t-crash", "S02-r1", [place], hold.time)
         entry = entry_for(journal, request_id, hold)
         try:
             await journal.record(entry, hold)
@@ -116,40 +119,48 @@ async def serve(journal: SqliteJournal, port: int, sabotage: str) -> None:
             task = asyncio.create_task(recorded(journal, request_id))
             running.add(task)
             task.add_done_callback(running.discard)
+            reply = OK
             if sabotage != "ack-before-commit":
-                await task
-            writer.write(OK)
+                try:
+                    await task
+                except JournalUnavailable:
+                    reply = UNAVAILABLE
+            writer.write(reply)
             await writer.drain()
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await answer(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError, JournalUnavailable):
+        except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
     server = await asyncio.start_server(connection, "127.0.0.1", port)
     await server.serve_forever()
 
 
-def opened(home: Path, sabotage: str) -> SqliteJournal:
+def opened(home: Path, sabotage: str, dsn: str | None = None) -> SqliteJournal:
     """The journal of this home, with one mistake built in or none."""
     if sabotage == "no-unique-key":
         schema.TABLES = schema.TABLES.replace(" UNIQUE", "")
     if sabotage == "shared-sectors":
         schema.WRITING = "psow=1"
     honest = sabotage in ("none", "ack-before-commit", "no-unique-key")
-    every = Checkpointing(events=50) if honest else NEVER
-    journal = SqliteJournal.open(home / "journal.db", home / "keys", datetime.now(UTC), every=every)
+    if not honest:  # without checkpoints it cannot notice by itself that its end is missing
+        Signed.sign = lambda *_: None  # type: ignore[method-assign]  # a mistake on purpose
+    every = Checkpointing(events=50)
+    store = None if dsn is None else CentralStore(dsn, "main")
+    path, keys = home / "journal.db", home / "keys"
+    journal = SqliteJournal.open(path, keys, datetime.now(UTC), every=every, store=store)
     if level := SYNCHRONOUS.get(sabotage):
         journal._spool._db.execute(f"PRAGMA synchronous={level}")
     return journal
 
 
-def watch(trace: Path, sabotage: str) -> power.Recorder:
-    """Write down what the journal does to its files."""
+def watch(trace: Path, home: Path, sabotage: str) -> power.Recorder:
+    """Write down what the journal does to its files in this home."""
     recorder = power.watch(trace, flushes=sabotage != "no-fsync")
     for module in (checkpoint, names):
-        setattr(module, "os", power.Os(recorder, trace.parent))  # noqa: B010 - a module's own `os`
+        setattr(module, "os", power.Os(recorder, home))  # noqa: B010 - a module's own `os`
     return recorder
 
 
@@ -158,11 +169,16 @@ def main() -> None:
     parser.add_argument("home", type=Path)
     parser.add_argument("port", type=int)
     parser.add_argument("--sabotage", choices=SABOTAGE, default="none")
+    parser.add_argument("--dsn", help="of the central store, if there is one")
     parser.add_argument("--trace", type=Path, help="write down what SQLite does (power model)")
     asked = parser.parse_args()
     if asked.trace:
-        watch(asked.trace, asked.sabotage)
-    asyncio.run(serve(opened(asked.home, asked.sabotage), asked.port, asked.sabotage))
+        watch(asked.trace, asked.home, asked.sabotage)
+    try:
+        journal = opened(asked.home, asked.sabotage, asked.dsn)
+    except OperatorError as error:  # as the command line shows it
+        sys.exit(f"{error.code}: {error}")
+    asyncio.run(serve(journal, asked.port, asked.sabotage))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import orjson
 
@@ -17,9 +17,14 @@ def plain_lines(db: sqlite3.Connection, after: int = 0) -> Iterator[bytes]:
     """A header naming the journal, then one line per event.
 
     To check a line: SHA-256 of `prev_hash` (bytes) followed by `event` as canonical JSON (sorted
-    keys, no spaces, UTF-8) is `hash`; the event holds the SHA-256 of `decision` and of `usage`.
+    keys, no spaces, UTF-8) is `hash`; the event holds the SHA-256 of `decision`, of `usage` and,
+    where there is any, of `charged` (places and their cells as bits, in hexadecimal).
     """
-    journal_id, created = identity(db)
+    yield from chain_lines(*identity(db), recorded(db, after))
+
+
+def chain_lines(journal_id: str, created: str, events: Iterable[Recorded]) -> Iterator[bytes]:
+    """The same of any chain."""
     yield canonical(
         {
             "journal": journal_id,
@@ -28,14 +33,19 @@ def plain_lines(db: sqlite3.Connection, after: int = 0) -> Iterator[bytes]:
             "genesis": genesis(journal_id, created).hex(),
         }
     )
-    for event in recorded(db, after):
+    for event in events:
         yield canonical(_content(event))
 
 
 def cloud_events(db: sqlite3.Connection, after: int = 0) -> Iterator[bytes]:
     """The same events as CloudEvents 1.0 in JSON."""
     journal_id, _ = identity(db)
-    for event in recorded(db, after):
+    yield from chain_events(journal_id, recorded(db, after))
+
+
+def chain_events(journal_id: str, events: Iterable[Recorded]) -> Iterator[bytes]:
+    """The same of any chain."""
+    for event in events:
         content = _content(event)
         audit = orjson.loads(event.body)
         yield canonical(
@@ -60,4 +70,5 @@ def _content(event: Recorded) -> dict[str, object]:
         "event": orjson.loads(event.body),
         "decision": None if event.decision is None else orjson.loads(event.decision),
         "usage": event.usage,
+        "charged": [[row.place, f"{row.cells:x}"] for row in event.charged],
     }

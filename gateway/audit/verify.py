@@ -7,6 +7,7 @@ were rewritten together with all later hashes. Works on a journal that is being 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -49,32 +50,52 @@ def verify(path: Path, key: Ed25519PublicKey) -> Verdict:
     with closing(connect_reading(path)) as db:
         db.execute("BEGIN")
         journal_id, created = identity(db)
-        signed = _trusted(lines, journal_id, key, found)
-        walk = _Walk(genesis(journal_id, created), {one.seq: one for one in signed}, found)
+        walk = _Walk(journal_id, created, _Signed(lines, journal_id, key, found), found)
         try:
             for event in recorded(db):
                 walk.step(event)
             _orphans(db, found)
         except sqlite3.DatabaseError as error:
             found.add("unreadable", walk.seq + 1, f"the file cannot be read further: {error}")
-    walk.end()
-    return Verdict(
-        journal=journal_id,
-        events=walk.count,
-        checkpoints=len(lines),
-        unsigned=max(0, walk.seq - max((one.seq for one in signed), default=0)),
-        head=walk.prev.hex(),
-        findings=tuple(found.items),
-    )
+    return walk.end()
+
+
+def verify_chain(
+    journal_id: str,
+    created: str,
+    events: Iterable[Recorded],
+    lines: list[tuple[bytes, Checkpoint | None]],
+    key: Ed25519PublicKey,
+) -> Verdict:
+    """Check a chain wherever it lies; `lines` are its checkpoints, read before its events."""
+    found = Findings()
+    walk = _Walk(journal_id, created, _Signed(lines, journal_id, key, found), found)
+    for event in events:
+        walk.step(event)
+    return walk.end()
+
+
+class _Signed:
+    """What the checkpoints of a journal say."""
+
+    def __init__(
+        self,
+        lines: list[tuple[bytes, Checkpoint | None]],
+        journal_id: str,
+        key: Ed25519PublicKey,
+        found: Findings,
+    ) -> None:
+        trusted = _trusted(lines, journal_id, key, found)
+        self.count, self.by_seq = len(lines), {one.seq: one for one in trusted}
 
 
 class _Walk:
     """Follows the chain from event to event."""
 
-    def __init__(self, start: bytes, signed: dict[int, Checkpoint], found: Findings) -> None:
-        self.seq, self.count, self.prev = 0, 0, start
-        self._time = ""
-        self._signed, self._found = signed, found
+    def __init__(self, journal: str, created: str, signed: _Signed, found: Findings) -> None:
+        self.seq, self.count, self.prev = 0, 0, genesis(journal, created)
+        self._journal, self._time = journal, ""
+        self._checkpoints, self._signed, self._found = signed.count, signed.by_seq, found
         self._last_good = 0
 
     def step(self, event: Recorded) -> None:
@@ -85,7 +106,7 @@ class _Walk:
         self.seq, self.prev = event.seq, event.hash
         self.count += 1
 
-    def end(self) -> None:
+    def end(self) -> Verdict:
         """After the last event: every signed event must have been met."""
         missing = [seq for seq in self._signed if seq > self.seq]
         if missing:
@@ -95,6 +116,14 @@ class _Walk:
                 f"the journal ends at event {self.seq}, a checkpoint signed {max(missing)}",
                 max(missing),
             )
+        return Verdict(
+            journal=self._journal,
+            events=self.count,
+            checkpoints=self._checkpoints,
+            unsigned=max(0, self.seq - max(self._signed, default=0)),
+            head=self.prev.hex(),
+            findings=tuple(self._found.items),
+        )
 
     def _check_order(self, event: Recorded) -> None:
         if event.seq > self.seq + 1:

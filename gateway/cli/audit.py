@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
@@ -10,36 +11,55 @@ from typing import Annotated, BinaryIO
 
 import orjson
 import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from gateway.audit.export import cloud_events, plain_lines
+from gateway.audit.central import verify_store
+from gateway.audit.export import chain_events, chain_lines, cloud_events, plain_lines
 from gateway.audit.verify import Verdict
 from gateway.audit.verify import verify as verify_journal
+from gateway.cli.central import chosen, read_store
 from gateway.errors import OperatorError
 from gateway.journal.checkpoint import PUBLIC_KEY, public_key
+from gateway.journal.neighbours import journals_in
+from gateway.journal.postgres_reading import ChainReader
 from gateway.journal.schema import connect_reading
 from gateway.settings import Settings
 
 app = typer.Typer(help="The audit trail: verify and export.", no_args_is_help=True)
 
-Journal = Annotated[Path | None, typer.Option(help="Journal file; default: the one of this home.")]
+Journal = Annotated[Path | None, typer.Option(help="Journal file; default: those of this home.")]
 Key = Annotated[Path | None, typer.Option(help="Public key of the checkpoints (PEM).")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Central = Annotated[
+    bool, typer.Option("--central", help="Every chain in PostgreSQL, not this home's files.")
+]
 SHOWN = 50
 
 
 @app.command()
-def verify(journal: Journal = None, public: Key = None, as_json: Json = False) -> None:
-    """Replay the hash chain and the signed checkpoints; exit 1 when anything was changed."""
+def verify(
+    journal: Journal = None,
+    public: Key = None,
+    central: Central = False,
+    as_json: Json = False,
+) -> None:
+    """Replay hash chains and signed checkpoints; exit 1 when anything was changed."""
     settings = Settings()
     key = public or settings.keys / PUBLIC_KEY
     if not key.is_file():
         raise OperatorError("no_audit_key", f"There is no public key at {key}; give --public.")
-    verdict = verify_journal(journal or settings.journal, public_key(key))
-    if as_json:
-        typer.echo(orjson.dumps(asdict(verdict)).decode())
+    if central:
+        verdicts = _stored(settings, public_key(key))
     else:
-        _show(verdict)
-    raise typer.Exit(1 if verdict.findings else 0)
+        paths = _files(settings, journal)
+        verdicts = [verify_journal(path, public_key(key)) for path in paths]
+    if as_json:
+        told = [asdict(verdict) for verdict in verdicts]
+        typer.echo(orjson.dumps(told[0] if len(told) == 1 else told).decode())
+    else:
+        for verdict in verdicts:
+            _show(verdict)
+    raise typer.Exit(1 if any(verdict.findings for verdict in verdicts) else 0)
 
 
 @app.command()
@@ -48,14 +68,48 @@ def export(
     out: Annotated[Path | None, typer.Option(help="File to write; default: output.")] = None,
     after: Annotated[int, typer.Option(min=0, help="Only events after this number.")] = 0,
     cloudevents: Annotated[bool, typer.Option(help="CloudEvents 1.0 envelopes.")] = False,
+    central: Central = False,
 ) -> None:
-    """Write the journal as JSON lines, with everything needed to recompute hashes and amounts."""
-    lines = cloud_events if cloudevents else plain_lines
+    """Write journals as JSON lines, with everything needed to recompute hashes and amounts.
+
+    Every node's journal in this home, each after a line that names it; or what --journal or
+    --central say.
+    """
+    settings = Settings()
+    chosen(settings, journal, after=after, central=central)
     with ExitStack() as stack:
-        db = stack.enter_context(closing(connect_reading(journal or Settings().journal)))
         target: BinaryIO = sys.stdout.buffer if out is None else stack.enter_context(out.open("wb"))
-        for line in lines(db, after):
+        if central:
+            reader = stack.enter_context(closing(ChainReader(read_store(settings))))
+            lines = _of_chains(reader, cloudevents)
+        else:
+            lines = _of_files(_files(settings, journal), after, cloudevents)
+        for line in lines:
             target.write(line + b"\n")
+
+
+def _files(settings: Settings, journal: Path | None) -> list[Path]:
+    return [journal] if journal else list(journals_in(settings.home)) or [settings.journal]
+
+
+def _of_files(paths: list[Path], after: int, cloudevents: bool) -> Iterator[bytes]:
+    lines = cloud_events if cloudevents else plain_lines
+    for path in paths:
+        with closing(connect_reading(path)) as db:
+            yield from lines(db, after)
+
+
+def _of_chains(reader: ChainReader, cloudevents: bool) -> Iterator[bytes]:
+    for chain in reader.chains():
+        events = reader.recorded(chain.journal_id)
+        if cloudevents:
+            yield from chain_events(chain.journal_id, events)
+        else:
+            yield from chain_lines(chain.journal_id, chain.created, events)
+
+
+def _stored(settings: Settings, key: Ed25519PublicKey) -> list[Verdict]:
+    return [verdict for _, verdict in verify_store(read_store(settings), settings.home, key)]
 
 
 def _show(verdict: Verdict) -> None:

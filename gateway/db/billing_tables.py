@@ -1,7 +1,7 @@
 """Tables of money: the ledger, what months were rated and closed at, statements, disputes.
 
-All but the months' and disputes' states are append-only by trigger: what is wrong is corrected by
-an entry of its own.
+All but the proposals and the disputes' states are append-only by trigger: what is wrong is
+corrected by an entry of its own.
 """
 
 from __future__ import annotations
@@ -83,24 +83,44 @@ class BillingMonthRow(Table):
     month: Mapped[str] = mapped_column(sa.String(7), primary_key=True)
     closed_at: Mapped[datetime]
     closed_by: Mapped[str]
-    journal_head: Mapped[str] = mapped_column(sa.String(64))
-    journal_seq: Mapped[int] = mapped_column(sa.BigInteger)
+    heads: Mapped[dict[str, list[object]]] = mapped_column(sa.JSON)  # journal → number, hash
     terms: Mapped[dict[str, object]]
     tariffs: Mapped[dict[str, object]]
+    labels: Mapped[dict[str, object]]  # names as they were printed
+    committed: Mapped[dict[str, object]]  # who owed a minimum: line → what it is about
     ledger_head: Mapped[str] = mapped_column(sa.String(64))
 
 
-class StatementRow(Table):
-    """A statement as it was issued, byte for byte, with its signature."""
+class ClosingProposalRow(Table):
+    """A month somebody has looked through; another person closes it as it was then, or not."""
 
-    __tablename__ = "statement"
+    __tablename__ = "closing_proposal"
 
     month: Mapped[str] = mapped_column(sa.String(7), primary_key=True)
-    kind: Mapped[str] = mapped_column(sa.String(10), primary_key=True)
-    party: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(sa.String(64))
+    proposed_at: Mapped[datetime]
+    proposed_by: Mapped[str]
+
+
+class PaperRow(Table):
+    """A statement or credit note as it was issued, byte for byte, with its signature and seal.
+
+    `month` is the one it was issued for or booked in; `case_id` names a credit note's dispute.
+    """
+
+    __tablename__ = "paper"
+
+    number: Mapped[str] = mapped_column(primary_key=True)
+    month: Mapped[str] = mapped_column(sa.String(7), index=True)
+    kind: Mapped[str] = mapped_column(sa.String(12))
+    party: Mapped[str] = mapped_column(index=True)
+    case_id: Mapped[str | None]
+    issued_at: Mapped[datetime]
     body: Mapped[bytes]
+    pdf: Mapped[bytes]
     sha256: Mapped[str] = mapped_column(sa.String(64))
     signature: Mapped[str] = mapped_column(sa.Text)
+    seal: Mapped[str] = mapped_column(sa.Text)
 
 
 class DisputeRow(Table):
@@ -113,7 +133,9 @@ class DisputeRow(Table):
     tenant: Mapped[str] = mapped_column(index=True)
     month: Mapped[str] = mapped_column(sa.String(7))
     service: Mapped[str] = mapped_column(sa.String(8))
-    fen: Mapped[int] = mapped_column(sa.BigInteger)
+    fen: Mapped[int] = mapped_column(sa.BigInteger)  # what is held, or was
+    claimed_fen: Mapped[int] = mapped_column(sa.BigInteger)
+    credited_fen: Mapped[int] = mapped_column(sa.BigInteger)
     reason: Mapped[str] = mapped_column(sa.Text)
     state: Mapped[str] = mapped_column(sa.String(20))
     held: Mapped[dict[str, object]]  # provider or account kind → fen

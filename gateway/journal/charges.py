@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from threading import Lock
 from typing import NamedTuple, TypeAlias
 
-REPEAT_WINDOW = timedelta(days=30)
+from metering.overlap import REPEAT_WINDOW
+
 _AT_HAND = 20_000
 
 Cells: TypeAlias = Mapping[int, int]
@@ -76,6 +77,30 @@ class Charges:
         self._lock = Lock()
         self._recorded: OrderedDict[_Key, list[Charged]] = OrderedDict()
         self._claimed: dict[_Key, list[Charged]] = {}
+        self._learnt: set[_Key] = set()
+
+    def unlearnt(
+        self, tenant: str, release: str, places: Collection[int], after: datetime
+    ) -> list[int]:
+        """The places of which nobody told yet what other nodes charged. They are kept at hand from
+        here on, so that what is charged here meanwhile is not missed by `learn`."""
+        with self._lock:
+            missing = [one for one in places if (tenant, release, one) not in self._learnt]
+            if missing:
+                self._known(tenant, release, missing, after)
+        return missing
+
+    def learn(
+        self, tenant: str, release: str, places: Iterable[int], told: Iterable[tuple[int, Charged]]
+    ) -> None:
+        """What any node charged at some places, where they are still at hand."""
+        with self._lock:
+            for place, charged in told:
+                kept = self._recorded.get((tenant, release, place))
+                if kept is not None and charged not in kept:
+                    kept.append(charged)
+            keys = ((tenant, release, place) for place in places)
+            self._learnt.update(key for key in keys if key in self._recorded)
 
     def claim(self, tenant: str, release: str, cells: Cells, event_id: str, now: datetime) -> Claim:
         """Claim what nobody was charged for, until `end`: the same cells in an answer that comes
@@ -136,5 +161,6 @@ class Charges:
             claimed = (one for one in self._claimed.get(key, ()) if one.time > after)
             known[place] = [*kept, *claimed]
         while len(self._recorded) > self._most:
-            self._recorded.popitem(last=False)
+            forgotten, _ = self._recorded.popitem(last=False)
+            self._learnt.discard(forgotten)
         return known

@@ -9,8 +9,11 @@ who can replace both files and holds the key can still cut off what came after t
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,11 +105,26 @@ def signing_key(keys: Path) -> Ed25519PrivateKey:
     private = keys / PRIVATE_KEY
     if not private.exists():
         make_folder(keys, 0o700)
-        _write_new_key(keys)
+        with _alone(keys):
+            if not private.exists():
+                _write_new_key(keys)
     key = serialization.load_pem_private_key(private.read_bytes(), password=None)
     if not isinstance(key, Ed25519PrivateKey):
         raise TypeError(f"{private} is not an Ed25519 key")
     return key
+
+
+@contextmanager
+def _alone(keys: Path) -> Iterator[None]:
+    """One of several starting processes makes the key; the others wait for it."""
+    descriptor = os.open(
+        keys / f".{PRIVATE_KEY}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def public_key(path: Path) -> Ed25519PublicKey:

@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from gateway.journal.charges import Cells, Charges, Claim
-from gateway.journal.spending import Payer, Spending, Spent
-from metering.calendar import day_begins, month_begins
+from gateway.journal.spending import Commitment, Payer, Spending, Spent
+from metering.calendar import day_begins, day_of, month_begins, month_of
 from metering.rating import LineKey
 from metering.usage import UsageEvent
 
@@ -34,6 +34,15 @@ class UsageCounters:
     cells_day: int = 0
     cells_month: int = 0
     distinct_queries_day: int = 0
+
+
+class Standing(NamedTuple):
+    """A grant's running day and month, what was used in them, and that with what is reserved."""
+
+    day: str
+    month: str
+    used: UsageCounters
+    taken: UsageCounters
 
 
 class Total(NamedTuple):
@@ -85,6 +94,16 @@ class _Use:
             distinct_queries_day=len(others),
         )
 
+    def used(self) -> UsageCounters:
+        """Totals without what calls in flight reserve."""
+        return UsageCounters(
+            rps=len(self.recent),
+            calls_day=self.calls_day,
+            cells_day=self.cells_day,
+            cells_month=self.cells_month,
+            distinct_queries_day=len(self.queries),
+        )
+
     def add(self, time: datetime, query: str, cells: int) -> None:
         """One answer delivered at `time`; an answer of a past day or month is past counting."""
         if time >= self.day_begins:
@@ -113,12 +132,15 @@ class Counters:
         *,
         tenant: str = "",
         estimate_fen: int = 0,
+        commitment: Commitment | None = None,
     ) -> Hold:
-        """Reserve one call with at most `cells` cells that cost at most `estimate_fen`; use the
-        hold as a context manager."""
+        """Reserve one call with at most `cells` cells that cost at most `estimate_fen`, and with
+        the month's commitment if it brings that; use the hold as a context manager."""
         if cells < 0 or estimate_fen < 0:
             raise ValueError("cells and fen are counted upwards")
         payer = Payer(tenant, grant)
+        if commitment is not None:
+            estimate_fen = self.spending.most(payer, estimate_fen, commitment, now)
         spent = self.spending.hold(payer, estimate_fen, now)
         cost = Cost(payer, estimate_fen, spent)
         with self._lock:
@@ -134,6 +156,18 @@ class Counters:
         """What the grant has used or reserved."""
         with self._lock:
             return self._use(grant, now).seen_by("")
+
+    def standing(self, grant: str, now: datetime) -> Standing:
+        """How the grant's counters stand, in the latest day and month that a call was in."""
+        with self._lock:
+            use = self._use(grant, now)
+            day, month = day_of(use.day_begins), month_of(use.month_begins)
+            return Standing(day, month, use.used(), use.seen_by(""))
+
+    def grants(self) -> tuple[str, ...]:
+        """The grants that were ever counted."""
+        with self._lock:
+            return tuple(self._uses)
 
     def restore(
         self,
@@ -220,7 +254,8 @@ class Hold:
         """Claim what of an answer's cells is to be charged.
 
         Call it once and directly before `record`, with nothing awaited between: then an answer
-        that repeats another is queued behind it. Its entry names what it rests on.
+        that repeats another is queued behind it. Its entry names what it rests on. What other
+        nodes charged is known as far as the journal was asked to `foresee` it.
         """
         charges = self._counters.charges
         self._claim = charges.claim(tenant, release, cells, event_id, self.time)

@@ -14,6 +14,10 @@ SELECT d.body, a.body FROM decision AS d LEFT JOIN audit_event AS a ON a.seq = d
 WHERE d.decision_id = :id OR d.request_id = :id LIMIT 1
 """
 _FIRST = "SELECT seq FROM decision ORDER BY seq DESC LIMIT 1 OFFSET ?"
+_LAST_TIMED = """
+SELECT coalesce(a.time, ''), d.body FROM decision AS d LEFT JOIN audit_event AS a ON a.seq = d.seq
+WHERE d.seq >= ? ORDER BY d.seq
+"""
 _LAST = "SELECT body FROM decision WHERE seq >= ? ORDER BY seq"
 
 
@@ -30,6 +34,12 @@ def last_decisions(db: sqlite3.Connection, number: int) -> Iterator[str]:
     row = db.execute(_FIRST, (max(0, number - 1),)).fetchone()
     for (body,) in db.execute(_LAST, (row[0] if row else 0,)):
         yield body
+
+
+def last_timed(db: sqlite3.Connection, number: int) -> Iterator[tuple[str, str]]:
+    """The last decisions with the times of their calls, oldest first."""
+    row = db.execute(_FIRST, (max(0, number - 1),)).fetchone()
+    yield from db.execute(_LAST_TIMED, (row[0] if row else 0,))
 
 
 def count_decisions(db: sqlite3.Connection) -> int:

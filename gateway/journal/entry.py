@@ -29,7 +29,8 @@ KINDS = CALLS | {
     "alarm",
 }
 BY_CELL = "per_1000_cells"
-RESULTS = frozenset({"answered", "refused", "failed", "done"})
+RESULTS = frozenset({"answered", "refused", "failed", "done", "repeated"})
+"""`repeated`: an answer given again under its Idempotency-Key; it was counted the first time."""
 # Filled in by the journal itself, so that nobody else can claim them.
 OWN = frozenset(
     {"seq", "event_id", "request_id", "time", "decision_hash", "usage_hash", "charged_hash"}
@@ -41,10 +42,22 @@ class InvalidEntryError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Keyed:
+    """The Idempotency-Key of a call: SHA-256 of the key, of the request, of what was answered."""
+
+    client: str
+    key: bytes
+    request: bytes
+    answer: bytes
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """What happened in one call. `decision` is None only where nothing was decided (a login, a
     configuration change); `usage` exists exactly when an allowed call was answered, and `charged`
-    are the cells that it bills. It is stored only if what it `rests_on` is (see `Claim`)."""
+    are the cells that it bills. It is stored only if what it `rests_on` is (see `Claim`), and if no
+    other answer was given under its key."""
 
     request_id: str
     event_id: str
@@ -54,6 +67,7 @@ class Entry:
     usage: UsageEvent | None
     charged: Cells = field(default_factory=dict)
     rests_on: tuple[tuple[int, str], ...] = ()
+    keyed: Keyed | None = None
 
     def __post_init__(self) -> None:
         wrong = _decision(self) or _audit(self) or _usage(self)
@@ -113,7 +127,11 @@ def _usage(entry: Entry) -> str:
     if (usage is not None) != answered:
         return "usage belongs to an answered call, and every answered call has one"
     if usage is None or decision is None:
-        return "cells are charged without usage" if entry.charged else ""
+        return (
+            "cells are charged or a key is kept without usage"
+            if entry.charged or entry.keyed
+            else ""
+        )
     if (entry.charged or usage.unit == BY_CELL) and count(entry.charged) != usage.billable_qty:
         return "what is billed is not what the charged cells come to"
     pairs = (

@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from gateway.journal.entry import Entry
 from gateway.journal.port import JournalUnavailable
+from gateway.metrics import meters
 
 Done: TypeAlias = Callable[[bool], None]
 Append: TypeAlias = Callable[[list[Entry]], list[Exception | None]]
@@ -108,6 +109,7 @@ class GroupCommit:
                 if self._idle:
                     self._turn.notify()
         if refusal is not None:
+            meters.lost(1)
             _tell(pending, stored=False)
             raise refusal
 
@@ -130,6 +132,7 @@ class GroupCommit:
         """Refuse an entry that waited too long. One being written is waited for: whether it is
         stored must be known, or a repeat of the call might be charged twice."""
         if self._withdraw(pending):
+            meters.lost(1)
             slow = "The journal does not keep up; try again later."
             _settle(pending, JournalUnavailable("journal_slow", slow))
 
@@ -173,6 +176,7 @@ class GroupCommit:
             self._fault = type(error).__name__
             batch = [*batch, *self._queue]
             self._queue.clear()
+        meters.lost(len(batch))
         _deliver((one, _down()) for one in batch)
 
     def _recover(self) -> None:

@@ -42,6 +42,16 @@ class JournalConflict(SluiceError):
         )
 
 
+class KeyTaken(SluiceError):
+    """Another answer was recorded under this Idempotency-Key while this one was made."""
+
+    status: ClassVar[int] = 409
+    title: ClassVar[str] = "Being answered"
+
+    def __init__(self) -> None:
+        super().__init__("idempotency_in_flight", "", retry_after=1)
+
+
 class JournalRejected(SluiceError):
     """The store's own rules refuse the entry; only that entry fails."""
 

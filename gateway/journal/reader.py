@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import NamedTuple
 
 from gateway.journal.charges import Charged
 from gateway.journal.counters import Total
-from gateway.journal.schema import connect_reading
 from metering.calendar import month_range
-from metering.rating import Accrual, LineKey, Pricing, stamped_price
-from metering.summary import CallKey, UsageRow, summarise
+from metering.rating import Accrual, LineKey
+from metering.summary import CallKey
 from metering.usage import FIELDS, time_of, time_text
 
 _SAME_NAME = {"grant": "grant_id"}
@@ -180,17 +177,21 @@ def identity(db: sqlite3.Connection) -> tuple[str, str]:
     return journal_id, created
 
 
-def usage_summary(
-    path: Path, tenant: str, months: Sequence[str], price: Pricing = stamped_price
-) -> tuple[UsageRow, ...]:
-    """What one tenant used in the given months; nothing of any other tenant is read."""
-    accruals: dict[LineKey, Accrual] = {}
-    refusals: dict[CallKey, int] = {}
-    with closing(connect_reading(path)) as db:
-        for month in months:
-            begins, ends = (time_text(moment) for moment in month_range(month))
-            for row in db.execute(ACCRUED, (tenant, begins, ends)):
-                accruals[LineKey(*row[:7])] = Accrual(*row[7:])
-            for grant, service, count in db.execute(REFUSED, (tenant, begins, ends)):
-                refusals[CallKey(month, tenant, grant, service)] = count
-    return summarise(accruals, refusals, price)
+def accrued(
+    db: sqlite3.Connection, tenant: str, months: Sequence[str]
+) -> Iterator[tuple[LineKey, Accrual]]:
+    """What one tenant used in the given months, by line; nothing of any other is read."""
+    for month in months:
+        begins, ends = (time_text(moment) for moment in month_range(month))
+        for row in db.execute(ACCRUED, (tenant, begins, ends)):
+            yield LineKey(*row[:7]), Accrual(*row[7:])
+
+
+def refused(
+    db: sqlite3.Connection, tenant: str, months: Sequence[str]
+) -> Iterator[tuple[CallKey, int]]:
+    """How many calls of one tenant were refused in the given months."""
+    for month in months:
+        begins, ends = (time_text(moment) for moment in month_range(month))
+        for grant, service, count in db.execute(REFUSED, (tenant, begins, ends)):
+            yield CallKey(month, tenant, grant, service), count

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from gateway.journal import standing
 from gateway.journal.port import JournalDamaged
 
 FORMAT = 1
@@ -89,7 +90,28 @@ CREATE TABLE IF NOT EXISTS charged_cell (
 CREATE INDEX IF NOT EXISTS reads_of_subject ON audit_event (json_extract(body, '$.subject'), seq)
   WHERE json_extract(body, '$.subject') IS NOT NULL;
 CREATE INDEX IF NOT EXISTS decision_by_id ON decision (decision_id);
+CREATE INDEX IF NOT EXISTS charged_by_event ON charged_cell (seq);
 """
+
+# No evidence, so rows go when they have expired; not before, by the journal's own time.
+KEYS = """
+CREATE TABLE IF NOT EXISTS idempotency (
+  tenant TEXT NOT NULL, client TEXT NOT NULL, key BLOB NOT NULL,
+  request_hash BLOB NOT NULL, seq INTEGER NOT NULL, event_id TEXT NOT NULL,
+  answer_digest BLOB NOT NULL, release TEXT NOT NULL,
+  qty INTEGER NOT NULL, billable_qty INTEGER NOT NULL,
+  time TEXT NOT NULL, expires TEXT NOT NULL,
+  PRIMARY KEY (tenant, client, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS keys_by_event ON idempotency (seq);
+CREATE INDEX IF NOT EXISTS keys_by_end ON idempotency (expires);
+CREATE TRIGGER IF NOT EXISTS idempotency_no_update BEFORE UPDATE ON idempotency
+BEGIN SELECT raise(ABORT, 'a key keeps its request'); END;
+CREATE TRIGGER IF NOT EXISTS idempotency_not_yet BEFORE DELETE ON idempotency
+WHEN old.expires > (SELECT time FROM audit_event ORDER BY seq DESC LIMIT 1)
+BEGIN SELECT raise(ABORT, 'the key has not expired'); END;
+"""
+ALSO = f"{ADDED} {KEYS} {standing.TABLES}"
 
 _APPEND_ONLY = """
 CREATE TRIGGER IF NOT EXISTS {table}_no_update BEFORE UPDATE ON {table}
@@ -131,12 +153,12 @@ def create(db: sqlite3.Connection, journal_id: str, created: str) -> None:
     """Make the tables if this is a new file, else check that they are ours."""
     marked = db.execute("PRAGMA application_id").fetchone()[0]
     if marked == APPLICATION_ID:
-        db.executescript(f"BEGIN; {ADDED} {_APPEND_ONLY.format(table='charged_cell')} COMMIT;")
+        db.executescript(f"BEGIN; {ALSO} {_APPEND_ONLY.format(table='charged_cell')} COMMIT;")
         return
     if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise JournalDamaged("the file is another program's database; the journal needs its own")
     triggers = "".join(_APPEND_ONLY.format(table=table) for table in LASTING)
-    db.executescript(f"BEGIN; {TABLES} {ADDED} {triggers} PRAGMA application_id={APPLICATION_ID};")
+    db.executescript(f"BEGIN; {TABLES} {ALSO} {triggers} PRAGMA application_id={APPLICATION_ID};")
     db.execute("INSERT INTO journal VALUES (?, ?, ?)", (journal_id, created, FORMAT))
     db.execute("COMMIT")
 

@@ -9,7 +9,7 @@ cannot be changed either.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -32,6 +32,9 @@ class Sealed:
     decision: Row | None
     usage: Row | None
     charged: tuple[Row, ...]
+    keyed: Row | None
+    hashes: tuple[str | None, str | None]
+    """Of usage and charged cells, as the event holds them."""
 
 
 def genesis(journal_id: str, created: str) -> bytes:
@@ -60,7 +63,10 @@ def seal(entry: Entry, seq: int, prev: bytes) -> Sealed:
     """The entry as event number `seq` after `prev`."""
     decision = None if entry.decision is None else canonical(entry.decision)
     usage = None if entry.usage is None else entry.usage.record()
-    body = canonical(_event(entry, seq, decision, usage))
+    used = content_hash(None if usage is None else canonical(usage))
+    hashes = (used, cells_hash(entry.charged))
+    time = time_text(entry.time)
+    body = canonical(_event(entry, seq, time, decision, hashes))
     digest = link(prev, body)
     return Sealed(
         seq,
@@ -68,15 +74,37 @@ def seal(entry: Entry, seq: int, prev: bytes) -> Sealed:
         (seq, entry.request_id, body.decode(), prev, digest),
         None if decision is None else (seq, entry.request_id, decision.decode()),
         None if usage is None else (seq, *usage.values()),
-        _charged(entry, seq),
+        _charged(entry, seq, time),
+        _keyed(entry, seq, time),
+        hashes,
     )
 
 
-def _charged(entry: Entry, seq: int) -> tuple[Row, ...]:
+def seal_all(entries: Sequence[Entry], seq: int, prev: bytes) -> list[Sealed]:
+    """The entries as the events that follow event `seq`, whose hash is `prev`."""
+    sealed = []
+    for number, entry in enumerate(entries, start=seq + 1):
+        one = seal(entry, number, prev)
+        prev = one.hash
+        sealed.append(one)
+    return sealed
+
+
+def _keyed(entry: Entry, seq: int, time: str) -> Row | None:
+    """The key the answer was asked under; its request and what was answered."""
+    key, usage = entry.keyed, entry.usage
+    if key is None or usage is None:
+        return None
+    whose = (usage.tenant, key.client, key.key, key.request)
+    counted = (usage.release, usage.qty, usage.billable_qty)
+    ends = time_text(key.expires)
+    return (*whose, seq, entry.event_id, key.answer, *counted, time, ends)
+
+
+def _charged(entry: Entry, seq: int, time: str) -> tuple[Row, ...]:
     if entry.usage is None:
         return ()
     whose, event = (entry.usage.tenant, entry.usage.release), (seq, entry.event_id)
-    time = time_text(entry.time)
     return tuple(
         (*whose, place, *event, time, bits.to_bytes((bits.bit_length() + 7) // 8, "big"))
         for place, bits in entry.charged.items()
@@ -84,16 +112,19 @@ def _charged(entry: Entry, seq: int) -> tuple[Row, ...]:
 
 
 def _event(
-    entry: Entry, seq: int, decision: bytes | None, usage: Mapping[str, object] | None
+    entry: Entry,
+    seq: int,
+    time: str,
+    decision: bytes | None,
+    hashes: tuple[str | None, str | None],
 ) -> dict[str, object]:
     event = dict(entry.audit)
     event["seq"] = seq
     event["event_id"] = entry.event_id
     event["request_id"] = entry.request_id
-    event["time"] = time_text(entry.time)
+    event["time"] = time
     if entry.decision is not None:
         event["decision_id"] = entry.decision["decision_id"]
     event["decision_hash"] = content_hash(decision)
-    event["usage_hash"] = content_hash(None if usage is None else canonical(usage))
-    event["charged_hash"] = cells_hash(entry.charged)
+    event["usage_hash"], event["charged_hash"] = hashes
     return event

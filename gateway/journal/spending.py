@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import NamedTuple
 
-from metering.calendar import month_begins
+from metering.calendar import month_begins, month_of
 from metering.rating import Accrual, LineKey, Pricing, charge, key_of, stamped_price
 from metering.usage import UsageEvent
 
+FREE = "free"
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -35,6 +36,22 @@ class Payer(NamedTuple):
     grant: str
 
 
+class Commitment(NamedTuple):
+    """What a grant owes for a month at least, once it has used a service by a price."""
+
+    service: str
+    price_ref: str
+    fen: int
+
+
+class Owed(NamedTuple):
+    """A running month: what was used in it, and that with what calls in flight may add."""
+
+    month: str
+    used: Spent
+    taken: Spent
+
+
 @dataclass
 class _Bill:
     """The lines of one grant's month, and what calls in flight may add."""
@@ -47,6 +64,12 @@ class _Bill:
     def turn(self, month: datetime) -> None:
         if month > self.month:
             self.month, self.billable, self.fen = month, {}, 0
+
+    def has(self, commitment: Commitment) -> bool:
+        """Whether the month owes the commitment already; what is free of charge brings none."""
+        named = (commitment.service, commitment.price_ref)
+        lines = (key for key in self.billable if key.unit != FREE)
+        return any((key.service, key.price_ref) == named for key in lines)
 
     def add(self, key: LineKey, billable: int, price: Pricing) -> None:
         before = self.billable.get(key, 0)
@@ -71,6 +94,12 @@ class Spending:
                 for bill in bills.values():
                     bill.fen = sum(_fen(key, qty, price) for key, qty in bill.billable.items())
 
+    def most(self, payer: Payer, fen: int, commitment: Commitment, now: datetime) -> int:
+        """What a call can add to the month, its units costing `fen`: the commitment, where the bill
+        does not have it yet. Of first calls at the same time each counts it; one may be refused."""
+        with self._lock:
+            return fen if self._bill(payer, now).has(commitment) else max(fen, commitment.fen)
+
     def hold(self, payer: Payer, fen: int, now: datetime) -> Spent:
         """Reserve `fen`; what is owed and reserved without it."""
         with self._lock:
@@ -86,6 +115,19 @@ class Spending:
                 bill = self._bill(Payer(usage.tenant, usage.grant), now)
                 if usage.time >= bill.month:
                     bill.add(key_of(usage), usage.billable_qty, self._price)
+
+    def standing(self, payer: Payer, now: datetime) -> Owed:
+        """How the month stands, in the latest that a call was in."""
+        with self._lock:
+            taken, own = self._seen(payer, now), self._bill(payer, now)
+            tenant = sum(bill.fen for bill in self._bills[payer.tenant].values())
+            return Owed(month_of(own.month), Spent(own.fen, tenant), taken)
+
+    def payers(self) -> tuple[Payer, ...]:
+        """Everybody who was ever counted."""
+        with self._lock:
+            found = self._bills.items()
+            return tuple(Payer(tenant, grant) for tenant, bills in found for grant in bills)
 
     def restore(self, rows: Iterable[tuple[LineKey, int]], now: datetime) -> None:
         """Start where the journal stands: billable units of the month of `now`, by line."""

@@ -8,16 +8,26 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.journal import schema
+from gateway.journal import schema, standing
 from gateway.journal.entry import Entry
+from gateway.journal.ground import Ground
 from gateway.journal.names import make_folder
-from gateway.journal.port import JournalBusy, JournalConflict, JournalRejected, JournalUnavailable
+from gateway.journal.port import (
+    JournalBusy,
+    JournalConflict,
+    JournalRejected,
+    JournalUnavailable,
+    KeyTaken,
+)
 from gateway.journal.reader import identity
-from gateway.journal.seal import Sealed, genesis, seal
+from gateway.journal.seal import Sealed, genesis, seal, seal_all
+from gateway.journal.standing import NOTHING_DIRECT, Folding
 from metering.usage import time_text
 
 _MARKS = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
@@ -32,13 +42,15 @@ _CHARGED = (
     "INSERT INTO charged_cell (tenant, release, place, seq, event_id, time, cells)"
     " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
+_UNSURE = "INSERT OR IGNORE INTO unsure VALUES (?)"
+_EXPIRED = "DELETE FROM idempotency WHERE tenant = ? AND client = ? AND key = ? AND expires <= ?"
+_KEYED = f"INSERT INTO idempotency VALUES ({', '.join('?' * 12)})"
+_KEY = "SELECT event_id FROM idempotency WHERE tenant = ? AND client = ? AND key = ?"
 
-_STANDS = (
-    "SELECT 1 FROM charged_cell WHERE tenant = ? AND release = ? AND place = ? AND event_id = ?"
-)
+_TRIES = 5
 
 
-class _RestsOnNothing(Exception):
+class RestsOnNothing(Exception):
     """Cells are free because of an answer that was not recorded after all."""
 
 
@@ -67,22 +79,31 @@ class Spool:
             schema.create(self._db, journal_id, created)
             self.journal_id, made = identity(self._db)
             self.genesis = genesis(self.journal_id, made)
+            self.created = made
             self.head = self._read_head()
+            self.ground = Ground()
         except BaseException:
             self._lock.close()
             raise
 
-    def append(self, entries: Sequence[Entry]) -> list[Exception | None]:
+    def append(
+        self, entries: Sequence[Entry], unsure: Sequence[str] = ()
+    ) -> list[Exception | None]:
         """Make entries durable in one transaction; per entry, None or why that one was refused.
 
-        Raises sqlite3.Error when nothing of the batch can be promised. After that, `reopen`.
+        `unsure` are events that the central store may have as well. Raises sqlite3.Error when
+        nothing of the batch can be promised. After that, `reopen`.
         """
         try:
-            self._commit(entries)
-        except (*_FAULTY, _RestsOnNothing):
+            self._commit(entries, unsure)
+        except (*_FAULTY, RestsOnNothing):
             self._rollback()
-            return self._append_singly(entries)
+            return self._append_singly(entries, unsure)
         return [None] * len(entries)
+
+    def fold(self, direct: Folding = NOTHING_DIRECT, *, complete: bool = False) -> None:
+        """Bring the sums of `standing` up to the head, and to the central store's `direct`."""
+        standing.fold(self._db, self.head.seq, self.head.time, direct, complete=complete)
 
     def reopen(self, now: str) -> None:
         """A fresh connection and a probe written through to the disk: healthy again.
@@ -99,47 +120,38 @@ class Spool:
         self._db.close()
         self._lock.close()
 
-    def _commit(self, entries: Sequence[Entry]) -> None:
-        sealed = self._seal(entries)
+    def _commit(self, entries: Sequence[Entry], unsure: Sequence[str] = ()) -> None:
+        if not self.ground.bears(entries):
+            raise RestsOnNothing
+        sealed = seal_all(entries, self.head.seq, self.head.hash)
         self._db.execute("BEGIN IMMEDIATE")
         self._db.executemany(_AUDIT, [one.audit for one in sealed])
         self._db.executemany(_DECISION, [one.decision for one in sealed if one.decision])
         self._db.executemany(_USAGE, [one.usage for one in sealed if one.usage])
         self._db.executemany(_CHARGED, [row for one in sealed for row in one.charged])
-        for entry in entries:
-            self._check_ground(entry)
+        for row in filter(None, (one.keyed for one in sealed)):
+            self._db.execute(_EXPIRED, (*row[:3], row[10]))
+            self._db.execute(_KEYED, row)
+        if unsure:
+            self._db.executemany(_UNSURE, [(event_id,) for event_id in unsure])
         self._db.execute("COMMIT")
-        self.head = _after(entries, sealed)
+        self.head = after(entries, sealed)
+        self.ground.add(entries)
 
-    def _check_ground(self, entry: Entry) -> None:
-        """What an entry rests on stands before it in the journal or in the same batch."""
-        for place, event_id in entry.rests_on:
-            whose = (entry.usage.tenant, entry.usage.release) if entry.usage else ("", "")
-            if self._db.execute(_STANDS, (*whose, place, event_id)).fetchone() is None:
-                raise _RestsOnNothing
-
-    def _seal(self, entries: Sequence[Entry]) -> list[Sealed]:
-        seq, prev = self.head.seq, self.head.hash
-        sealed = []
-        for entry in entries:
-            seq += 1
-            one = seal(entry, seq, prev)
-            prev = one.hash
-            sealed.append(one)
-        return sealed
-
-    def _append_singly(self, entries: Sequence[Entry]) -> list[Exception | None]:
+    def _append_singly(
+        self, entries: Sequence[Entry], unsure: Sequence[str]
+    ) -> list[Exception | None]:
         """Each entry stands or falls alone: one bad entry must not cost its neighbours."""
         outcomes: list[Exception | None] = []
         for entry in entries:
             try:
-                self._commit([entry])
+                self._commit([entry], [entry.event_id] if entry.event_id in unsure else ())
             except _FAULTY:
                 self._rollback()
                 outcomes.append(self._why_refused(entry))
-            except _RestsOnNothing:
+            except RestsOnNothing:
                 self._rollback()
-                outcomes.append(_not_free_after_all())
+                outcomes.append(not_free_after_all())
             else:
                 outcomes.append(None)
         return outcomes
@@ -152,11 +164,17 @@ class Spool:
                 (entry.request_id,),
             ).fetchone()
             if row is None:
-                return JournalRejected()
+                return KeyTaken() if self._key_taken(entry) else JournalRejected()
             seq, body, prev = row
             return None if seal(entry, seq, prev).audit[2] == body else JournalConflict()
         except (TypeError, ValueError, OverflowError):
             return JournalRejected()
+
+    def _key_taken(self, entry: Entry) -> bool:
+        """Whether another answer was recorded under the key of this one."""
+        row = seal(entry, 1, b"").keyed
+        found = None if row is None else self._db.execute(_KEY, row[:3]).fetchone()
+        return found is not None and found[0] != entry.event_id
 
     def _rollback(self) -> None:
         if self._db.in_transaction:
@@ -169,13 +187,14 @@ class Spool:
         return Head(0, self.genesis, "") if row is None else Head(*row)
 
 
-def _not_free_after_all() -> JournalUnavailable:
+def not_free_after_all() -> JournalUnavailable:
     return JournalUnavailable(
         "repeat_failed", "The call that this one repeats was not recorded; try again."
     )
 
 
-def _after(entries: Sequence[Entry], sealed: Sequence[Sealed]) -> Head:
+def after(entries: Sequence[Entry], sealed: Sequence[Sealed]) -> Head:
+    """The head once a batch is recorded."""
     last = sealed[-1]
     return Head(last.seq, last.hash, time_text(entries[-1].time))
 
@@ -195,7 +214,7 @@ class _Lock:
 def _hold(path: Path) -> _Lock:
     descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(descriptor)
     except BlockingIOError:
         holder = os.read(descriptor, 32).decode(errors="replace") or "unknown"
         os.close(descriptor)
@@ -203,3 +222,12 @@ def _hold(path: Path) -> _Lock:
     os.truncate(descriptor, 0)
     os.write(descriptor, str(os.getpid()).encode())
     return _Lock(descriptor)
+
+
+def _take(descriptor: int) -> None:
+    """Take the lock; who only looks whether it is held has it for a moment."""
+    for _ in range(_TRIES):
+        with suppress(BlockingIOError):
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(0.05)
+    return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

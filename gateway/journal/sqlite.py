@@ -1,26 +1,36 @@
-"""The default journal: one SQLite file per process, group commit in front, checkpoints beside."""
+"""The journal of one serving process: group commit in front of its stores, checkpoints beside.
+
+Without PostgreSQL the node's SQLite file is the store. With it, the file is the spool that takes
+over while PostgreSQL is away, and a thread ships it.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
+from gateway.journal import standing
+from gateway.journal.central import Central
 from gateway.journal.charges import Charged, Charges
 from gateway.journal.checkpoint import CheckpointFile
 from gateway.journal.counters import Counters, Hold, UsageCounters
+from gateway.journal.direct_start import open_direct, unfolded
 from gateway.journal.entry import Entry
 from gateway.journal.group import GroupCommit, Pace
+from gateway.journal.idempotency import InFlight, KeyName, Remembered, find
 from gateway.journal.port import JournalDamaged, JournalUnavailable
-from gateway.journal.reader import billable_since, charged, queries_since, totals
+from gateway.journal.reader import charged
 from gateway.journal.schema import connect_reading
 from gateway.journal.spool import Spool
 from gateway.journal.stamp import Stamp, Stamper
-from metering.calendar import day_begins, month_begins
+from gateway.journal.standing import FOLD_EVERY, Standing
+from gateway.journal.stores import Signed, Stores
+from metering.overlap import REPEAT_WINDOW
 from metering.usage import time_of, time_text
 
 
@@ -30,6 +40,18 @@ class Checkpointing:
 
     events: int = 1000
     period: timedelta = timedelta(minutes=10)
+
+    def signed(self, file: CheckpointFile) -> Signed:
+        """Checkpoints at this pace."""
+        return Signed(file, self.events, self.period)
+
+
+@dataclass(frozen=True)
+class CentralStore:
+    """The PostgreSQL that this node's events belong in. `dsn` is the role's that may only add."""
+
+    dsn: str
+    node: str
 
 
 STEADY = Pace()
@@ -42,7 +64,11 @@ class SqliteJournal:
     def __init__(self, spool: Spool, checkpoints: CheckpointFile, every: Checkpointing) -> None:
         self._looking = connect_reading(spool.path, shared=True)
         self.counters = Counters(Charges(self._charged))
-        self._spool, self._checkpoints, self._every = spool, checkpoints, every
+        self.answering = InFlight()
+        self.journal_id = spool.journal_id
+        self._spool = spool
+        self._stores = Stores(spool, every.signed(checkpoints))
+        self._central: Central | None = None
         self._stamper = Stamper(_time(spool.head.time))
 
     @classmethod
@@ -52,7 +78,10 @@ class SqliteJournal:
         keys: Path,
         now: datetime,
         pace: Pace = STEADY,
+        *,
         every: Checkpointing = REGULAR,
+        store: CentralStore | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> Self:
         """Take the journal, making it if new; counters stand where the last process left them.
 
@@ -66,12 +95,19 @@ class SqliteJournal:
                 _check_end(path, checkpoints)
                 journal = cls(spool, checkpoints, every)
                 undo.callback(journal._looking.close)
+                if spool.head.seq - standing.folded(journal._looking) > 10 * FOLD_EVERY:
+                    journal._stores.fold()  # a journal of before there were sums
+                if store is not None:
+                    journal._go_past_the_spool(store, keys, clock, every, undo)
                 journal._restore(now)
-                journal._checkpoint()
+                journal._stores.settled()
                 undo.pop_all()
         except sqlite3.DatabaseError as error:
             raise JournalDamaged(f"{path} cannot be used: {error}") from error
-        journal._group = GroupCommit(spool.append, journal._settled, journal._reopen, pace)
+        if journal._central is not None:
+            journal._central.start()
+        stores = journal._stores
+        journal._group = GroupCommit(stores.append, stores.settled, journal._reopen, pace)
         return journal
 
     _group: GroupCommit
@@ -97,54 +133,81 @@ class SqliteJournal:
         """The same for callers without an event loop; blocks."""
         self._group.submit(entry).result()
 
+    async def remembered(self, name: KeyName) -> Remembered | None:
+        """What was answered under a key by this node; where PostgreSQL is the store, by any."""
+        found = find(self._looking, name)
+        if found is None and self._central is not None:
+            return await self._central.remembered(name)
+        return found
+
+    async def foresee(
+        self, tenant: str, release: str, places: Collection[int], now: datetime
+    ) -> None:
+        """Learn what other nodes charged at these places, before an answer claims them."""
+        if self._central is None or not self._central.up:
+            return
+        after, charges = now - REPEAT_WINDOW, self.counters.charges
+        if missing := charges.unlearnt(tenant, release, places, after):
+            told = await self._central.charged(tenant, release, missing, after)
+            if told is not None:
+                charges.learn(tenant, release, missing, told)
+
+    def another_since(self, moment: datetime) -> str | None:
+        """Another node that was alive since then and has the same central store, if any."""
+        return None if self._central is None else self._central.another_since(moment)
+
     def usage_counters(self, grant: str, now: datetime) -> UsageCounters:
         """What a grant has used or reserved."""
         return self.counters.usage(grant, now)
 
     def close(self) -> None:
-        """Write what waits, sign the end of the chain, let others have the journal."""
+        """Write what waits, sign the ends of the chains, let others have the journal."""
         self._group.close()
         try:
-            self._checkpoint()
+            self._stores.close()
         finally:
             self._looking.close()
             self._spool.close()
 
-    def _restore(self, now: datetime) -> None:
-        latest = max(now, _time(self._spool.head.time))
-        month, day = month_begins(latest), day_begins(latest)
-        self.counters.restore(
-            totals(self._looking, month, day),
-            queries_since(self._looking, day),
-            billable_since(self._looking, month),
-            latest,
+    def _go_past_the_spool(
+        self,
+        store: CentralStore,
+        keys: Path,
+        clock: Callable[[], datetime],
+        every: Checkpointing,
+        undo: ExitStack,
+    ) -> None:
+        """Write into the central store from now on, while it answers."""
+        direct = open_direct(
+            store.dsn, store.node, self._spool, keys=keys, clock=clock, signed=every.signed
         )
+        undo.callback(direct.store.close)
+        undo.callback(direct.central.close)
+        self._stores.direct, self._central = direct, direct.central
+
+    def _restore(self, now: datetime) -> None:
+        last, direct = self._spool.head.time, self._stores.direct
+        if direct is not None:
+            last = max(last, direct.store.head.time)
+            self._stamper = Stamper(_time(last))
+            direct.unfolded += unfolded(direct, self._looking, max(now, _time(last)))
+            self._stores.fold()
+        latest = max(now, _time(last))
+        known = Standing(self._looking, self._spool.head.seq, latest)
+        self.counters.restore(known.totals(), known.queries(), known.billable(), latest)
 
     def _charged(
         self, tenant: str, release: str, places: Collection[int], after: datetime
     ) -> list[tuple[int, Charged]]:
-        """What is on record; `Charges` lets one thread in at a time."""
+        """What is on record in the file; `Charges` lets one thread in at a time."""
         try:
             return charged(self._looking, tenant, release, places, after)
         except sqlite3.Error as error:
             sorry = "The journal cannot be read at the moment; try again later."
             raise JournalUnavailable("journal_down", sorry) from error
 
-    def _settled(self) -> None:
-        """After a batch: sign the head where a checkpoint is due."""
-        head, last = self._spool.head, self._checkpoints
-        late = _time(head.time) - _time(last.time) >= self._every.period
-        if late or head.seq - last.seq >= self._every.events:
-            self._checkpoint()
-
-    def _checkpoint(self) -> None:
-        head = self._spool.head
-        if head.seq > self._checkpoints.seq:
-            self._checkpoints.append(head.seq, head.hash, head.time)
-
     def _reopen(self) -> None:
-        self._spool.reopen(time_text(datetime.now(UTC)))
-        self._settled()
+        self._stores.reopen(time_text(datetime.now(UTC)))
 
 
 def new_id(now: datetime) -> str:

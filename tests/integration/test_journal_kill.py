@@ -3,7 +3,6 @@
 The builds with a planted mistake show that these tests would notice one.
 """
 
-import sys
 from collections import Counter
 from contextlib import closing
 
@@ -15,11 +14,18 @@ from gateway.journal.checkpoint import PUBLIC_KEY, public_key
 from gateway.journal.schema import connect_reading
 from tests import power
 from tests.crash_harness import Target, crash, free_port, post
+from tests.nursery import nursery
 
 
-def target(home, sabotage="none", cut_power=False):
+@pytest.fixture(scope="module")
+def launch():
+    with nursery("tests.journal_server") as running:
+        yield running.start
+
+
+def target(launch, home, sabotage="none", cut_power=False):
     port, trace = free_port(), home / "trace"
-    command = [sys.executable, "-m", "tests.journal_server", str(home), str(port)]
+    command = ["tests.journal_server", str(home), str(port)]
     command += ["--sabotage", sabotage] + (["--trace", str(trace)] if cut_power else [])
 
     def stored():
@@ -32,7 +38,7 @@ def target(home, sabotage="none", cut_power=False):
         if trace.exists():
             power.cut(home, trace, chance)
 
-    return Target(command, port, post, stored, home / "server.log", after_kill)
+    return Target(command, port, post, stored, home / "server.log", after_kill, launch=launch)
 
 
 def assert_kept(report, home, kills):
@@ -44,12 +50,12 @@ def assert_kept(report, home, kills):
     assert not reconcile(home / "journal.db").differences
 
 
-def test_sixty_kills_lose_and_double_nothing(tmp_path):
-    assert_kept(crash(target(tmp_path), kills=60, seed=1), tmp_path, 60)
+def test_sixty_kills_lose_and_double_nothing(launch, tmp_path):
+    assert_kept(crash(target(launch, tmp_path), kills=60, seed=1), tmp_path, 60)
 
 
-def test_twenty_power_cuts_lose_and_double_nothing(tmp_path):
-    assert_kept(crash(target(tmp_path, cut_power=True), kills=20, seed=2), tmp_path, 20)
+def test_twenty_power_cuts_lose_and_double_nothing(launch, tmp_path):
+    assert_kept(crash(target(launch, tmp_path, cut_power=True), kills=20, seed=2), tmp_path, 20)
 
 
 @pytest.mark.parametrize(
@@ -62,17 +68,23 @@ def test_twenty_power_cuts_lose_and_double_nothing(tmp_path):
         ("shared-sectors", True, "lost"),
     ],
 )
-def test_a_planted_mistake_is_caught_within_thirty_kills(tmp_path, sabotage, cut_power, seen_by):
-    report = crash(target(tmp_path, sabotage, cut_power), kills=30, seed=3, stop_when_caught=True)
+def test_a_planted_mistake_is_caught_within_thirty_kills(
+    launch, tmp_path, sabotage, cut_power, seen_by
+):
+    report = crash(
+        target(launch, tmp_path, sabotage, cut_power), kills=30, seed=3, stop_when_caught=True
+    )
     assert getattr(report, seen_by)
     assert not report.broken
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_two_hundred_kills_and_power_cuts_lose_and_double_nothing(tmp_path):
+def test_two_hundred_kills_and_power_cuts_lose_and_double_nothing(launch, tmp_path):
     for name, cut_power in (("kill", False), ("power", True)):
         (tmp_path / name).mkdir()
         assert_kept(
-            crash(target(tmp_path / name, cut_power=cut_power), 200, 5), tmp_path / name, 200
+            crash(target(launch, tmp_path / name, cut_power=cut_power), 200, 5),
+            tmp_path / name,
+            200,
         )

@@ -18,8 +18,9 @@ from gateway.journal.counters import Counters
 from gateway.journal.entry import login_failed
 from gateway.journal.failures import FailureBudget
 from gateway.journal.group import GroupCommit, Pace
+from gateway.journal.looking import one
 from gateway.journal.port import JournalConflict, JournalRejected, JournalUnavailable
-from gateway.journal.reader import ACCRUED, REFUSED, first_since, usage_summary
+from gateway.journal.reader import ACCRUED, REFUSED, first_since
 from gateway.journal.sqlite import SqliteJournal
 from tests.journal_factory import NOON, answered, event_id, opened, refused
 
@@ -275,7 +276,7 @@ def test_a_tenant_sees_its_own_usage_and_nothing_of_others(journal, tmp_path):
     journal.record_now(answered(3, tenant="t-pharma"))
     journal.record_now(refused(4))
     journal.record_now(refused(5, tenant="t-pharma"))
-    (row,) = usage_summary(tmp_path / "journal.db", "t-life", ("2026-10", "2026-11"))
+    (row,) = one(tmp_path / "journal.db").usage("t-life", ("2026-10", "2026-11"))
     assert (row.calls, row.answers, row.refusals, row.cells_delivered) == (3, 2, 1, 1001)
     assert (row.units, row.unit_price, row.amount_fen) == (2, "40.00", 8000)
 

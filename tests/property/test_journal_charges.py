@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.audit.reconcile import reconcile
-from gateway.journal.charges import REPEAT_WINDOW, Charged, Charges, count
+from gateway.journal.charges import Charged, Charges, count
 from gateway.journal.port import JournalUnavailable
 from gateway.journal.reader import CHARGED
+from metering.overlap import REPEAT_WINDOW
 from tests.journal_factory import NOON, answered, event_id, opened
 
 TENANTS, RELEASES = ("t-life", "t-pharma"), ("S02-r1", "S02-r2")
@@ -208,3 +209,23 @@ def test_charges_are_found_by_key_and_not_by_looking_at_every_one(tmp_path):
         steps = [row[3] for row in plan]
         key = "SEARCH charged_cell USING PRIMARY KEY (tenant=? AND release=? AND place=?)"
         assert key in steps, steps
+
+
+def test_what_is_charged_here_while_others_are_asked_is_not_missed():
+    charges = Charges()
+    asked = ("t", "r", [1, 2], NOON - REPEAT_WINDOW)
+    assert charges.unlearnt(*asked) == [1, 2]
+    meanwhile = charges.claim("t", "r", {1: 0b01}, event_id(1), NOON)
+    charges.end(meanwhile, stored=True)
+    charges.learn("t", "r", [1, 2], [(1, Charged(NOON, event_id(2), 0b10))])
+    assert charges.claim("t", "r", {1: 0b111}, event_id(3), NOON).cells == {1: 0b100}
+    assert charges.unlearnt(*asked) == []
+
+
+def test_nothing_learnt_is_kept_of_places_that_are_not_at_hand():
+    charges = Charges(at_hand=2)
+    for place in range(5):
+        missing = charges.unlearnt("t", "r", [place], NOON - REPEAT_WINDOW)
+        charges.learn("t", "r", missing, [(place, Charged(NOON, event_id(1), 1))])
+    assert (len(charges._recorded), len(charges._learnt)) == (2, 2)
+    assert charges.unlearnt("t", "r", [0], NOON - REPEAT_WINDOW) == [0]
