@@ -39,9 +39,10 @@ def read_decision(answer: Any, version: str) -> Decision:  # any JSON; what is n
         _check_consistent(allow, deny)
         obligations = _obligations(answer["obligations"]) if allow else None
         holds = _holds(answer["holds"]) if "holds" in answer else None
+        quota = {name: _number(limit) for name, limit in answer.get("quota", {}).items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PolicyUnavailable(f"answer not understood ({type(error).__name__})") from error
-    return Decision(allow, tuple(deny), obligations, version, str(uuid7()), holds)
+    return Decision(allow, tuple(deny), obligations, version, str(uuid7()), holds, quota)
 
 
 def _check_consistent(allow: object, deny: object) -> None:

@@ -240,6 +240,7 @@ class Decision:
     policy_version: str
     decision_id: str
     holds: Holds | None = field(default=None, repr=False)
+    quota: Mapping[str, int] = field(default_factory=dict, repr=False)  # where one of them refuses
 
 
 class PolicyUnavailable(Unavailable):

@@ -43,12 +43,12 @@ def _weight(media: str, ranges: dict[str, float]) -> float:
 
 
 @lru_cache(maxsize=256)
-def choose(header: str | None) -> str:
+def choose(header: str | None, offered: tuple[str, ...] = OFFERED) -> str:
     """The media type to answer with; JSON where the caller has no preference."""
     if header is None or not header.strip():
         return JSON
     ranges = _ranges(header[:1000])
-    best = max(OFFERED, key=lambda media: _weight(media, ranges))  # ties: the first offered
+    best = max(offered, key=lambda media: _weight(media, ranges))  # ties: the first offered
     if _weight(best, ranges) <= 0:
         raise NotAcceptable("not_acceptable", "")
     return best

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
@@ -17,12 +17,15 @@ from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Service
 from gateway.editions.running import Running
 from gateway.editions.stage import Stage
+from gateway.journal.charges import Claim
 from gateway.journal.counters import Hold
+from gateway.journal.idempotency import Remembered
 from gateway.policy.port import Decision, Obligations, PolicyInput, PolicyUnavailable
+from gateway.quota.port import QuotaUnproven
 from gateway.serving import entries
 from gateway.serving.arrival import Doorkeeper, find_service, read_call
-from gateway.serving.asking import Size, asking, size_of
-from gateway.serving.charge import deliver
+from gateway.serving.asking import Size, asking, commitment_of, size_of
+from gateway.serving.charge import Delivery, deliver
 from gateway.serving.cursor import CursorSeal, Place
 from gateway.serving.fetching import Fetched, fetch
 from gateway.serving.meta import describe
@@ -30,8 +33,21 @@ from gateway.serving.model import Answer, Call, Case, Decided, Pinned, Refusal
 from gateway.serving.pinning import Offers, pin
 from gateway.serving.ports import Books, Decider, Releases
 from gateway.serving.questions import Question, SdcParameter
+from gateway.serving.quotas import Quotas
+from gateway.serving.reasons import Conflict
 from gateway.serving.refusals import NOT_COVERED, SDC, attempt_decision, refusal, undecided
 from gateway.serving.render import RENDER, Finish
+from gateway.serving.repeats import (
+    KeyUse,
+    arriving,
+    as_before,
+    as_charged,
+    digest,
+    free_of_charge,
+    is_repeat,
+    to_reserve,
+    uses_nothing,
+)
 from gateway.serving.watermark import tag
 from metering.calendar import day_of
 
@@ -45,6 +61,7 @@ class Desk:
     releases: Releases
     offers: Offers
     journal: Books
+    quotas: Quotas
     seal: CursorSeal
     mark: bytes
     env: Literal["prod", "sandbox"]
@@ -76,21 +93,34 @@ class Desk:
             media, question = read_call(service, call)
         except SdcParameter:
             return await self._refuse_attempt(case, service, SDC, edition)
-        pinned = self._pin(case, question, edition)
+        async with arriving(self.journal, case, service.id, media) as key:
+            return await self._answer_once(case, question, media, key, edition)
+
+    async def _answer_once(
+        self, case: Case, question: Question, media: str, key: KeyUse | None, edition: Running
+    ) -> Answer | Refusal:
+        """A question that is in order; a repeat of an answered one uses nothing up."""
+        service, repeat = question.service, is_repeat(key)
+        pinned = as_before(self._pin(case, question, edition), key, self.releases)
         size = size_of(pinned)
-        with self._reserve(case, pinned, size) as hold:
-            asked = asking(case, pinned, hold=hold, media=media, env=self.env)
-            decision = await self._decide(asked, edition)
-            decided = Decided(case, pinned, decision, asked)
+        with self._reserve(case, pinned, to_reserve(size, key)) as hold:
+            usage = uses_nothing(hold) if repeat else self.quotas.seen(hold)
+            asked = asking(case, pinned, cells=size.cells, usage=usage, media=media, env=self.env)
+            decided = Decided(case, pinned, await self._decide(asked, edition), asked)
+            if not repeat:
+                decided = await self._judge(decided, hold, edition)
+            decision = decided.decision
             if decision.obligations is None:
                 await self.journal.record(entries.unanswered(decided, "refused"))
-                return refusal(decision, case.stamp.time, grain=service.grain)
+                return refusal(decision, case.stamp.time, grain=service.grain, asked=decided.asked)
             try:
                 prepared = await self._prepare(decided, decision.obligations, media, size)
             except Exception:
                 await self.journal.record(entries.unanswered(decided, "failed"))
                 raise
-            return await self._hand_over(decided, decision.obligations, prepared, hold, media)
+            return await self._hand_over(
+                decided, decision.obligations, prepared, hold, media=media, key=key
+            )
 
     async def identify(self, call: Call) -> Case:
         """Who asks, and when, as the journal counts time."""
@@ -106,6 +136,19 @@ class Desk:
             return undecided(edition.policy.version)
         self.editions.compare(edition, asked, decision)
         return decision
+
+    async def _judge(self, decided: Decided, hold: Hold, edition: Running) -> Decided:
+        """The decision that holds over all replicas; where that cannot be shown, nothing leaves."""
+
+        async def again(asked: PolicyInput) -> Decision:
+            return await self._decide(asked, edition)
+
+        try:
+            asked, decision = await self.quotas.prove(hold, decided.asked, decided.decision, again)
+        except QuotaUnproven:
+            await self.journal.record(entries.unanswered(decided, "failed"))
+            raise
+        return replace(decided, asked=asked, decision=decision)
 
     async def _refuse_attempt(
         self, case: Case, service: Service, code: str, edition: Running
@@ -128,13 +171,15 @@ class Desk:
         )
 
     def _reserve(self, case: Case, pinned: Pinned, size: Size) -> Hold:
+        service, now = pinned.question.service, case.stamp.time
         return self.journal.counters.reserve(
             pinned.grant_id,
             pinned.digest,
             size.cells,
-            case.stamp.time,
+            now,
             tenant=case.caller.tenant_id,
             estimate_fen=size.fen,
+            commitment=commitment_of(service.id, service.tariff, now) if size.cells else None,
         )
 
     async def _prepare(
@@ -156,33 +201,65 @@ class Desk:
         obligations: Obligations,
         prepared: tuple[Fetched, Finish],
         hold: Hold,
+        *,
         media: str,
+        key: KeyUse | None,
     ) -> Answer:
         """Charge, mark and record the answer; only then may it leave."""
         (fetched, finish), case, pinned = prepared, decided.case, decided.pinned
-        page = f"{pinned.offset}+{fetched.limit}"
-        tenant, release = case.caller.tenant_id, pinned.manifest.release_id
-        claim = hold.charge(tenant, release, fetched.chargeable, case.stamp.event_id)
-        delivery = deliver(fetched.table, obligations.tariff, page, claim)
+        before = None if key is None else key.before
+        cells = b"" if key is None else digest(media, finish)
+        if before is not None:
+            await self._check_same(decided, before, cells)
         mark = tag(self.mark, case.caller.tenant_id, decided.decision.decision_id, case.stamp.time)
         cursor = self._next(case, pinned, fetched)
+        if before is None:
+            tenant, release = case.caller.tenant_id, pinned.manifest.release_id
+            places = fetched.chargeable.keys()
+            await self.journal.foresee(tenant, release, places, case.stamp.time)
+        delivery, claim = self._charge(decided, obligations, fetched, hold, before)
         meta = describe(
             decided,
             obligations,
             delivery,
-            usage=hold.usage,
+            usage=self.quotas.seen(hold),
             watermark=mark,
             total_rows=fetched.total,
         )
         body = finish(meta, cursor)
-        sent = {
-            "bytes": len(body),
-            "output_hash": hashlib.sha256(body).hexdigest(),
-            "watermark_tag": mark,
-        }
-        entry = entries.answered(decided, obligations, delivery, sent, claim)
-        await self.journal.record(entry, hold)
-        return Answer(body, media, meta, cursor)
+        told = decided, obligations, delivery, _sent(body, mark)
+        if before is None:
+            kept = None if key is None else key.kept(case, cells)
+            await self.journal.record(entries.answered(*told, claim, keyed=kept), hold)
+        else:
+            await self.journal.record(entries.repeated(*told, before.event_id))
+        return Answer(body, media, meta, cursor, replayed=before is not None)
+
+    def _charge(
+        self,
+        decided: Decided,
+        obligations: Obligations,
+        fetched: Fetched,
+        hold: Hold,
+        before: Remembered | None,
+    ) -> tuple[Delivery, Claim]:
+        """What is delivered and charged; nothing anew where it was answered `before`."""
+        case, release = decided.case, decided.pinned.manifest.release_id
+        page = f"{decided.pinned.offset}+{fetched.limit}"
+        if before is not None:
+            claim = free_of_charge(case, release)
+            return as_charged(
+                deliver(fetched.table, obligations.tariff, page, claim), before
+            ), claim
+        tenant, event = case.caller.tenant_id, case.stamp.event_id
+        claim = hold.charge(tenant, release, fetched.chargeable, event)
+        return deliver(fetched.table, obligations.tariff, page, claim), claim
+
+    async def _check_same(self, decided: Decided, before: Remembered, cells: bytes) -> None:
+        """A repeat that could not be answered alike is on record, and refused."""
+        if before.answer != cells:
+            await self.journal.record(entries.unanswered(decided, "failed"))
+            raise Conflict("idempotency_answer_gone", "")
 
     def _next(self, case: Case, pinned: Pinned, fetched: Fetched) -> str | None:
         offset = pinned.offset + fetched.table.rows
@@ -190,3 +267,9 @@ class Desk:
             return None
         place = Place(pinned.manifest.release_id, offset)
         return self.seal.seal(place, case.caller.tenant_id, pinned.digest)
+
+
+def _sent(body: bytes, mark: str) -> dict[str, object]:
+    """What the audit keeps of the bytes that leave."""
+    digest_of = hashlib.sha256(body).hexdigest()
+    return {"bytes": len(body), "output_hash": digest_of, "watermark_tag": mark}

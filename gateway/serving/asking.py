@@ -7,17 +7,20 @@ counters of what such services do not do stand at their defaults.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, datetime
 from math import prod
 from typing import Literal
 
 from gateway.catalogue.tariff import Tariff
 from gateway.journal.counters import Hold
+from gateway.journal.spending import Commitment
 from gateway.policy.port import AskedPeriod, AskingTenant, AskingUser, PolicyInput
 from gateway.policy.port import Usage as AskedUsage
 from gateway.serving.accept import NAMES
 from gateway.serving.model import Case, Pinned
 from gateway.serving.persons import NOBODY
-from metering.tariff import MICRO_PER_FEN, units_of
+from metering.calendar import day_of
+from metering.tariff import MICRO_PER_FEN, commitment_micro, units_of
 
 SMALL = 4000
 
@@ -52,6 +55,15 @@ def most_fen(tariff: Tariff, cells: int) -> int:
     return -(-tariff.published.most_micro(units_of(tariff.unit, cells)) // MICRO_PER_FEN)
 
 
+def commitment_of(service: str, tariff: Tariff, now: datetime) -> Commitment | None:
+    """What the first answer of a month adds to its bill by the price in force, if by any."""
+    price = tariff.published.on(date.fromisoformat(day_of(now)))
+    least = 0 if price is None else commitment_micro(price.tariff)
+    if price is None or not least:
+        return None
+    return Commitment(service, price.ref, -(-least // MICRO_PER_FEN))
+
+
 def used(hold: Hold) -> AskedUsage:
     """What others have used or reserved of the grant, and what this question can cost."""
     usage, cost = hold.usage, hold.cost
@@ -71,7 +83,8 @@ def asking(
     case: Case,
     pinned: Pinned,
     *,
-    hold: Hold,
+    cells: int,
+    usage: AskedUsage,
     media: str,
     env: Literal["prod", "sandbox"],
 ) -> PolicyInput:
@@ -99,7 +112,7 @@ def asking(
         env=env,
         format=NAMES[media],
         release=pinned.manifest.release_id,
-        qty_estimate=hold.cells,
-        usage=used(hold),
+        qty_estimate=cells,
+        usage=usage,
         **NOBODY.asked(),
     )

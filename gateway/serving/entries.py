@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.journal.charges import Claim
-from gateway.journal.entry import Entry
+from gateway.journal.entry import Entry, Keyed
 from gateway.policy.decision_log import brief, event
 from gateway.policy.port import Decision, Obligations
 from gateway.policy.profiles import profile_key
@@ -85,27 +85,32 @@ def unanswered(decided: Decided, result: str) -> Entry:
     return _entry(decided.case, _decision(decided), _audit(decided, result))
 
 
+def repeated(
+    decided: Decided,
+    obligations: Obligations,
+    delivery: Delivery,
+    sent: Mapping[str, object],
+    event_id: str,
+) -> Entry:
+    """An answer about to leave once more under its key: event `event_id` counted and charged it."""
+    audit = _delivered(decided, obligations, delivery, sent, "repeated") | {"repeats": event_id}
+    return _entry(decided.case, _decision(decided), audit)
+
+
 def answered(
     decided: Decided,
     obligations: Obligations,
     delivery: Delivery,
     sent: Mapping[str, object],
     claim: Claim,
+    *,
+    keyed: Keyed | None = None,
 ) -> Entry:
     """An answer about to leave, with what it is charged for. `sent`: bytes, hash, watermark."""
     case = decided.case
-    audit = {
-        **_audit(decided, "answered"),
-        "columns": [
-            {"field": rule.field, "item": rule.item, "level": rule.level, "mask": rule.mask}
-            for rule in obligations.columns
-        ],
-        "rows": delivery.rows,
-        "cells": delivery.cells,
-        "cells_suppressed": delivery.suppressed,
-        "input_hash": decided.pinned.digest,
-        **sent,
-    }
+    audit = _delivered(decided, obligations, delivery, sent, "answered")
+    if keyed is not None:
+        audit["idempotency_key"] = keyed.key.hex()
     decision, usage = _decision(decided), _usage(decided, obligations, delivery)
     request, stamp = case.call.request_id, case.stamp
     return Entry(
@@ -117,7 +122,30 @@ def answered(
         usage,
         charged=claim.cells,
         rests_on=claim.rests_on,
+        keyed=keyed,
     )
+
+
+def _delivered(
+    decided: Decided,
+    obligations: Obligations,
+    delivery: Delivery,
+    sent: Mapping[str, object],
+    result: str,
+) -> dict[str, object]:
+    """The audit event of cells that leave."""
+    return {
+        **_audit(decided, result),
+        "columns": [
+            {"field": rule.field, "item": rule.item, "level": rule.level, "mask": rule.mask}
+            for rule in obligations.columns
+        ],
+        "rows": delivery.rows,
+        "cells": delivery.cells,
+        "cells_suppressed": delivery.suppressed,
+        "input_hash": decided.pinned.digest,
+        **sent,
+    }
 
 
 def _usage(decided: Decided, obligations: Obligations, delivery: Delivery) -> UsageEvent:

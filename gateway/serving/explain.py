@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from gateway.errors import NotFound
 from gateway.identity.standing import Standing, grant_standing, tenant_standing
-from gateway.journal.decisions import find_decision
+from gateway.journal.looking import Looking, one
 from gateway.journal.seal import content_hash
 from gateway.policy.bundle import edition_of
 from gateway.policy.decision_log import Logged, read_event
@@ -70,9 +70,9 @@ class Standings:
 NOBODY = Standings()
 
 
-def find(journal: Path, name: str) -> Found:
+def find(journal: Path | Looking, name: str) -> Found:
     """The decision of this id, or of the request of this id; raises `NotFound`."""
-    row = find_decision(journal, name)
+    row = (one(journal) if isinstance(journal, Path) else journal).decision(name)
     if row is None:
         raise NotFound(
             "unknown_decision",

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.journal.counters import UsageCounters
-from gateway.policy.port import Obligations
+from gateway.policy.port import Obligations, Usage
 from gateway.serving.charge import Delivery
 from gateway.serving.model import Decided
 
 
-def remaining(
-    limits: Mapping[str, int], usage: UsageCounters, cells: int
-) -> dict[str, dict[str, int]]:
+def remaining(limits: Mapping[str, int], usage: Usage, cells: int) -> dict[str, dict[str, int]]:
     """Each quota with what is left after this answer."""
     spent = {"calls_day": 1, "cells_day": cells, "cells_month": cells}
     left = {}
@@ -28,7 +25,7 @@ def describe(
     obligations: Obligations,
     delivery: Delivery,
     *,
-    usage: UsageCounters,
+    usage: Usage,
     watermark: str,
     total_rows: int,
 ) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gateway.identity.binding import Presented
@@ -29,6 +29,7 @@ class Call:
     accept: str | None
     content_type: str | None
     body: bytes
+    idempotency: tuple[str, ...] = ()  # values of Idempotency-Key
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Answer:
     media_type: str
     meta: Mapping[str, object]
     next_cursor: str | None
+    replayed: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,3 +84,4 @@ class Refusal:
     deny: tuple[str, ...]
     decision_id: str
     retry_after: int | None
+    quota: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # limit and what remains

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
@@ -9,6 +10,7 @@ from gateway.identity.binding import Presented
 from gateway.identity.caller import Caller
 from gateway.journal.counters import Counters, Hold
 from gateway.journal.entry import Entry
+from gateway.journal.idempotency import InFlight, KeyName, Remembered
 from gateway.journal.stamp import Stamp
 from gateway.policy.port import Decision, PolicyInput
 from gateway.releases.manifest import Manifest
@@ -48,6 +50,15 @@ class Books(Protocol):
 
     @property
     def healthy(self) -> bool: ...
+
+    @property
+    def answering(self) -> InFlight: ...
+
+    async def remembered(self, name: KeyName) -> Remembered | None: ...
+
+    async def foresee(
+        self, tenant: str, release: str, places: Collection[int], now: datetime
+    ) -> None: ...
 
     def stamp(self, now: datetime) -> Stamp: ...
 

@@ -6,14 +6,17 @@ was revoked rather than missing is itself news about a person. The journal has t
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
 
 from uuid_utils import uuid7
 
-from gateway.policy.port import Decision
+from gateway.policy.port import Decision, PolicyInput
+from gateway.quota.windows import day_window, seconds_left
 from gateway.serving.model import Refusal
+from gateway.serving.quotas import CELLS, COUNTED, window_of
 from gateway.serving.reasons import status_of
-from metering.calendar import day_begins
 
 SDC = "D406"
 NOT_COVERED = "D603"
@@ -44,22 +47,55 @@ def shown(deny: tuple[str, ...], grain: str) -> tuple[str, ...]:
     return tuple(sorted({f"{code[:2]}xx" for code in deny}))
 
 
-def _retry_after(deny: tuple[str, ...], now: datetime) -> int:
-    """A rate passes in a second; a quota begins anew at midnight in China."""
-    if deny == (_RATE,):
+def _retry_after(decision: Decision, now: datetime, asked: PolicyInput | None) -> int:
+    """A rate passes in a second; a quota begins anew with the bureau's day or month. With several
+    used up, the last of them is waited for."""
+    if decision.deny == (_RATE,):
         return 1
-    left = day_begins(now) + timedelta(days=1) - now
-    return max(1, int(left.total_seconds()))
+    windows = [day_window(now)]
+    if asked is not None:
+        windows += [window_of(name, now) for name in _used_up(decision.quota, asked)]
+    return max(1, *(seconds_left(window, now) for window in windows))
 
 
-def refusal(decision: Decision, now: datetime, *, grain: str = "aggregate") -> Refusal:
-    """The recorded refusal as the edge shows it, for a service of this grain."""
+def _used_up(quota: Mapping[str, int], asked: PolicyInput) -> Iterator[str]:
+    """The quotas into which the call does not fit."""
+    for name in COUNTED & quota.keys():
+        own = asked.qty_estimate if name in CELLS else 1
+        if getattr(asked.usage, name) + own > quota[name]:
+            yield name
+
+
+def _remaining(decision: Decision, asked: PolicyInput | None) -> dict[str, dict[str, int]]:
+    """Each quota with what is left of it, where one of them refuses."""
+    if asked is None:
+        return {}
+    usage = {name: getattr(asked.usage, name) for name in COUNTED}
+    return {
+        name: {"limit": limit, "remaining": max(0, limit - usage[name])}
+        for name, limit in decision.quota.items()
+        if name in usage
+    }
+
+
+def refusal(
+    decision: Decision,
+    now: datetime,
+    *,
+    grain: str = "aggregate",
+    asked: PolicyInput | None = None,
+) -> Refusal:
+    """The recorded refusal as the edge shows it, for a service of this grain; `asked` is the
+    question, if the policy was asked one."""
     deny = shown(decision.deny, grain)
+    if deny != decision.deny:  # neither the wait nor the quotas may tell the codes apart
+        decision, asked = replace(decision, deny=deny), None
     status = status_of(deny)
     return Refusal(
         code=_CODES.get(deny, "refused"),
         status=status,
         deny=deny,
         decision_id=decision.decision_id,
-        retry_after=_retry_after(deny, now) if status == 429 else None,
+        retry_after=_retry_after(decision, now, asked) if status == 429 else None,
+        quota=_remaining(decision, asked) if status == 429 else {},
     )

@@ -13,10 +13,24 @@ answer := {"allow": true, "deny": [], "obligations": data.obligations.all} if al
 answer := {"allow": false, "deny": sort(deny)} if not allow
 
 # METADATA
-# description: The answer and, unless it depends on the counters of use, how long and how far it holds.
+# description: |
+#   The answer and, unless it depends on the counters of use, how long and how far it holds; where a
+#   quota refuses, the quotas.
 told := object.union(answer, {"holds": data.validity.holds}) if data.validity.holds
 
-told := answer if not data.validity.holds
+told := object.union(answer, {"quota": quota}) if quota
+
+told := answer if {
+	not data.validity.holds
+	not quota
+}
+
+# METADATA
+# description: The quotas of the grant, where the rate or one of them refuses.
+quota := data.budget.quota if {
+	some code in deny
+	code in {"D801", "D802", "D803"}
+}
 
 # METADATA
 # description: Allowed only when no group refuses.

@@ -94,8 +94,15 @@ test_what_is_told_is_the_answer_and_how_long_it_holds if {
 }
 
 test_what_depends_on_counters_is_told_without_it if {
-	told(example.asked({"usage": {"rps": 99}}), example.world) == {"allow": false, "deny": ["D801"]}
+	told(example.asked({"epsilon_micro": 5}), example.world) == {"allow": false, "deny": ["D805"]}
 	told(example.without("op"), example.world) == {"allow": false, "deny": ["D000"]}
+}
+
+test_a_refusal_by_a_quota_tells_the_quotas if {
+	some counter, code in {"rps": "D801", "calls_day": "D802", "cells_month": "D803"}
+	found := told(example.asked({"usage": {counter: 1000000000}}), example.world)
+	object.remove(found, ["quota"]) == {"allow": false, "deny": [code]}
+	object.keys(found.quota) == {"rps", "calls_day", "cells_day", "cells_month", "distinct_queries_day"}
 }
 
 test_no_is_said_in_so_many_words if {
