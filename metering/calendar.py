@@ -32,3 +32,8 @@ def month_range(month: str) -> tuple[datetime, datetime]:
     """First instant of a month `YYYY-MM` and of the month after it."""
     begins = datetime.strptime(month, "%Y-%m").replace(tzinfo=CHINA)
     return begins, month_begins(begins + timedelta(days=31))
+
+
+def month_after(month: str) -> str:
+    """The month after a month `YYYY-MM`."""
+    return month_of(month_range(month)[1])

@@ -5,8 +5,8 @@
     payment      a client pays                             cash → receivable
     payout       a provider is paid                        payable → cash
     hold         a dispute stops what was shared           payable, tax, … → held
-    release      the dispute was not upheld                held → payable, tax, …
-    credit_note  the dispute was upheld                    held → receivable
+    release      the dispute, or a part, was not upheld    held → payable, tax, …
+    credit_note  the dispute was upheld, or a part of it   held → receivable
 
 Charges and shares are booked as what is true now less what was booked before: so a later truth is a
 difference in an open month, and a second run books nothing. What a provider was paid already and
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from metering.allotment import allot
 from metering.ledger import Entry, LedgerError, postings
 from metering.rating import ChargeLine
 from metering.sharing import Split
@@ -92,6 +93,21 @@ def credit_note(case: str, tenant: str, fen: int, booking: Booking) -> Entry:
     _positive(fen)
     moved = {f"held:{case}": fen, f"receivable:{tenant}": -fen}
     return _entry("credit_note", case, moved, booking)
+
+
+def decision(
+    case: str, tenant: str, held: Mapping[str, int], credited_fen: int, booking: Booking
+) -> tuple[Entry, ...]:
+    """A dispute is decided: so much of what was held goes to the client, taken from every account
+    by its part, and the rest goes back where it came from."""
+    if not 0 <= credited_fen <= sum(held.values()):
+        raise LedgerError("a dispute gives back no more than it holds, and nothing less than none")
+    gone = allot(credited_fen, held)
+    back = {account: fen - gone[account] for account, fen in held.items() if fen > gone[account]}
+    entries = [release(case, back, booking)] if back else []
+    if credited_fen:
+        entries.append(credit_note(case, tenant, credited_fen, booking))
+    return tuple(entries)
 
 
 def _difference(

@@ -42,6 +42,10 @@ class PriceList:
         """The price of a reference."""
         return next((price for price in self.prices if price.ref == ref), None)
 
+    def on(self, day: date) -> Price | None:
+        """The price of a day; without one nothing can be sold on it."""
+        return next((one for one in self.prices if one.valid_from <= day <= one.valid_to), None)
+
     def most_micro(self, units: int) -> int:
         """The most that so many more units can cost by any of the prices."""
         return max((most_micro(price.tariff, units) for price in self.prices), default=0)

@@ -101,6 +101,16 @@ def merge(first: Accruals, second: Accruals) -> dict[LineKey, Accrual]:
     }
 
 
+def less_repeated(accruals: Accruals, cells: Mapping[LineKey, int]) -> dict[LineKey, Accrual]:
+    """The accruals, with so many cells of some lines not to be charged: they were before."""
+    return merge(accruals, {key: Accrual(0, 0, -many, many) for key, many in cells.items()})
+
+
+def with_commitments(accruals: Accruals, committed: Iterable[LineKey]) -> dict[LineKey, Accrual]:
+    """The accruals, and a line of no use for every commitment of which nothing was used."""
+    return {**{key: Accrual() for key in committed}, **accruals}
+
+
 def stamped_price(key: LineKey) -> Tariff:
     """The price each event was stamped with when it was answered."""
     return Free() if key.unit == "free" else PerUnit(key.price_micro)

@@ -39,22 +39,34 @@ class Quality:
             raise SharingError("quality lies between 0 and 1.2 of the mean")
 
 
+MEAN: Final = Quality()
+"""Of whom nothing is known: neither better nor worse than the others."""
+
+
 @dataclass(frozen=True)
 class Contribution:
-    """One provider's part in one delivered cell. `times`: how often the cell was charged for."""
+    """One provider's part in delivered cells, in billionths of a cell.
+
+    `share`: of the contributing persons; `even`: what the cells' Shapley values give it (see
+    `metering.shapley`). Parts of cells that agree in all else may be one contribution, with their
+    sums. `times`: how often these cells were charged for. `quality`: of the period the cells tell
+    of, not of the month they were asked in.
+    """
 
     provider: str
     share: int
     unique: bool = False
     times: int = 1
+    even: int = 0
+    quality: Quality = MEAN
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share <= SHARE_ONE or self.times < 0:
-            raise SharingError("a share lies between nothing and the whole of a cell")
+        if min(self.share, self.times, self.even) < 0:
+            raise SharingError("nobody's part is less than nothing")
 
 
-Strategy: TypeAlias = Literal["contribution", "rows_only", "equal"]
-Weigher: TypeAlias = Callable[[Contribution, Quality], int]
+Strategy: TypeAlias = Literal["contribution", "rows_only", "equal", "shapley", "shapley_joint"]
+Weigher: TypeAlias = Callable[[Contribution], int]
 
 
 def factor(quality: Quality, *, unique: bool) -> int:
@@ -62,34 +74,37 @@ def factor(quality: Quality, *, unique: bool) -> int:
     return 50_000 + 3 * quality.q + (10_000 if unique else 0) + (10_000 if quality.timely else 5000)
 
 
-def _contribution(part: Contribution, quality: Quality) -> int:
-    return part.share * part.times * factor(quality, unique=part.unique)
+def _contribution(part: Contribution) -> int:
+    return part.share * part.times * factor(part.quality, unique=part.unique)
 
 
-def _rows_only(part: Contribution, _quality: Quality) -> int:
+def _rows_only(part: Contribution) -> int:
     return part.share * part.times
 
 
-def _equal(part: Contribution, _quality: Quality) -> int:
+def _equal(part: Contribution) -> int:
     return 1 if part.share * part.times else 0
+
+
+def _shapley(part: Contribution) -> int:
+    return part.even * part.times
 
 
 WEIGHERS: Final[Mapping[Strategy, Weigher]] = {
     "contribution": _contribution,
     "rows_only": _rows_only,
     "equal": _equal,
+    "shapley": _shapley,
+    "shapley_joint": _shapley,
 }
+"""The two by Shapley differ in the game that gave `even`: see `gateway.billing.parts`."""
 
 
-def weigh(
-    parts: Iterable[Contribution],
-    quality: Mapping[str, Quality],
-    strategy: Strategy = "contribution",
-) -> dict[str, int]:
-    """Each provider's weight over all delivered cells; unknown quality counts as the mean."""
-    weigher, mean, sums = WEIGHERS[strategy], Quality(), dict[str, int]()
+def weigh(parts: Iterable[Contribution], strategy: Strategy = "contribution") -> dict[str, int]:
+    """Each provider's weight over all delivered cells."""
+    weigher, sums = WEIGHERS[strategy], dict[str, int]()
     for part in parts:
-        one = weigher(part, quality.get(part.provider, mean))
+        one = weigher(part)
         known = sums.get(part.provider, 0)
         sums[part.provider] = max(known, one) if strategy == "equal" else known + one
     return sums

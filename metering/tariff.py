@@ -138,7 +138,8 @@ Tariff: TypeAlias = Free | PerUnit | Graduated | Volume | Package | Bounded
 
 def most_micro(tariff: Tariff, units: int) -> int:
     """What so many more units can add to a month at most, no commitment counted: a bound to
-    reserve by. (A volume tariff may add more once, where it reaches a dearer tier.)"""
+    reserve by. (A volume tariff adds more once, where it reaches a dearer tier: who reserves prices
+    such a month by `gateway.quota.pricing`.)"""
     match tariff:
         case Bounded(inner=inner):
             return most_micro(inner, units)
@@ -146,6 +147,11 @@ def most_micro(tariff: Tariff, units: int) -> int:
             return units * max(tier.price_micro for tier in tiers)
         case _:
             return tariff.charge(units)
+
+
+def commitment_micro(tariff: Tariff) -> int:
+    """What a month costs at least, once anything is used in it."""
+    return tariff.minimum_micro if isinstance(tariff, Bounded) else 0
 
 
 def first_unit_micro(tariff: Tariff) -> int:

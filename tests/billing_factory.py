@@ -12,15 +12,16 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.audit.export import plain_lines
-from gateway.billing.closing import Office
-from gateway.billing.statements import Sealer
+from gateway.billing.office import Office
+from gateway.billing.seal import Sealer
 from gateway.billing.terms import read_terms
 from gateway.catalogue.load import load_catalogue
-from gateway.db.billing_tables import StatementRow
+from gateway.db.billing_tables import PaperRow
 from gateway.db.engine import open_engine, reading, sqlite_url
 from gateway.db.upgrade import upgrade
 from gateway.identity.secrets import secret
 from gateway.journal.checkpoint import PUBLIC_KEY, public_key
+from gateway.journal.events import home_journals
 from gateway.journal.schema import connect_reading
 from tests.gateway_factory import (
     COST,
@@ -54,9 +55,15 @@ def books_of_copy(asked: Path, home: Path) -> Office:
     for file in asked.glob("journal.db*"):
         shutil.copy(file, home / file.name)
     upgrade(sqlite_url(home / "sluice.db"))
+    return books_at(home)
+
+
+def books_at(home: Path) -> Office:
+    """The books that lie in a home."""
     return Office(
         open_engine(sqlite_url(home / "sluice.db")),
-        home / "journal.db",
+        home_journals(home),
+        home / "archive",
         home / "releases",
         load_catalogue(POLICIES).tariffs,
         read_terms(POLICIES),
@@ -65,13 +72,19 @@ def books_of_copy(asked: Path, home: Path) -> Office:
     )
 
 
-def issued(office: Office) -> dict[tuple[str, str], StatementRow]:
+def issued(office: Office) -> dict[tuple[str, str], PaperRow]:
     with reading(office.engine) as session:
-        rows = session.scalars(sa.select(StatementRow)).all()
+        rows = session.scalars(sa.select(PaperRow)).all()
         session.expunge_all()
     return {(row.kind, row.party): row for row in rows}
 
 
+def journal_of(office: Office) -> Path:
+    """The one journal of the books' home."""
+    (path,) = office.events.files()
+    return path
+
+
 def exported(office: Office) -> list[dict]:
-    with closed_after(connect_reading(office.journal)) as db:
+    with closed_after(connect_reading(journal_of(office))) as db:
         return [orjson.loads(line) for line in plain_lines(db)]

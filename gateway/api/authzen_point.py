@@ -35,7 +35,7 @@ from gateway.identity.directory import Directory, Snapshot
 from gateway.journal.entry import Entry
 from gateway.policy.port import Decision, PolicyInput, PolicyUnavailable, Usage
 from gateway.serving.answer import Desk
-from gateway.serving.asking import most_fen, used
+from gateway.serving.asking import commitment_of, most_fen
 from gateway.serving.persons import NOBODY, PersonPart, person_part
 from gateway.serving.refusals import PERSON, attempt_decision, undecided
 
@@ -47,7 +47,7 @@ NOT_ADMITTED = "D302"
 TOO_FAST = "D801"
 UNCOUNTED = "D802"
 COUNTED = frozenset({"rps", "calls_day", "cells_day", "cells_month", "distinct_queries_day"})
-"""The quotas whose use is counted, whoever delivers (`gateway.serving.asking.used`)."""
+"""The quotas whose use is counted, whoever delivers (`gateway.serving.quotas`)."""
 PRIVACY_BUDGET = "dp"
 _STOPS_AT: dict[Semantic, bool | None] = {
     "execute_all": None,
@@ -195,7 +195,7 @@ class DecisionPoint:
             "request_id": moment.request_id,
             "time": moment.stamp.time,
             "env": self.desk.env,
-            "usage": self._usage(asked, tenant, edition, moment),
+            "usage": await self._usage(asked, tenant, edition, moment),
             "consent": person.consent,
             "subject_stopped": person.subject_stopped,
         }
@@ -209,7 +209,7 @@ class DecisionPoint:
             view = await run_in_threadpool(self.consents.view, consent, tenant, now)
         return person_part(consent, view, subject, self.directory.snapshot.stopped_persons)
 
-    def _usage(
+    async def _usage(
         self, asked: Evaluation, tenant: str | None, edition: Running, moment: Moment
     ) -> Usage:
         """The counters of a grant that is there; they are looked at, and used by nobody."""
@@ -221,9 +221,13 @@ class DecisionPoint:
         service = edition.catalogue.get(asked.resource.id)
         fen = most_fen(service.tariff, most) if service else 0
         counters, now = self.desk.journal.counters, moment.stamp.time
-        hold = counters.reserve(grant, "", most, now, tenant=tenant, estimate_fen=fen)
+        least = commitment_of(service.id, service.tariff, now) if service and most else None
+        hold = counters.reserve(
+            grant, "", most, now, tenant=tenant, estimate_fen=fen, commitment=least
+        )
         hold.release()
-        return used(hold)
+        await self.desk.quotas.look(hold)
+        return self.desk.quotas.seen(hold)
 
 
 class _Editions:

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.api.problems import of_error, problem
 from gateway.errors import SluiceError
 from gateway.identity.desk import Identity
+from gateway.metrics import meters
 
 BODY_LIMIT = 64 * 1024
 _LARGER = {"/admin/v1/policies": 768 * 1024}
@@ -147,6 +148,8 @@ class Edge:
             await send(message)
 
         await self._serve(scope, receive, watched, headers, visit)
+        if visit.status:  # else the caller had gone before anything was said
+            meters.responded(visit.status)
         if access.isEnabledFor(logging.INFO):
             access.info(visit.line(scope).decode())
 

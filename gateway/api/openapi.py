@@ -11,12 +11,14 @@ from collections.abc import Iterable, Mapping
 import orjson
 
 from gateway.api import authzen_document as authzen
+from gateway.api import statements_document as statements
 from gateway.api.authzen import EVALUATION, EVALUATIONS, METADATA
 from gateway.api.problems import MEDIA_TYPE
 from gateway.api.schemas import META, PROBLEM, Schema, answer_schema, request_schema
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Service
 from gateway.serving.accept import ARROW, CSV, JSON
+from gateway.serving.repeats import HEADER, PATTERN, REPLAYED
 
 VERSION = "1.0.0"
 _ALWAYS = (405, 413, 500)
@@ -27,7 +29,8 @@ _MEANING = {
     404: "No such service.",
     405: "The address does not take this method.",
     406: "None of the accepted formats can be served.",
-    409: "The release of the cursor or request is no longer served.",
+    409: "The release of the cursor or request is no longer served; or the Idempotency-Key belongs "
+    "to another request, or its first call is still being answered (see Retry-After).",
     413: "The body is larger than 64 KiB.",
     415: "The body is not application/json.",
     422: "The disclosure profile refuses these dims.",
@@ -43,6 +46,15 @@ _INTERACTION: Schema = {
     "required": False,
     "description": "A UUID of the caller's, echoed in the answer and kept in the audit.",
     "schema": {"type": "string", "format": "uuid"},
+}
+_IDEMPOTENCY: Schema = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "A key of the caller's for this request, in quotes or without. The same request "
+    "under the same key is answered with the same cells, and counted and charged once; an answered "
+    "key is kept for 72 hours. Refused and failed calls keep no key.",
+    "schema": {"type": "string", "pattern": f'^("{PATTERN}"|{PATTERN})$'},
 }
 _TEXT: Schema = {"type": "string"}
 _TAGS = ("data services", "catalogue and usage", authzen.TAG, "health")
@@ -73,14 +85,14 @@ def _query(service: Service) -> Schema:
         CSV: {"schema": _TEXT | {"description": "RFC 4180; meta is in the Sluice-Meta header."}},
         ARROW: {"schema": _TEXT | {"contentMediaType": ARROW}},
     }
-    marks = ("Sluice-Meta", "Sluice-Next-Cursor", "Sluice-Watermark", *_RATES)
+    marks = ("Sluice-Meta", "Sluice-Next-Cursor", "Sluice-Watermark", REPLAYED, *_RATES)
     body = {"schema": _ref("schemas", f"{name}Query"), "example": service.example}
     return {
         "operationId": f"query{name}",
         "summary": f"{service.title.zh} {service.title.en}",
         "description": f"{service.summary.en}\n\n{service.summary.zh}",
         "tags": ["data services"],
-        "parameters": [_ref("parameters", "Interaction")],
+        "parameters": [_ref("parameters", "Interaction"), _ref("parameters", "Idempotency")],
         "requestBody": {"required": True, "content": {JSON: body}},
         "responses": {"200": _success(content, *marks)} | _problems(_QUERY_STATUSES),
     }
@@ -181,10 +193,26 @@ def _paths(catalogue: Catalogue) -> dict[str, object]:
                 "get": one | {"parameters": [_service_parameter(catalogue)]}
             },
             "/v1/usage": {"get": usage | {"parameters": [_MONTH]}},
+            "/v1/statements": {
+                "get": _read(
+                    "listStatements", "Your own statements.", statements.LIST, (401, 403, 404, 503)
+                )
+                | {"parameters": [statements.AFTER]}
+            },
+            "/v1/statements/{number}": {"get": _statement()},
             "/healthz": {"get": _health("live", "Whether the process lives.", ready=False)},
             "/readyz": {"get": _health("ready", "Whether it can answer.", ready=True)},
         }
     )
+
+
+def _statement() -> Schema:
+    statuses = (401, 403, 404, 406, 503)
+    told = _success(statements.CONTENT, *statements.HEADERS)
+    return _read("getStatement", "One of your statements or credit notes.", _ANY, ()) | {
+        "parameters": [statements.NUMBER],
+        "responses": {"200": told} | _problems(statuses),
+    }
 
 
 def _header(description: str) -> Schema:
@@ -193,8 +221,10 @@ def _header(description: str) -> Schema:
 
 def _problem_response(status: int) -> Schema:
     headers: dict[str, object] = _headers()
-    if status in (429, 503):
+    if status in (409, 429, 503):
         headers["Retry-After"] = _header("Seconds to wait.")
+    if status == 429:
+        headers |= {name: _ref("headers", name) for name in _RATES}
     if status == 401:
         headers["WWW-Authenticate"] = _header("How to prove identity.")
     return {
@@ -213,7 +243,7 @@ def _components(catalogue: Catalogue, base_url: str) -> Schema:
     return {
         "schemas": schemas,
         "responses": {f"Problem{status}": _problem_response(status) for status in _MEANING},
-        "parameters": {"Interaction": _INTERACTION},
+        "parameters": {"Interaction": _INTERACTION, "Idempotency": _IDEMPOTENCY},
         "headers": {
             "Sluice-Request-Id": _header("Id of this request in audit and support."),
             "DPoP-Nonce": _header("Nonce for the next DPoP proof (RFC 9449 §8); to DPoP callers."),
@@ -221,8 +251,17 @@ def _components(catalogue: Catalogue, base_url: str) -> Schema:
             "Sluice-Meta": _header("The answer's meta as one line of ASCII JSON."),
             "Sluice-Next-Cursor": _header("Cursor of the next page, absent on the last."),
             "Sluice-Watermark": _header("Mark of this answer."),
-            "RateLimit": _header("What is left of each quota."),
-            "RateLimit-Policy": _header("The quotas of the grant."),
+            REPLAYED: _header(
+                "`true`: answered before under this Idempotency-Key, not counted again."
+            ),
+            **{name: _header(told) for name, told in statements.HEADERS.items()},
+            "RateLimit": _header(
+                "Of each quota what remains (`r`) and the seconds until it begins anew (`t`), as "
+                "draft-ietf-httpapi-ratelimit-headers has it; days and months end in China."
+            ),
+            "RateLimit-Policy": _header(
+                "The quotas of the grant by name: `q` in a window of `w` seconds."
+            ),
         },
         "securitySchemes": {
             "token": {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import orjson
 from starlette.requests import Request
@@ -17,10 +17,15 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.api.presented import presented
 from gateway.api.problems import problem
+from gateway.api.tally import Tally
+from gateway.metrics import meters
+from gateway.metrics.meters import OTHER
+from gateway.quota.windows import seconds, seconds_left
 from gateway.serving.accept import JSON
 from gateway.serving.answer import Desk
 from gateway.serving.model import Answer, Call, Refusal
-from metering.calendar import day_begins, month_of, month_range
+from gateway.serving.quotas import window_of
+from gateway.serving.repeats import HEADER, REPLAYED
 
 PATH = "/v1/services/{service}/queries"
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -42,28 +47,20 @@ def call_of(request: Request, body: bytes, now: datetime) -> Call:
         accept=", ".join(headers.getlist("accept")) or None,
         content_type=headers.get("content-type"),
         body=body,
+        idempotency=tuple(headers.getlist(HEADER)),
     )
 
 
-def _resets(now: datetime) -> Mapping[str, tuple[int, int]]:
-    """Window and seconds until each quota begins anew; days and months end in China."""
-    day = day_begins(now) + timedelta(days=1) - now
-    first, after = month_range(month_of(now))
-    month = (int((after - first).total_seconds()), int((after - now).total_seconds()))
-    days = (86400, int(day.total_seconds()))
-    return {
-        "calls_day": days,
-        "cells_day": days,
-        "distinct_queries_day": days,
-        "cells_month": month,
-    }
-
-
 def _rate_headers(quota: Mapping[str, Mapping[str, int]], now: datetime) -> dict[str, str]:
-    """The quotas as the IETF draft on RateLimit header fields writes them."""
-    windows = _resets(now)
-    policies = [f'"{name}";q={q["limit"]};w={windows[name][0]}' for name, q in quota.items()]
-    left = [f'"{name}";r={q["remaining"]};t={windows[name][1]}' for name, q in quota.items()]
+    """The caller's quotas as draft-ietf-httpapi-ratelimit-headers writes them: `q` quota, `w` its
+    window, `r` what remains, `t` seconds until it begins anew. `pk` is not sent: the partition is
+    the caller's own grant."""
+    policies, left = [], []
+    for name, each in quota.items():
+        window = window_of(name, now)
+        whole, after = seconds(window), seconds_left(window, now)
+        policies.append(f'"{name}";q={each["limit"]};w={whole}')
+        left.append(f'"{name}";r={each["remaining"]};t={after}')
     return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(left)}
 
 
@@ -77,6 +74,8 @@ def answer_response(answer: Answer, now: datetime) -> Response:
     """The answer with its headers; meta goes into one where the body has no place for it."""
     quota: Mapping[str, Mapping[str, int]] = answer.meta["quota"]  # type: ignore[assignment]  # as serving.meta wrote it
     headers = _rate_headers(quota, now) | {"Sluice-Watermark": str(answer.meta["watermark"])}
+    if answer.replayed:
+        headers[REPLAYED] = "true"
     if answer.media_type != JSON:
         headers["Sluice-Meta"] = _ascii(answer.meta)
         if answer.next_cursor:
@@ -85,9 +84,11 @@ def answer_response(answer: Answer, now: datetime) -> Response:
     return Response(answer.body, 200, headers, media or answer.media_type)
 
 
-def refusal_response(refusal: Refusal, request_id: str) -> Response:
+def refusal_response(refusal: Refusal, request_id: str, now: datetime) -> Response:
     """The refusal as a problem document with its deny codes."""
     headers = {"Sluice-Decision": refusal.decision_id}
+    if refusal.quota:
+        headers |= _rate_headers(refusal.quota, now)
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(refusal.retry_after)
     return problem(
@@ -107,9 +108,13 @@ class Queries:
         scope["state"]["route"] = PATH
         now = self._clock()
         call = call_of(request, await request.body(), now)
-        match await self._desk.answer(call):
-            case Answer() as answer:
-                response = answer_response(answer, now)
-            case Refusal() as refusal:
-                response = refusal_response(refusal, call.request_id)
-        await response(scope, receive, send)
+        known = self._desk.catalogue.get(call.service)
+        with Tally(meters, known.id if known else OTHER) as tally:
+            match await self._desk.answer(call):
+                case Answer() as answer:
+                    tally.answered()
+                    response = answer_response(answer, now)
+                case Refusal() as refusal:
+                    tally.refused(refusal.deny)
+                    response = refusal_response(refusal, call.request_id, now)
+            await response(scope, receive, send)

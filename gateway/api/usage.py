@@ -11,7 +11,6 @@ from starlette.concurrency import run_in_threadpool
 
 from gateway.api.access import SignedIn
 from gateway.catalogue.tariff import charged_by
-from gateway.journal.reader import usage_summary
 from gateway.serving.accept import JSON
 from metering.calendar import month_of
 
@@ -27,8 +26,6 @@ async def usage(request: Request, caller: SignedIn, month: Month = None) -> Resp
     asked = month or month_of(state.clock())
     edition = state.desk.editions.cast.for_tenant(caller.tenant_id)
     price = partial(charged_by, edition.catalogue.tariffs)
-    rows = await run_in_threadpool(
-        usage_summary, state.settings.journal, caller.tenant_id, (asked,), price
-    )
+    rows = await run_in_threadpool(state.looking.usage, caller.tenant_id, (asked,), price)
     told = {"month": asked, "usage": [row.as_dict() for row in rows]}
     return Response(orjson.dumps(told), media_type=JSON)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from gateway.db.billing_tables import BillingMonthRow, LedgerEntryRow, LedgerPostingRow
 from gateway.errors import OperatorError
+from metering.identities import Moved
 from metering.ledger import NOTHING, Entry, Posting
 
 
@@ -80,6 +81,22 @@ def moved(session: Session, kinds: Iterable[str], cause: str) -> dict[str, int]:
         .group_by(LedgerPostingRow.account)
     )
     return {account: int(fen) for account, fen in rows}
+
+
+def sums(session: Session) -> list[Moved]:
+    """What every kind of entry moved about every cause on every account; the entries of several
+    months about one cause together."""
+    rows = session.execute(
+        sa.select(
+            LedgerEntryRow.kind,
+            LedgerEntryRow.cause,
+            LedgerPostingRow.account,
+            sa.func.sum(LedgerPostingRow.fen),
+        )
+        .join(LedgerEntryRow, LedgerEntryRow.number == LedgerPostingRow.number)
+        .group_by(LedgerEntryRow.kind, LedgerEntryRow.cause, LedgerPostingRow.account)
+    )
+    return [Moved(kind, cause, account, int(fen)) for kind, cause, account, fen in rows]
 
 
 def accounts(session: Session) -> frozenset[str]:

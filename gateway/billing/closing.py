@@ -2,64 +2,64 @@
 
 In one transaction: the month's lines are charged, its fees divided, what became known about earlier
 months is booked as a difference, statements are issued, and the month takes no entry any more.
+
+`prepare` does everything that takes long and changes nothing: it reads the evidence, and rehearses
+the transaction once so that the PDFs are set before anybody waits for the database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import partial
-from pathlib import Path
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 
-import sqlalchemy as sa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+import orjson
 from sqlalchemy.orm import Session
 
 from gateway.audit.reconcile import reconcile
-from gateway.audit.verify import verify
 from gateway.billing import books
-from gateway.billing.statements import Sealer, issue
-from gateway.billing.terms import Terms
-from gateway.billing.truth import (
-    EVERYTHING,
-    Evidence,
-    Month,
-    month_of_account,
-    months_used,
-    with_amounts,
+from gateway.billing.checklist import checklist, disagreements
+from gateway.billing.frame import Frame, Labels, inputs_hash
+from gateway.billing.months import book, heads_of, open_month, sealed_heads, truth_of, undisputed
+from gateway.billing.office import Office
+from gateway.billing.papers import Paper
+from gateway.billing.statements import (
+    as_made,
+    documents_of,
+    keep,
+    make_statements,
+    unbalanced,
 )
-from gateway.catalogue.tariff import Tariff, charged_by, rule_of
+from gateway.billing.truth import Month, months_used
 from gateway.db.billing_tables import (
     BillingMonthRow,
     ChargeLineRow,
-    DisputeRow,
+    ClosingProposalRow,
     ProviderWeightRow,
 )
 from gateway.db.engine import reading, writing
 from gateway.errors import OperatorError
-from metering import movements
-from metering.calendar import month_of, month_range
-from metering.ledger import Entry
-from metering.movements import Booking
+from gateway.journal.events import Heads
+from metering.identities import differences
+from metering.plausible import impossible
+from metering.rating import LineKey
 from metering.revenue_cap import YearState, years
 
-
-@dataclass(frozen=True)
-class Office:
-    """Where the books are kept and what they rest on."""
-
-    engine: sa.Engine
-    journal: Path
-    releases: Path
-    tariffs: Mapping[str, Tariff]
-    terms: Terms
-    audit_key: Ed25519PublicKey
-    sealer: Sealer
-
-    def evidence(self, tariffs: Mapping[str, Tariff]) -> Evidence:
-        """What months follow from, at these published prices."""
-        return Evidence(self.journal, self.releases, partial(charged_by, tariffs))
+__all__ = [  # what a month is made of, for whoever closes one
+    "Closed",
+    "Office",
+    "Prepared",
+    "book",
+    "checklist",
+    "close",
+    "heads_of",
+    "income",
+    "open_month",
+    "prepare",
+    "truth_of",
+    "undisputed",
+]
 
 
 @dataclass(frozen=True)
@@ -74,67 +74,142 @@ class Closed:
     statements: int
 
 
-def checklist(office: Office, month: str, now: datetime) -> Iterator[str]:
-    """What stands in the way of closing a month; nothing, where it may be closed."""
-    ends = month_range(month)[1] + timedelta(days=office.terms.grace_days)
-    if now < ends:
-        yield f"{month} may be closed from {ends.date()} on"
-    with reading(office.engine) as session:
-        closed = set(session.scalars(sa.select(BillingMonthRow.month)))
-        yield from (f"ledger: {fault}" for fault in books.faults(session))
-        if sum(books.balances(session).values()):
-            yield "the ledger's accounts do not add up to zero"
-    if month in closed:
-        yield f"{month} is closed already"
-    for before in months_used(office.journal):
-        if before < month and before not in closed:
-            yield f"{before} is not closed yet"
-    found = reconcile(office.journal, office.evidence(office.tariffs).price)
-    yield from (f"metering: {d.code} {d.subject}" for d in found.differences)
-    for key in (line.key for line in found.lines):
-        if key.month == month and rule_of(office.tariffs, key) is None:
-            yield f"{key.service} was charged by {key.price_ref}, which is on no price list"
-    yield from (
-        f"audit: {finding.code} at event {finding.first}"
-        for finding in verify(office.journal, office.audit_key).findings
-    )
+@dataclass(frozen=True)
+class Prepared:
+    """A month that may be closed at a moment, with everything that was read for it."""
+
+    month: str
+    at: datetime
+    heads: Heads
+    truths: tuple[Month, ...]
+    committed: dict[str, LineKey]
+    papers: dict[str, Paper]
+
+    @property
+    def own(self) -> Month | None:
+        """The truth of the month itself."""
+        return next((truth for truth in self.truths if truth.month == self.month), None)
+
+    @property
+    def digest(self) -> str:
+        """Hash of all amounts: the same as long as nothing else became known."""
+        told = [
+            (
+                truth.month,
+                [(line.line_id, line.amount_fen) for line in truth.lines],
+                [(name, sorted(_parts(truth, name).items())) for name in truth.splits],
+            )
+            for truth in self.truths
+        ]
+        return hashlib.sha256(orjson.dumps(told)).hexdigest()
+
+
+def _parts(truth: Month, service: str) -> dict[str, int]:
+    parts = truth.splits[service]
+    fixed = {"tax": parts.tax_fen, "operator": parts.operator_fen}
+    return {**fixed, "public": parts.public_interest_fen, **parts.providers}
 
 
 def close(office: Office, month: str, now: datetime, by: str) -> Closed:
     """Close a month. Refuses while anything stands in the way, and then changes nothing."""
-    found = list(checklist(office, month, now))
+    prepared = prepare(office, month, now)
+    with writing(office.engine) as session:
+        return commit(session, office, prepared, by)
+
+
+def prepare(office: Office, month: str, now: datetime) -> Prepared:
+    """Read everything a closing needs; raises what stands in its way."""
+    counted = reconcile(office.events, office.prices.charged_by)
+    _refuse(month, checklist(office, month, now, counted))
+    heads = office.events.heads()
+    used = {each for each in months_used(office.evidence(office.prices)) if each <= month}
+    truths = tuple(truth_of(office, each, heads) for each in sorted({*used, month}))
+    _refuse(month, disagreements(counted, truths))
+    with reading(office.engine) as session:
+        committed = dict(office.committed(session, month))
+    prepared = Prepared(month, now, heads, truths, committed, {})
+    _park(office, prepared)
+    with writing(office.engine) as session:
+        trial = session.begin_nested()
+        documents = _booked(session, office, prepared, "")[1]
+        trial.rollback()
+    papers = make_statements(documents, office.sealer)
+    return replace(prepared, papers={paper.number: paper for paper in papers})
+
+
+def _refuse(month: str, reasons: Iterable[str]) -> None:
+    found = list(reasons)
     if found:
         raise OperatorError("cannot_close", f"{month} cannot be closed: {'; '.join(found[:20])}.")
-    known = verify(office.journal, office.audit_key)
-    used = [each for each in months_used(office.journal) if each <= month]
-    truths = [truth_of(office, each, known.events) for each in used]
-    with writing(office.engine) as session:
-        if session.get(BillingMonthRow, month) is not None:
-            raise OperatorError("month_closed", f"{month} was closed by somebody else just now.")
-        truths = [undisputed(session, each, month) for each in truths]
-        booked = [(truth, book(session, truth, month, now)) for truth in truths]
-        adjusted = tuple(truth.month for truth, count in booked if count and truth.month != month)
-        nothing = Month(month, (), {}, {}, office.terms)
-        own = next((truth for truth in truths if truth.month == month), nothing)
-        for truth in truths:
-            if truth.month in {month, *adjusted}:
-                session.add_all(_rows(truth, month))
-        issued = issue(session, office.sealer, own, now)
-        session.add(
-            BillingMonthRow(
-                month=month,
-                closed_at=now,
-                closed_by=by,
-                journal_head=known.head,
-                journal_seq=known.events,
-                terms=office.terms.model_dump(),
-                tariffs={name: one.model_dump(mode="json") for name, one in office.tariffs.items()},
-                ledger_head=books.head(session),
-            )
+
+
+def commit(session: Session, office: Office, prepared: Prepared, by: str) -> Closed:
+    """Close a prepared month in a transaction of the caller's; refuses where its papers would not
+    be those that were prepared."""
+    closed, documents = _booked(session, office, prepared, by)
+    papers = as_made(documents, prepared.papers)
+    if papers is None:  # setting PDFs here would hold up everybody who writes
+        raise OperatorError(
+            "closing.state",
+            f"Something was booked or renamed while {prepared.month} was prepared: try again.",
+            f"准备 {prepared.month} 关账期间账目或名称有变，请重试。",
         )
-    fees = sum(line.amount_fen for line in own.lines)
-    count = sum(count for _, count in booked)
-    return Closed(month, len(own.lines), fees, count, adjusted, issued)
+    keep(session, prepared.month, prepared.at, papers)
+    wrong = [*unbalanced(papers), *differences(books.sums(session))]
+    if wrong:
+        raise OperatorError("closing_parked", f"{prepared.month} is parked: {'; '.join(wrong)}.")
+    proposal = session.get(ClosingProposalRow, prepared.month)
+    if proposal is not None:
+        session.delete(proposal)
+    return replace(closed, statements=len(papers))
+
+
+def _booked(
+    session: Session, office: Office, prepared: Prepared, by: str
+) -> tuple[Closed, list[dict[str, object]]]:
+    """Charge, share and correct; the month as it is kept, and its statements' documents."""
+    month = prepared.month
+    if session.get(BillingMonthRow, month) is not None:
+        raise OperatorError("month_closed", f"{month} was closed by somebody else just now.")
+    truths = [undisputed(session, each, month) for each in prepared.truths]
+    booked = [(truth, book(session, truth, month, prepared.at)) for truth in truths]
+    adjusted = tuple(truth.month for truth, count in booked if count and truth.month != month)
+    own = next(truth for truth in truths if truth.month == month)
+    for truth in truths:
+        if truth.month in {month, *adjusted}:
+            session.add_all(_rows(truth, month))
+    row = _month_row(session, office, prepared, by)
+    session.add(row)
+    session.flush()
+    fees, entries = sum(line.amount_fen for line in own.lines), sum(count for _, count in booked)
+    closed = Closed(month, len(own.lines), fees, entries, adjusted, 0)
+    return closed, documents_of(session, own, frame_of(row))
+
+
+def _month_row(session: Session, office: Office, prepared: Prepared, by: str) -> BillingMonthRow:
+    return BillingMonthRow(
+        month=prepared.month,
+        closed_at=prepared.at,
+        closed_by=by,
+        heads=sealed_heads(office.events, prepared.heads),
+        terms=office.terms.model_dump(mode="json"),
+        tariffs=office.prices.document(),
+        labels=office.labels(session).document(),
+        committed={line: asdict(key) for line, key in prepared.committed.items()},
+        ledger_head=books.head(session),
+    )
+
+
+def frame_of(row: BillingMonthRow) -> Frame:
+    """What all papers of a closed month say alike."""
+    inputs = {
+        "heads": row.heads,
+        "terms": row.terms,
+        "prices": row.tariffs,
+        "committed": row.committed,
+        "labels": row.labels,
+    }
+    return Frame(row.closed_at, Labels.read(row.labels), inputs_hash(inputs))
 
 
 def income(office: Office) -> tuple[YearState, ...]:
@@ -144,55 +219,18 @@ def income(office: Office) -> tuple[YearState, ...]:
     return years(office.terms.approved_income_fen, earned)
 
 
-def open_month(session: Session, now: datetime) -> str:
-    """The month in which something that happens now is booked."""
-    month = month_of(now)
-    if session.get(BillingMonthRow, month) is not None:
-        raise OperatorError("month_closed", f"{month} is closed; book again next month.")
-    return month
-
-
-def truth_of(office: Office, month: str, until: int = EVERYTHING) -> Month:
-    """What a month amounts to by the events up to `until`; a closed one on the terms and at the
-    prices it was closed under."""
-    terms, tariffs = office.terms, office.tariffs
-    with reading(office.engine) as session:
-        closed = session.get(BillingMonthRow, month)
-        if closed is not None:
-            terms = Terms.model_validate(closed.terms)
-            tariffs = {name: Tariff.model_validate(one) for name, one in closed.tariffs.items()}
-    return month_of_account(office.evidence(tariffs), terms, month, until)
-
-
-def book(session: Session, truth: Month, period: str, now: datetime) -> int:
-    """Book what is true of a month less what was booked of it before; how many entries."""
-    booking = Booking(period, now, truth.month)
-    return books.post(session, filter(None, _differences(session, truth, booking)))
-
-
-def _differences(session: Session, truth: Month, booking: Booking) -> Iterator[Entry | None]:
-    for line in truth.lines:
-        yield movements.charge(line, books.moved(session, ("charge",), line.line_id), booking)
-    for service, parts in truth.splits.items():
-        before = books.moved(session, ("share",), f"{service}.{truth.month}")
-        yield movements.share(service, parts, before, booking)
-
-
-def undisputed(session: Session, truth: Month, closing: str) -> Month:
-    """Lines in dispute, or given back after one, stay at what was charged for them: a correction
-    on top would give the same fen back twice."""
-    if truth.month == closing:
-        return truth
-    disputed = session.scalars(
-        sa.select(DisputeRow.line_id).where(
-            DisputeRow.month == truth.month, DisputeRow.state != "rejected"
+def _park(office: Office, prepared: Prepared) -> None:
+    """Raise where a result is impossible: a person has to look before anything is booked."""
+    wrong = [
+        f"{truth.month}: {finding}"
+        for truth in prepared.truths
+        for finding in impossible(truth.lines, truth.splits, office.terms.bounds)
+    ]
+    if wrong:
+        raise OperatorError(
+            "closing_parked",
+            f"{prepared.month} is parked, its result cannot be: {'; '.join(wrong[:20])}.",
         )
-    )
-    charged = {
-        line_id: -books.moved(session, ("charge",), line_id).get("suspense", 0)
-        for line_id in disputed
-    }
-    return with_amounts(truth, charged) if charged else truth
 
 
 def _rows(truth: Month, closing: str) -> Iterator[ChargeLineRow | ProviderWeightRow]:

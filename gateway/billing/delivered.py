@@ -1,73 +1,46 @@
 """Whose records made the charged answers of a month possible.
 
-The journal says which cells of which release were charged; the release says who contributed to each
+The roll-ups say which cells of which release were charged; the release says who contributed to each
 cell. A cell counts as often as measures of it were charged, and as often as tenants paid for it.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 
-import duckdb
+import numpy as np
 import pyarrow as pa
 
+from gateway.billing.parts import Released, parts
+from gateway.billing.rollup_month import MonthSums
 from gateway.errors import OperatorError
-from gateway.releases.contributions import FILE
 from gateway.releases.manifest import Manifest
-from gateway.releases.places import cells_at
+from gateway.releases.places import SPAN, Ints, addresses, counted
 from gateway.releases.store import read_manifest
-from metering.calendar import month_range
-from metering.sharing import SHARE_ONE, Contribution
-from metering.usage import time_text
-
-_SOURCES = """
-SELECT DISTINCT service, providers_ref FROM usage_event
-WHERE time >= ? AND time < ? AND seq <= ? AND billable_qty > 0 AND unit <> 'free'
-ORDER BY 1, 2
-"""
-_CHARGED = """
-SELECT c.place, c.cells FROM usage_event u JOIN charged_cell c
-  ON c.tenant = u.tenant AND c.release = u.release AND c.seq = u.seq
-WHERE u.time >= ? AND u.time < ? AND u.seq <= ? AND u.service = ? AND u.providers_ref = ?
-  AND u.unit <> 'free'
-"""
-_JOINED = """
-SELECT provider, "unique", sum(CAST(round(share * $one) AS HUGEINT) * times)::VARCHAR
-FROM delivered JOIN read_parquet($file) USING (block, cell)
-WHERE profile = $profile GROUP BY ALL ORDER BY ALL
-"""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A release under one profile: where contributions are looked up."""
-
-    service: str
-    release: str
-    profile: str
+from metering.sharing import Contribution, Strategy
 
 
 def contributions(
-    journal: sqlite3.Connection, releases: Path, month: str, until: int
-) -> Iterator[tuple[str, Contribution]]:
-    """Service and contribution, summed over all cells charged in a month up to event `until`.
-
-    `times` holds the sum of shares in billionths and `share` is one billionth, so that the product
-    is what `metering.sharing` weighs, whatever was added up before.
-    """
-    span = (*(time_text(moment) for moment in month_range(month)), until)
-    for service, reference in journal.execute(_SOURCES, span).fetchall():
-        release, _, profile = str(reference).partition("/")
+    sums: MonthSums, releases: Path, strategy_of: Callable[[str], Strategy]
+) -> dict[str, list[Contribution]]:
+    """By service the contributions of all who made its charged cells possible."""
+    given_back = sums.given_back()
+    found: dict[str, list[Contribution]] = {}
+    for source, tables in groupby(sums.cells(), key=lambda found: found[0]):
+        service, reference = source
+        release, _, profile = reference.partition("/")
         folder = releases / service / release
         manifest = _manifest(folder, release)
-        rows = journal.execute(_CHARGED, (*span, service, reference))
-        delivered = _delivered(rows, len(manifest.measures))
-        for provider, unique, share in _joined(folder / FILE, profile, delivered):
-            yield service, Contribution(provider, 1, unique, int(share))
+        charged = (table for _, table in tables)
+        places = _places(charged, given_back.get(source, {}), len(manifest.measures))
+        released = Released(folder, manifest, profile)
+        seed = f"{sums.month}/{service}"
+        found.setdefault(service, []).extend(
+            parts(_delivered(places), released, strategy_of(service), seed)
+        )
+    return found
 
 
 def _manifest(folder: Path, release: str) -> Manifest:
@@ -81,23 +54,40 @@ def _manifest(folder: Path, release: str) -> Manifest:
     return manifest
 
 
-def _delivered(rows: sqlite3.Cursor, width: int) -> pa.Table:
+def _places(
+    charged: Iterator[pa.Table], given_back: Mapping[tuple[int, int], int], width: int
+) -> dict[int, Ints]:
+    """How often each cell of each place counts."""
+    sums: dict[int, Ints] = {}
+    for table in (*charged, *_rows(given_back)):
+        columns = (table["place"].to_numpy(), table["cells"].to_pylist(), table["times"].to_numpy())
+        for place, cells in counted(*columns, width):
+            known = sums.setdefault(place, np.zeros(SPAN, np.int64))
+            known += cells
+    return sums
+
+
+def _rows(given_back: Mapping[tuple[int, int], int]) -> Iterator[pa.Table]:
+    if given_back:
+        raw = [bits.to_bytes((bits.bit_length() + 7) // 8, "big") for _, bits in given_back]
+        yield pa.table(
+            {
+                "place": pa.array([place for place, _ in given_back], pa.int64()),
+                "cells": pa.array(raw, pa.binary()),
+                "times": pa.array(given_back.values(), pa.int64()),
+            }
+        )
+
+
+def _delivered(places: Mapping[int, Ints]) -> pa.Table:
     """Addresses of the charged cells and how often each counts."""
-    counts: Counter[tuple[int, int]] = Counter()
-    for place, bits in rows:
-        for block, cell, measures in cells_at(place, int.from_bytes(bits, "big"), width):
-            counts[block, cell] += measures
-    return pa.table(
-        {
-            "block": pa.array([block for block, _ in counts], pa.int64()),
-            "cell": pa.array([cell for _, cell in counts], pa.int64()),
-            "times": pa.array(counts.values(), pa.int64()),
-        }
-    )
-
-
-def _joined(file: Path, profile: str, delivered: pa.Table) -> list[tuple[str, bool, str]]:
-    with duckdb.connect(config={"threads": 1}) as db:
-        db.register("delivered", delivered)
-        told = {"one": SHARE_ONE, "file": str(file), "profile": profile}
-        return db.execute(_JOINED, told).fetchall()
+    blocks, cells, times = [], [], []
+    for place, counts in sorted(places.items()):
+        block, first = addresses(place)
+        (held,) = counts.nonzero()
+        blocks.append(np.full(len(held), block, np.int64))
+        cells.append(first + held)
+        times.append(counts[held])
+    nothing = np.zeros(0, np.int64)
+    columns = (np.concatenate([nothing, *each]) for each in (blocks, cells, times))
+    return pa.table(dict(zip(("block", "cell", "times"), columns, strict=True)))

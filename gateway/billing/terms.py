@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.errors import OperatorError
+from metering.plausible import Bounds
 from metering.sharing import Deductions, Strategy
 
 FILE = Path("billing") / "terms.yaml"
@@ -33,6 +34,21 @@ class Terms(BaseModel):
     approved_income_fen: dict[
         Annotated[int, Field(ge=2000, le=2200, strict=False)], Annotated[int, Field(ge=0)]
     ]
+
+    issuer: dict[Literal["zh", "en"], Annotated[str, Field(min_length=1, max_length=80)]] = {}
+    # Above these a result is taken for impossible: the closing stops until a person has looked.
+    largest_line_fen: Annotated[int, Field(gt=0)] = 10_000_000_000
+    largest_client_fen: Annotated[int, Field(gt=0)] = 50_000_000_000
+
+    @property
+    def issuer_names(self) -> dict[str, str]:
+        """What the data office is called, by language."""
+        return {str(language): name for language, name in self.issuer.items()}
+
+    @property
+    def bounds(self) -> Bounds:
+        """More than this nobody expects of a line, or of a client's month."""
+        return Bounds(self.largest_line_fen, self.largest_client_fen)
 
     def strategy_of(self, service: str) -> Strategy:
         """How the providers of a service share."""

@@ -1,79 +1,83 @@
 """What a month amounts to by what is known now: its lines, and how each service's fees are divided.
 
-Read from the journal and the releases alone, so that anybody who has both finds the same fen.
+It follows from the events and the releases alone, so that anybody who has both finds the same fen.
+The events are added up hour by hour first (`rollup`), so a month costs what its hours come to.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
 from gateway.billing.delivered import contributions
+from gateway.billing.rollup import rollups
+from gateway.billing.rollup_month import MonthSums
 from gateway.billing.terms import Terms
-from gateway.journal.reader import USAGE_COLUMNS
-from gateway.journal.schema import connect_reading
-from metering.calendar import month_range
-from metering.rating import ChargeLine, Pricing, rate
-from metering.sharing import Contribution, Split, split, weigh
-from metering.usage import FIELDS, UsageEvent, from_record, time_text
+from gateway.billing.watermark import hour_begins
+from gateway.journal.engine import MODEST, Limits
+from gateway.journal.events import EventSource, Heads
+from metering.calendar import month_of
+from metering.hints import OwnQuality, own_quality
+from metering.rating import ChargeLine, Pricing, charge
+from metering.sharing import Split, split, weigh
 
-_MONTHS = "SELECT DISTINCT month FROM usage_event ORDER BY 1"
-_EVENTS = f"SELECT {USAGE_COLUMNS} FROM usage_event WHERE time >= ? AND time < ? AND seq <= ?"
 _UNKNOWN = "unknown"
-
-EVERYTHING: Final = 2**62
-"""Beyond the number of any event."""
 
 
 @dataclass(frozen=True)
 class Month:
-    """One month's truth. `weights` and `splits` by service; every line's fees are in one split, on
-    the terms that hold for this month."""
+    """One month's truth. `weights`, `splits` and each provider's own `quality` by service; every
+    line's fees are in one split, on the terms that hold for this month."""
 
     month: str
     lines: tuple[ChargeLine, ...]
     weights: Mapping[str, Mapping[str, int]]
     splits: Mapping[str, Split]
     terms: Terms
-
-
-def months_used(journal: Path) -> tuple[str, ...]:
-    """Months in which anything was answered."""
-    with closing(connect_reading(journal)) as db:
-        return tuple(month for (month,) in db.execute(_MONTHS))
+    quality: Mapping[str, Mapping[str, OwnQuality]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a month follows from. `price`: the published prices."""
+    """What a month follows from. `archive`: where its events are added up. `price`: the published
+    prices."""
 
-    journal: Path
+    events: EventSource
+    archive: Path
     releases: Path
     price: Pricing
+    limits: Limits = MODEST
+
+
+def months_used(evidence: Evidence) -> tuple[str, ...]:
+    """Months in which anything was answered."""
+    with rollups(evidence.archive, evidence.limits) as rolled:
+        rolled.refresh(evidence.events)
+        hours = {part.hour for part in rolled.archive.index.parts()}
+    return tuple(sorted({month_of(hour_begins(hour)) for hour in hours}))
 
 
 def month_of_account(
-    evidence: Evidence, terms: Terms, month: str, until: int = EVERYTHING
+    evidence: Evidence, terms: Terms, month: str, until: Heads | None = None
 ) -> Month:
     """Rate a month's events and divide their fees by the releases' contributions.
 
-    `until`: the last event that counts, to find again what was known when it was recorded.
+    `until`: the last event of each journal that counts, to find again what was known at a moment.
     """
-    with closing(connect_reading(evidence.journal)) as db:
-        db.execute("BEGIN")
-        lines = rate(_events(db, month, until), evidence.price)
-        parts: dict[str, list[Contribution]] = {}
-        for service, part in contributions(db, evidence.releases, month, until):
-            parts.setdefault(service, []).append(part)
+    with rollups(evidence.archive, evidence.limits) as rolled:
+        rolled.refresh(evidence.events)
+        sums = MonthSums(rolled, evidence.events, month, until)
+        lines = charge(sums.accruals(), evidence.price)
+        parts = contributions(sums, evidence.releases, terms.strategy_of)
     weights = {
-        service: _named(weigh(found, {}, terms.strategy_of(service)), terms.bureau)
+        service: _named(weigh(found, terms.strategy_of(service)), terms.bureau)
         for service, found in parts.items()
     }
-    return Month(month, lines, weights, _splits(lines, weights, terms), terms)
+    quality = {
+        service: own_quality(found, terms.strategy_of(service)) for service, found in parts.items()
+    }
+    return Month(month, lines, weights, _splits(lines, weights, terms), terms, quality)
 
 
 def with_amounts(month: Month, amounts: Mapping[str, int]) -> Month:
@@ -81,14 +85,12 @@ def with_amounts(month: Month, amounts: Mapping[str, int]) -> Month:
     lines = tuple(
         replace(line, amount_fen=amounts.get(line.line_id, line.amount_fen)) for line in month.lines
     )
-    splits = _splits(lines, month.weights, month.terms)
-    return replace(month, lines=lines, splits=splits)
+    return with_lines(month, lines)
 
 
-def _events(db: sqlite3.Connection, month: str, until: int) -> Iterator[UsageEvent]:
-    begins, ends = (time_text(moment) for moment in month_range(month))
-    for row in db.execute(_EVENTS, (begins, ends, until)):
-        yield from_record(dict(zip(FIELDS, row, strict=True)))
+def with_lines(month: Month, lines: tuple[ChargeLine, ...]) -> Month:
+    """The month with other lines, and its fees divided accordingly."""
+    return replace(month, lines=lines, splits=_splits(lines, month.weights, month.terms))
 
 
 def _named(weights: Mapping[str, int], bureau: str) -> dict[str, int]:

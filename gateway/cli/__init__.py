@@ -30,6 +30,8 @@ AREAS = (
     "keys",
     "meter",
     "audit",
+    "journal",
+    "quota",
     "staff",
 )
 

@@ -11,6 +11,7 @@ from gateway.api.admin.document import admin_openapi_bytes
 from gateway.api.admin.router import ENDPOINTS
 from gateway.api.consent_document import consent_openapi_bytes
 from gateway.api.openapi import openapi_bytes
+from gateway.billing.terms_schema import terms_schema
 from gateway.catalogue.describe import describe
 from gateway.catalogue.load import Catalogue, load_catalogue
 from gateway.cli.decision_point_page import decision_point_page
@@ -59,6 +60,7 @@ def _documents(catalogue: Catalogue) -> dict[str, bytes]:
         "openapi.json": openapi_bytes(catalogue),
         "admin-openapi.json": admin_openapi_bytes(ENDPOINTS),
         "consent-openapi.json": consent_openapi_bytes(),
+        "terms.schema.json": terms_schema(),
         "administration.md": duties_document(operations, ENDPOINTS).encode(),
         "states.md": states_document().encode(),
         "access-decisions.md": decision_point_page().encode(),

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -16,33 +14,30 @@ from typing import Annotated
 
 import orjson
 import typer
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.audit.reconcile import Reconciliation, reconcile
-from gateway.billing import books, closing, disputes, payments
-from gateway.billing.closing import Office
+from gateway.billing import books as ledger
+from gateway.billing import closing, payments
+from gateway.billing.months import truth_of
 from gateway.billing.replay import replay as replay_month
-from gateway.billing.statements import Sealer, as_csv
-from gateway.billing.terms import read_terms
+from gateway.billing.sources import events_of
 from gateway.catalogue.load import load_catalogue
 from gateway.catalogue.tariff import Tariff, charged_by
-from gateway.cli.office import Actor, act_now, by_edition, office, show
-from gateway.db.billing_tables import DisputeRow, StatementRow
+from gateway.cli import meter_disputes, meter_metrics, meter_papers, meter_rollup
+from gateway.cli.meter_office import Json, MonthName, books, fen_of, month_named, yuan
+from gateway.cli.office import Actor, act_now, by_edition, show
 from gateway.db.engine import reading
-from gateway.errors import OperatorError
-from gateway.identity.secrets import secret
-from gateway.journal.checkpoint import PUBLIC_KEY, public_key
+from gateway.journal.events import one_journal
 from gateway.settings import Settings
-from metering.summary import yuan
-from metering.tariff import MICRO_PER_FEN
 
 app = typer.Typer(help="Metering, months, shares and statements.", no_args_is_help=True)
-dispute_app = typer.Typer(help="Objections to a line of a closed month.", no_args_is_help=True)
-app.add_typer(dispute_app, name="dispute")
+app.add_typer(meter_disputes.app, name="dispute")
+app.command("rollup")(meter_rollup.rollup)
+app.command("metrics")(meter_metrics.metrics)
+app.command("statement")(meter_papers.statement)
+app.command("key")(meter_papers.key)
 
-Journal = Annotated[Path | None, typer.Option(help="Journal file; default: the one of this home.")]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-MonthName = Annotated[str, typer.Argument(metavar="YYYY-MM", help="A month of account.")]
+Journal = Annotated[Path | None, typer.Option(help="Journal file; default: those of this home.")]
 SHOWN = 50
 
 
@@ -51,7 +46,8 @@ def verify(journal: Journal = None, as_json: Json = False) -> None:
     """Reconcile answers = decisions = usage = audit, cells and amounts; exit 1 on a difference."""
     settings = Settings()
     price = partial(charged_by, _tariffs(settings))
-    result = reconcile(journal or settings.journal, price)
+    events = one_journal(journal) if journal else events_of(settings)
+    result = reconcile(events, price)
     if as_json:
         typer.echo(orjson.dumps(asdict(result)).decode())
     else:
@@ -62,8 +58,8 @@ def verify(journal: Journal = None, as_json: Json = False) -> None:
 @app.command()
 def rate(month: MonthName, as_json: Json = False) -> None:
     """What a month amounts to by what is known now; books nothing."""
-    with _books() as books_:
-        lines = closing.truth_of(books_, _month(month)).lines
+    with books() as books_:
+        lines = truth_of(books_, month_named(month)).lines
     rows = [
         {
             "line": line.line_id,
@@ -72,7 +68,7 @@ def rate(month: MonthName, as_json: Json = False) -> None:
             "service": line.key.service,
             "units": line.units,
             "unit": line.key.unit,
-            "amount": _yuan(line.amount_fen),
+            "amount": yuan(line.amount_fen),
             "amount_fen": line.amount_fen,
         }
         for line in lines
@@ -83,15 +79,15 @@ def rate(month: MonthName, as_json: Json = False) -> None:
 @app.command()
 def share(month: MonthName, as_json: Json = False) -> None:
     """How a month's fees are divided by what is known now; books nothing."""
-    with _books() as books_:
-        truth = closing.truth_of(books_, _month(month))
+    with books() as books_:
+        truth = truth_of(books_, month_named(month))
     rows: list[dict[str, object]] = []
     for service, parts in truth.splits.items():
         named = {"tax": parts.tax_fen, "operator": parts.operator_fen}
         named |= {"public interest": parts.public_interest_fen}
         for party, fen in {**named, **parts.providers}.items():
             rows.append(
-                {"service": service, "party": party, "amount": _yuan(fen), "amount_fen": fen}
+                {"service": service, "party": party, "amount": yuan(fen), "amount_fen": fen}
             )
     show(rows, ("service", "party", "amount"), as_json)
 
@@ -100,13 +96,13 @@ def share(month: MonthName, as_json: Json = False) -> None:
 def close(month: MonthName, actor: Actor = "", as_json: Json = False) -> None:
     """Charge, share and close a month, and issue its statements; refuses while anything differs."""
     act = act_now(actor)
-    with _books() as books_:
-        closed = closing.close(books_, _month(month), act.at, act.actor)
+    with books() as books_:
+        closed = closing.close(books_, month_named(month), act.at, act.actor)
     if as_json:
         typer.echo(orjson.dumps(asdict(closed)).decode())
         return
     typer.echo(
-        f"{closed.month} is closed: {closed.lines} lines, ¥{_yuan(closed.fees_fen)}, "
+        f"{closed.month} is closed: {closed.lines} lines, ¥{yuan(closed.fees_fen)}, "
         f"{closed.entries} entries, {closed.statements} statements"
     )
     for adjusted in closed.adjusted_months:
@@ -114,27 +110,10 @@ def close(month: MonthName, actor: Actor = "", as_json: Json = False) -> None:
 
 
 @app.command()
-def statement(
-    month: MonthName,
-    party: Annotated[str, typer.Argument(help="A tenant, or a provider.")],
-    table: Annotated[bool, typer.Option("--csv", help="The lines as CSV.")] = False,
-    signature: Annotated[bool, typer.Option(help="Only the signature (Ed25519, base64).")] = False,
-) -> None:
-    """A statement of a closed month as it was issued."""
-    with _books() as books_, reading(books_.engine) as session:
-        found = session.query(StatementRow).filter_by(month=_month(month), party=party).all()
-    if not found:
-        raise OperatorError("no_statement", f"Nothing was issued to {party} for {month}.")
-    for row in found:
-        text = row.signature if signature else as_csv(row.body) if table else row.body.decode()
-        typer.echo(text, nl=signature)
-
-
-@app.command()
 def replay(month: MonthName, as_json: Json = False) -> None:
     """Find a closed month again from journal, releases and ledger; exit 1 if anything differs."""
-    with _books() as books_:
-        found = list(replay_month(books_, _month(month)))
+    with books() as books_:
+        found = list(replay_month(books_, month_named(month)))
     if as_json:
         typer.echo(orjson.dumps({"ok": not found, "differences": found}).decode())
     else:
@@ -145,11 +124,11 @@ def replay(month: MonthName, as_json: Json = False) -> None:
 @app.command()
 def balances(as_json: Json = False) -> None:
     """What stands on every account; debits are positive, and all together are nothing."""
-    with _books() as books_, reading(books_.engine) as session:
-        found = books.balances(session)
-        wrong = list(books.faults(session))
+    with books() as books_, reading(books_.engine) as session:
+        found = ledger.balances(session)
+        wrong = list(ledger.faults(session))
     rows: list[dict[str, object]] = [
-        {"account": account, "balance": _yuan(fen), "fen": fen} for account, fen in found.items()
+        {"account": account, "balance": yuan(fen), "fen": fen} for account, fen in found.items()
     ]
     show(rows, ("account", "balance"), as_json)
     for fault in wrong:
@@ -160,15 +139,15 @@ def balances(as_json: Json = False) -> None:
 @app.command()
 def cap(as_json: Json = False) -> None:
     """Each year's income against what was approved for it; exit 1 where a year earned too much."""
-    with _books() as books_:
+    with books() as books_:
         states = closing.income(books_)
     rows: list[dict[str, object]] = [
         {
             "year": state.year,
-            "approved": _yuan(state.approved_fen),
-            "carried": _yuan(state.carried_fen),
-            "earned": _yuan(state.earned_fen),
-            "left": _yuan(state.left_fen),
+            "approved": yuan(state.approved_fen),
+            "carried": yuan(state.carried_fen),
+            "earned": yuan(state.earned_fen),
+            "left": yuan(state.left_fen),
             "level": state.level,
         }
         for state in states
@@ -184,9 +163,9 @@ def receive(
     receipt: Annotated[str, typer.Option(help="Reference of the payment; booked once.")],
 ) -> None:
     """Book a payment of a client."""
-    with _books() as books_:
-        left = payments.receive(books_, tenant, _fen(amount), receipt, datetime.now(UTC))
-    typer.echo(f"{receipt}: booked; {tenant} owes ¥{_yuan(left)}")
+    with books() as books_:
+        left = payments.receive(books_, tenant, fen_of(amount), receipt, datetime.now(UTC))
+    typer.echo(f"{receipt}: booked; {tenant} owes ¥{yuan(left)}")
 
 
 @app.command()
@@ -196,102 +175,15 @@ def payout(
     order: Annotated[str, typer.Option(help="Reference of the payment order; booked once.")],
 ) -> None:
     """Book a payment to a provider, never more than it is owed."""
-    with _books() as books_:
-        left = payments.pay_out(books_, provider, _fen(amount), order, datetime.now(UTC))
-    typer.echo(f"{order}: booked; {provider} is owed ¥{_yuan(left)}")
-
-
-@dispute_app.command("open")
-def open_dispute(
-    line: Annotated[str, typer.Argument(help="Id of a line of a closed month.")],
-    reason: Annotated[str, typer.Option(help="What is wrong with it.")],
-    actor: Actor = "",
-) -> None:
-    """Hold what a line was shared into until the objection is decided."""
-    act = act_now(actor)
-    with _books() as books_:
-        case = disputes.raise_dispute(books_, line, reason, act.at, act.actor)
-    typer.echo(f"{case}: its amount is held")
-
-
-@dispute_app.command("uphold")
-def uphold(case: str, actor: Actor = "") -> None:
-    """Give the client the amount back, by a credit note."""
-    act = act_now(actor)
-    with _books() as books_:
-        fen = disputes.decide(books_, case, upheld=True, now=act.at, by=act.actor)
-    typer.echo(f"{case}: upheld, ¥{_yuan(fen)} credited")
-
-
-@dispute_app.command("reject")
-def reject(case: str, actor: Actor = "") -> None:
-    """Let what was held go back where it came from."""
-    act = act_now(actor)
-    with _books() as books_:
-        disputes.decide(books_, case, upheld=False, now=act.at, by=act.actor)
-    typer.echo(f"{case}: rejected")
-
-
-@dispute_app.command("list")
-def list_disputes(as_json: Json = False) -> None:
-    """Every dispute and its state."""
-    with _books() as books_, reading(books_.engine) as session:
-        rows: list[dict[str, object]] = [
-            {
-                "case": row.case_id,
-                "tenant": row.tenant,
-                "month": row.month,
-                "amount": _yuan(row.fen),
-                "state": row.state,
-                "reason": row.reason,
-            }
-            for row in session.query(DisputeRow).order_by(DisputeRow.opened_at)
-        ]
-    show(rows, ("case", "tenant", "month", "amount", "state", "reason"), as_json)
-
-
-@contextmanager
-def _books() -> Iterator[Office]:
-    """The books of this home, with what they rest on."""
-    settings = Settings()
-    key = settings.keys / PUBLIC_KEY
-    if not settings.journal.is_file() or not key.is_file():
-        raise OperatorError("no_journal", "Nothing was answered from this home yet: no journal.")
-    with office(settings) as engine:
-        yield Office(
-            engine,
-            settings.journal,
-            settings.releases,
-            _tariffs(settings),
-            read_terms(settings.policies),
-            public_key(key),
-            Sealer(Ed25519PrivateKey.from_private_bytes(secret(settings.keys, "statement"))),
-        )
+    with books() as books_:
+        left = payments.pay_out(books_, provider, fen_of(amount), order, datetime.now(UTC))
+    typer.echo(f"{order}: booked; {provider} is owed ¥{yuan(left)}")
 
 
 def _tariffs(settings: Settings) -> Mapping[str, Tariff]:
     """The published prices of the live edition, by which the server answers."""
     with by_edition(settings) as live:
         return load_catalogue(live.policies).tariffs
-
-
-def _month(text: str) -> str:
-    try:
-        return datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC).strftime("%Y-%m")
-    except ValueError:
-        raise OperatorError("month", f"{text} is not a month; write it as 2026-11.") from None
-
-
-def _fen(text: str) -> int:
-    """Fen of an amount in yuan with at most two decimals, above nothing."""
-    if not re.fullmatch(r"\d{1,12}(\.\d{1,2})?", text) or not text.strip("0."):
-        raise OperatorError("amount", f"{text} is not an amount above nothing; write it as 40.00.")
-    whole, _, rest = text.partition(".")
-    return int(whole) * 100 + int(rest.ljust(2, "0"))
-
-
-def _yuan(fen: int) -> str:
-    return f"{'-' if fen < 0 else ''}{yuan(abs(fen) * MICRO_PER_FEN)}"
 
 
 def _show(result: Reconciliation) -> None:
@@ -304,7 +196,7 @@ def _show(result: Reconciliation) -> None:
         typer.echo(
             f"{line.key.month}  {line.key.grant}  {line.key.service}  {line.used.answers} answers"
             f"  {line.used.billable} cells to bill  {line.units} × {line.key.unit}"
-            f"  ¥{_yuan(line.amount_fen)}"
+            f"  ¥{yuan(line.amount_fen)}"
         )
     for difference in result.differences[:SHOWN]:
         typer.echo(f"DIFFERS  {difference.code}  {difference.subject}: {difference.message}")

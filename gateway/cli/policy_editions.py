@@ -143,7 +143,12 @@ def promote(
 
 def rollback(reason: Reason, actor: Actor = "", as_json: Json = False) -> None:
     """Let the edition before the live one decide again, at once; the live one is withdrawn."""
-    after = _do(actor, reason, lambda s, act, o: changes.roll_back(s, act, o.key))
+    settings = Settings()
+    where = _office(settings)
+    with office(settings) as engine:
+        outlook = where.back(engine)
+        with writing(engine) as session:
+            after = where.roll_back(session, act_now(actor, reason), outlook)
     say(after.document(), as_json, f"Edition {after.name} is live again.")
 
 

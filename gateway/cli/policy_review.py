@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, TypeVar
@@ -17,8 +17,7 @@ from rich.progress import Progress
 from gateway.cli.office import Json, office
 from gateway.cli.policy_explain import explanation, readable
 from gateway.editions.store import live_folder
-from gateway.journal.decisions import count_decisions, last_decisions
-from gateway.journal.schema import connect_reading
+from gateway.journal.looking import looking
 from gateway.policy.diff import changes
 from gateway.policy.what_if import Change, Tally
 from gateway.serving.rehearsal import edition_folder, rehearse
@@ -70,13 +69,13 @@ def what_if(
     """Put the last recorded decisions to a draft and to the live edition, and show every answer
     that would change, with its reason; exit 1 when one would."""
     settings, tally = Settings(), Tally()
+    journal = looking(settings)
     with (
         office(settings) as engine,
-        closing(connect_reading(settings.journal)) as db,
         rehearse(engine, settings.keys, settings.policies, edition) as rehearsal,
     ):
-        number = min(last, count_decisions(db))
-        found = rehearsal.replay(last_decisions(db, number), tally)
+        number = min(last, journal.count_decisions())
+        found = rehearsal.replay(journal.last_decisions(number), tally)
         for change in _watched(found, number):
             if each and change is not None:
                 typer.echo(_line(change, as_json=as_json))

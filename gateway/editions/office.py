@@ -8,7 +8,7 @@ at again, and whether the same edition still decides.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,6 +20,7 @@ from gateway.db.engine import reading
 from gateway.editions import changes
 from gateway.editions.checks import check_fit
 from gateway.editions.model import EditionRecord
+from gateway.editions.published import Former, former_prices, redefined_prices
 from gateway.editions.running import Prepared, prepare
 from gateway.editions.store import edition_key, in_place, read_files, read_record
 from gateway.editions.trial import Trial
@@ -51,6 +52,7 @@ class Outlook:
     then: Prepared
     now: Prepared
     adopted: PolicyFiles | None = None  # the folder in use, as long as no edition is live
+    former: Former = field(default_factory=dict)  # prices once published, on no list now
 
     @property
     def name(self) -> str:
@@ -59,7 +61,17 @@ class Outlook:
     @property
     def prices(self) -> tuple[str, ...]:
         """What the edition does to published prices that is not to be done."""
-        return tuple(changed_prices(self.now.catalogue.tariffs, self.then.catalogue.tariffs))
+        after = self.then.catalogue.tariffs
+        changed = changed_prices(self.now.catalogue.tariffs, after)
+        return (*changed, *redefined_prices(self.former, after))
+
+    @property
+    def clashing(self) -> tuple[str, ...]:
+        """Prices that going back would give another meaning. One that leaves the list is no harm:
+        what was sold by it is charged by it, and nothing more is sold by it."""
+        after = self.then.catalogue.tariffs
+        now = {name: one.prices for name, one in self.now.catalogue.tariffs.items()}
+        return tuple(redefined_prices({**self.former, **now}, after))
 
 
 @dataclass(frozen=True)
@@ -93,11 +105,25 @@ class PolicyOffice:
     def _beside_live(self, engine: sa.Engine, then: Prepared) -> Outlook:
         with reading(engine) as session:
             live = in_place(session, self.key, "live")
-            files = read_files(session, self.key, live.name) if live else None
-        if files is not None:
-            return Outlook(then, _read(files))
-        folder = read_folder(self.policies)
-        return Outlook(then, _read(folder), folder)
+            files = read_files(session, self.key, live.name) if live else read_folder(self.policies)
+            now = _read(files)
+            former = former_prices(session, self.key, now.catalogue.tariffs)
+        return Outlook(then, now, None if live else files, former)
+
+    def back(self, engine: sa.Engine) -> Outlook | None:
+        """What a roll-back would bring again, beside what is live; None where there is nothing."""
+        with reading(engine) as session:
+            live = in_place(session, self.key, "live")
+            if live is None or not live.replaces:
+                return None
+            files = read_files(session, self.key, live.replaces)
+        return self._beside_live(engine, _read(files))
+
+    def roll_back(self, session: Session, act: Act, outlook: Outlook | None) -> EditionRecord:
+        """Let what the live edition took the place of decide again."""
+        if outlook is not None and outlook.clashing:
+            raise OperatorError("edition.prices", "; ".join(outlook.clashing) + ".")
+        return changes.roll_back(session, act, self.key)
 
     def push(
         self,

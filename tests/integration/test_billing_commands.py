@@ -17,7 +17,7 @@ from tests.billing_factory import MONTH
 @pytest.fixture
 def home(office: Office) -> Path:
     """The folder of the books."""
-    return office.journal.parent
+    return office.archive.parent
 
 
 def meter(home: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from gateway.billing import books, disputes
-from gateway.billing.closing import book, close, truth_of, undisputed
+from gateway.billing.closing import close
+from gateway.billing.months import book, truth_of, undisputed
 from gateway.billing.truth import with_amounts
 from gateway.db.billing_tables import DisputeRow
 from gateway.db.engine import reading, writing
@@ -73,7 +74,7 @@ def test_a_dispute_of_an_unknown_line_or_after_its_time_is_refused(office):
     disputes.raise_dispute(office, line, "x", AFTER, "clerk")
     with pytest.raises(OperatorError) as refused:
         disputes.raise_dispute(office, line, "again", AFTER, "clerk")
-    assert refused.value.code == "dispute_exists"
+    assert refused.value.code == "dispute.exists"
 
 
 @pytest.mark.parametrize(("upheld", "credited"), [(True, 1), (False, 0), (None, 0)])
@@ -97,6 +98,26 @@ def test_a_correction_after_a_dispute_gives_nothing_back_twice(office, upheld, c
     assert found["receivable:T-INS2"] == other.amount_fen // 2
     assert sum(found.values()) == 0
     assert "suspense" not in found
+
+
+def test_a_credit_note_that_would_come_out_otherwise_by_now_is_not_issued(office):
+    close(office, MONTH, AFTER, "billing")
+    lines = [line for line in truth_of(office, MONTH).lines if line.key.tenant == "T-INS"]
+    case = disputes.raise_dispute(office, lines[0].line_id, "too much", AFTER, "clerk")
+    prepared = disputes.prepare_credit(office, case, AFTER, 3)
+    with reading(office.engine) as session:
+        before = books.balances(session)
+        assert session.get_one(DisputeRow, case).state == "held"
+    other = replace(prepared, fen=4)
+    for outdated in (other, replace(prepared, note=None)):
+        with pytest.raises(OperatorError) as refused, writing(office.engine) as session:
+            disputes.settle(session, outdated, "judge")
+        assert refused.value.code == "dispute.state"
+    with reading(office.engine) as session:
+        assert books.balances(session) == before
+    with writing(office.engine) as session:
+        assert disputes.settle(session, prepared, "judge").credited_fen == 3
+    assert ("credit_note", "T-INS") in issued(office)
 
 
 def test_a_dispute_does_not_bring_new_terms_to_an_old_month(office):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from metering import movements
+from metering.identities import Moved, differences, standings
 from metering.ledger import NOTHING, Entry, LedgerError, Posting
 from metering.movements import Booking
 from metering.prices import Price, PriceError, price_list
@@ -159,15 +160,13 @@ class Months(RuleBasedStateMachine):
         self.cases[case] = parts
 
     @precondition(lambda self: bool(self.cases))
-    @rule(upheld=st.booleans())
-    def decide(self, upheld):
+    @rule(part=st.integers(0, 100))
+    def decide(self, part):
         case, parts = self.cases.popitem()
-        if upheld:
-            fen = sum(parts.values())
-            self.post(movements.credit_note(case, "T", fen, self.booking()))
-            self.credited += fen
-        else:
-            self.post(movements.release(case, parts, self.booking()))
+        fen = sum(parts.values()) * part // 100
+        for one in movements.decision(case, "T", parts, fen, self.booking()):
+            self.post(one)
+        self.credited += fen
 
     @precondition(lambda self: self.month < len(MONTHS) - 1)
     @rule()
@@ -191,6 +190,24 @@ class Months(RuleBasedStateMachine):
         fees = sum(fen for fen, _ in self.fees.values())
         assert -divided + self.paid + self.credited == fees
 
+    def moved(self) -> list[Moved]:
+        return [
+            Moved(one.kind, one.cause, posting.account, posting.fen)
+            for one in self.book.entries.values()
+            for posting in one.postings
+        ]
+
+    @invariant()
+    def every_identity_of_the_ledger_holds(self):
+        assert list(differences(self.moved())) == []
+
+    @invariant()
+    def what_everybody_was_allocated_is_somewhere(self):
+        for account, standing in standings(self.moved()).items():
+            assert standing.missing == 0
+            assert standing.payable == -self.book.balance(account)
+            assert min(standing.held, standing.paid, standing.reversed) >= 0
+
     @invariant()
     def a_client_owes_what_is_true_less_what_it_paid_and_got_back(self):
         fees = sum(fen for fen, _ in self.fees.values())
@@ -212,6 +229,51 @@ class Months(RuleBasedStateMachine):
 
 Months.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestMonths = Months.TestCase
+
+
+def test_the_identities_find_a_fen_that_is_nowhere():
+    """Each entry is one that nobody may book; together with good ones they are noticed."""
+    good = [
+        Moved("charge", "l", "receivable:T", 100),
+        Moved("charge", "l", "suspense", -100),
+        Moved("share", "s", "suspense", 100),
+        Moved("share", "s", "payable:P", -100),
+        Moved("hold", "D", "payable:P", 40),
+        Moved("hold", "D", "held:D", -40),
+    ]
+    assert list(differences(good)) == []
+    for bad, word in (
+        (Moved("other", "x", "payable:P", 1), "nowhere"),
+        (Moved("release", "D", "held:D", 41), "more were given back"),
+        (Moved("hold", "D", "held:D", -1), "disputes took"),
+        (Moved("credit_note", "D", "receivable:T", -5), "taken back for good"),
+        (Moved("charge", "l2", "receivable:T", 7), "were charged"),
+    ):
+        assert any(word in found for found in differences([*good, bad])), word
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["tax", "payable:a", "payable:b"]), st.integers(1, 10**9), min_size=1
+    ),
+    st.integers(0, 10_000),
+)
+def test_a_decision_takes_from_nobody_more_than_was_held_of_it(held, share):
+    whole = sum(held.values())
+    fen, booking = whole * share // 10_000, Booking("2026-11", AT, "2026-10")
+    moved: dict[str, int] = {}
+    for one in movements.decision("D", "T", held, fen, booking):
+        for posting in one.postings:
+            moved[posting.account] = moved.get(posting.account, 0) + posting.fen
+    assert moved["held:D"] == whole
+    assert moved.get("receivable:T", 0) == -fen
+    for account, part in held.items():
+        back = -moved.get(account, 0)
+        assert 0 <= back <= part
+        assert abs((part - back) - part * fen / whole) < 1
+    with pytest.raises(LedgerError):
+        movements.decision("D", "T", held, whole + 1, booking)
 
 
 def test_a_movement_of_nothing_or_out_of_another_account_is_no_entry():

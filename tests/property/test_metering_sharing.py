@@ -1,5 +1,6 @@
 """Laws of sharing: parts add up, nobody is a fen off its quota, cutting a provider is no gain."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -10,6 +11,7 @@ from metering.allotment import AllotmentError, allot
 from metering.sharing import (
     QUALITY_MOST,
     SHARE_ONE,
+    WEIGHERS,
     Contribution,
     Deductions,
     Quality,
@@ -70,20 +72,27 @@ def test_nothing_divided_among_nobody_is_nothing():
 
 
 QUALITIES = st.builds(Quality, st.integers(0, QUALITY_MOST), st.booleans())
-PARTS = st.builds(Contribution, NAMES, st.integers(0, SHARE_ONE), st.booleans(), st.integers(0, 50))
+PARTS = st.builds(
+    Contribution,
+    NAMES,
+    st.integers(0, SHARE_ONE),
+    st.booleans(),
+    st.integers(0, 50),
+    even=st.integers(0, SHARE_ONE),
+    quality=QUALITIES,
+)
 
 
-def by_the_formula(parts, quality) -> dict[str, Fraction]:
+def by_the_formula(parts) -> dict[str, Fraction]:
     """SPEC §7.2, word by word, in exact fractions."""
     sums: dict[str, Fraction] = {}
     for part in parts:
-        told = quality.get(part.provider, Quality())
-        q = Fraction(told.q, 10_000)
+        q = Fraction(part.quality.q, 10_000)
         rest = (
             Fraction(1, 2)
             + Fraction(3, 10) * q
             + Fraction(1, 10) * (1 if part.unique else 0)
-            + Fraction(1, 10) * (1 if told.timely else Fraction(1, 2))
+            + Fraction(1, 10) * (1 if part.quality.timely else Fraction(1, 2))
         )
         weight = Fraction(part.share, SHARE_ONE) * rest * part.times
         sums[part.provider] = sums.get(part.provider, Fraction(0)) + weight
@@ -91,16 +100,16 @@ def by_the_formula(parts, quality) -> dict[str, Fraction]:
 
 
 @MANY
-@given(st.lists(PARTS, max_size=30), st.dictionaries(NAMES, QUALITIES), st.randoms())
-def test_weights_are_those_of_the_formula_in_any_order(parts, quality, chance):
-    weights = weigh(parts, quality)
+@given(st.lists(PARTS, max_size=30), st.randoms())
+def test_weights_are_those_of_the_formula_in_any_order(parts, chance):
+    weights = weigh(parts)
     scale = SHARE_ONE * 100_000
-    assert {n: Fraction(w, scale) for n, w in weights.items()} == by_the_formula(parts, quality)
+    assert {n: Fraction(w, scale) for n, w in weights.items()} == by_the_formula(parts)
     shuffled = list(parts)
     chance.shuffle(shuffled)
-    assert weigh(shuffled, quality) == weights
+    assert weigh(shuffled) == weights
     cut = len(parts) // 2
-    first, second = weigh(parts[:cut], quality), weigh(parts[cut:], quality)
+    first, second = weigh(parts[:cut]), weigh(parts[cut:])
     both = {n: first.get(n, 0) + second.get(n, 0) for n in {**first, **second}}
     assert both == weights
 
@@ -108,26 +117,38 @@ def test_weights_are_those_of_the_formula_in_any_order(parts, quality, chance):
 @MANY
 @given(
     st.lists(PARTS, min_size=1, max_size=20),
-    st.dictionaries(NAMES, QUALITIES),
     st.integers(0, 10**9),
     st.sampled_from(["contribution", "rows_only"]),
 )
-def test_two_halves_of_a_provider_earn_what_the_whole_earned(parts, quality, pool, strategy):
-    doubled = [Contribution(p.provider, p.share // 2 * 2, p.unique, p.times) for p in parts]
+def test_two_halves_of_a_provider_earn_what_the_whole_earned(parts, pool, strategy):
+    doubled = [replace(p, share=p.share // 2 * 2) for p in parts]
     target = doubled[0].provider
     halves = [
-        Contribution(name, p.share // 2, p.unique, p.times)
+        replace(p, provider=name, share=p.share // 2)
         for p in doubled
         if p.provider == target
         for name in (f"{target}-1", f"{target}-2")
     ] + [p for p in doubled if p.provider != target]
-    told = {**quality}
-    told[f"{target}-1"] = told[f"{target}-2"] = quality.get(target, Quality())
-    before, after = weigh(doubled, quality, strategy), weigh(halves, told, strategy)
+    before, after = weigh(doubled, strategy), weigh(halves, strategy)
     if not any(before.values()):
         return
     whole, cut = allot(pool, before), allot(pool, after)
     assert abs(cut[f"{target}-1"] + cut[f"{target}-2"] - whole[target]) <= 1
+
+
+@MANY
+@given(st.lists(PARTS, max_size=20), st.sampled_from(list(WEIGHERS)), st.randoms())
+def test_no_strategy_knows_an_order_and_nothing_delivered_earns_nothing(parts, strategy, chance):
+    shuffled = list(parts)
+    chance.shuffle(shuffled)
+    weights = weigh(parts, strategy)
+    assert weigh(shuffled, strategy) == weights
+    for name, weight in weights.items():
+        own = [p for p in parts if p.provider == name]
+        if not any(p.share * p.times for p in own) and "shapley" not in strategy:
+            assert weight == 0
+        if not any(p.even * p.times for p in own) and "shapley" in strategy:
+            assert weight == 0
 
 
 def test_better_quality_uniqueness_and_punctuality_each_weigh_more():
@@ -140,7 +161,7 @@ def test_better_quality_uniqueness_and_punctuality_each_weigh_more():
 
 def test_the_equal_split_serves_whoever_delivered_anything_alike():
     parts = [Contribution("a", 10, times=9), Contribution("b", SHARE_ONE), Contribution("c", 0)]
-    assert weigh(parts, {}, "equal") == {"a": 1, "b": 1, "c": 0}
+    assert weigh(parts, "equal") == {"a": 1, "b": 1, "c": 0}
 
 
 @MANY
@@ -171,4 +192,4 @@ def test_a_tax_above_the_fees_or_a_part_above_the_whole_is_refused():
     with pytest.raises(SharingError):
         Quality(12_001)
     with pytest.raises(SharingError):
-        Contribution("a", SHARE_ONE + 1)
+        Contribution("a", -1)

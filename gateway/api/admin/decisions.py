@@ -9,7 +9,6 @@ import re
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from typing import Annotated
 
 from pydantic import Field
@@ -22,8 +21,6 @@ from gateway.errors import BadRequest, OperatorError
 from gateway.identity.entries import Entry
 from gateway.identity.model import Document
 from gateway.identity.record import append
-from gateway.journal.decisions import count_decisions, last_decisions
-from gateway.journal.schema import connect_reading
 from gateway.policy.what_if import Tally
 from gateway.serving.explain import explain, find, standings
 from gateway.serving.rehearsal import rehearse
@@ -81,11 +78,10 @@ def _find_changes(office: Office, at: Mapping[str, str], form: Entry | None) -> 
 def _replay(office: Office, name: str, last: int) -> Document:
     tally, ends = Tally(), time.monotonic() + SECONDS
     with (
-        closing(connect_reading(office.journal)) as db,
         rehearse(office.engine, office.keys, office.editions.policies, name) as rehearsal,
     ):
-        number = min(last, count_decisions(db))
-        for _ in rehearsal.replay(last_decisions(db, number), tally):
+        number = min(last, office.journal.count_decisions())
+        for _ in rehearsal.replay(office.journal.last_decisions(number), tally):
             if time.monotonic() > ends:
                 break
         read = tally.replayed + sum(tally.skipped.values())

@@ -80,15 +80,20 @@ def _operation(endpoint: Endpoint) -> Schema:
     }
     if endpoint.summary:
         described["summary"] = endpoint.summary
-    names = _PART.findall(endpoint.path)
-    if names:
-        described["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in names
-        ]
+    parameters = [*_parameters(endpoint)]
+    if parameters:
+        described["parameters"] = parameters
     if endpoint.method == "GET":
         return described | {"security": [{"session": []}]}
     return described | {"requestBody": _body(endpoint.form, says_why=endpoint.says_why)}
+
+
+def _parameters(endpoint: Endpoint) -> Iterable[Schema]:
+    text: Schema = {"type": "string"}
+    for name in _PART.findall(endpoint.path):
+        yield {"name": name, "in": "path", "required": True, "schema": text}
+    for name, meaning in endpoint.query.items():
+        yield {"name": name, "in": "query", "description": meaning, "schema": text}
 
 
 def _statuses(endpoint: Endpoint) -> Iterable[int]:

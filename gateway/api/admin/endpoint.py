@@ -8,7 +8,7 @@ other way to route an operation, and an operation the table does not name cannot
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -32,9 +32,29 @@ from gateway.staff import sessions
 from gateway.staff.model import RECORD, Visitor
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
-Answer: TypeAlias = Document | list[Document] | None
 
-_CONFLICTS = (".exists", ".state", ".same_approver", ".own_entry", ".last", ".oneself")
+
+@dataclass(frozen=True)
+class File:
+    """An answer that is kept as a file."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+Answer: TypeAlias = Document | list[Document] | File | None
+
+_CONFLICTS = (
+    ".exists",
+    ".state",
+    ".same_approver",
+    ".own_entry",
+    ".last",
+    ".oneself",
+    "month_closed",
+    "booked_before",
+)
 _LONGEST_REASON = 500
 
 
@@ -76,6 +96,8 @@ class Endpoint:
     first: Callable[[Office, Visitor, Entry | None], None] | None = None  # outside a transaction
     # What takes long and changes nothing, outside a transaction too; `Call.found` is its result.
     finds: Callable[[Office, Mapping[str, str], Entry | None], object] | None = None
+    heavy: bool = False  # it takes minutes on a large home, and waits for its own kind alone
+    query: Mapping[str, str] = field(default_factory=dict)  # parameters it reads, with meanings
     summary: str = ""  # for the document, Chinese first
 
 

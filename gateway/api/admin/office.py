@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
 from anyio import CapacityLimiter
 from argon2 import PasswordHasher
 
+from gateway.billing.office import Office as BillingOffice
+from gateway.billing.opening import open_billing
 from gateway.editions.office import PolicyOffice
 from gateway.editions.trial import Trials
 from gateway.identity.desk import Identity
@@ -18,6 +21,7 @@ from gateway.identity.directory import Directory
 from gateway.identity.keyring import Ring
 from gateway.identity.narrowing import Boundaries
 from gateway.identity.secrets import secret
+from gateway.journal.looking import Looking, looking
 from gateway.releases.coverage import released
 from gateway.settings import Settings
 from gateway.staff.operations import Operations, load_operations
@@ -42,10 +46,12 @@ class Office:
     door: Door
     clock: Callable[[], datetime]
     editions: PolicyOffice
-    journal: Path
+    journal: Looking
+    billing: Callable[[], BillingOffice]  # opened anew each time: prices follow the edition
     trials: Trials = field(default_factory=Trials)
     # Threads of its own: whoever knocks at this door holds up nothing else, and no officer inside.
     threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
+    heavy_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
     door_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     upstream_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
 
@@ -78,5 +84,6 @@ def open_office(
         door=Door(identity.engine, sealer, passwords, identity.clock),
         clock=identity.clock,
         editions=PolicyOffice(settings.keys, settings.policies, released(settings.releases)),
-        journal=settings.journal,
+        journal=looking(settings),
+        billing=partial(open_billing, settings, identity.engine),
     )

@@ -78,6 +78,10 @@ def _for_live(office: Office, at: Mapping[str, str], _form: Entry | None) -> Out
     return office.editions.outlook(office.engine, at["edition"], "live")
 
 
+def _for_rollback(office: Office, _at: Mapping[str, str], _form: Entry | None) -> Outlook | None:
+    return office.editions.back(office.engine)
+
+
 def _push(call: Call) -> Answer:
     files = _files(call.form)
     trial = call.office.trials.of(files)
@@ -109,7 +113,7 @@ def _promote(call: Call) -> Answer:
 
 
 def _roll_back(call: Call) -> Answer:
-    return changes.roll_back(call.session, call.act, call.office.editions.key).document()
+    return call.office.editions.roll_back(call.session, call.act, call.found).document()
 
 
 def _withdraw(call: Call) -> Answer:
@@ -142,6 +146,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("edition.shadow", "POST", f"{_ONE}/shadow", _shadow, finds=_fit),
     Endpoint("edition.canary", "POST", f"{_ONE}/canary", _canary, CanaryForm, finds=_for_canary),
     Endpoint("edition.promote", "POST", f"{_ONE}/promote", _promote, PromoteForm, finds=_for_live),
-    Endpoint("edition.rollback", "POST", "/policies/rollback", _roll_back, says_why=True),
+    Endpoint(
+        "edition.rollback",
+        "POST",
+        "/policies/rollback",
+        _roll_back,
+        says_why=True,
+        finds=_for_rollback,
+    ),
     Endpoint("edition.withdraw", "POST", f"{_ONE}/withdraw", _withdraw, says_why=True),
 )

@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.admin import consents, decisions, directory, door, people, policies
+from gateway.api.admin import (
+    billing,
+    billing_disputes,
+    consents,
+    decisions,
+    directory,
+    door,
+    people,
+    policies,
+)
 from gateway.api.admin.asking import JSON, read_ask, read_form
 from gateway.api.admin.cookies import device_cookie, session_cookie, with_cookies
 from gateway.api.admin.document import admin_openapi_bytes
-from gateway.api.admin.endpoint import Endpoint, as_http, serve
+from gateway.api.admin.endpoint import Endpoint, File, as_http, check_visitor, serve
 from gateway.api.admin.office import Office
 from gateway.api.admin.upstream import LINK, Upstream, sso_router
 from gateway.api.presented import presented
@@ -30,6 +40,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *consents.ENDPOINTS,
     *policies.ENDPOINTS,
     *decisions.ENDPOINTS,
+    *billing.ENDPOINTS,
+    *billing_disputes.ENDPOINTS,
     *people.ENDPOINTS,
     *door.ENDPOINTS,
     LINK,
@@ -62,10 +74,23 @@ def admin_router(office: Office, upstream: Upstream | None = None) -> APIRouter:
 def _route(office: Office, endpoint: Endpoint) -> Callable[[Request], Any]:
     async def route(request: Request) -> Response:
         ask = await read_ask(office, endpoint, request)
-        answer = await in_thread(office.threads, serve, office, endpoint, ask)
+        threads = office.threads
+        if endpoint.heavy:
+            # Strangers are sent away at once; they do not stand in the line of what takes long.
+            await in_thread(threads, check_visitor, office, endpoint, ask)
+            threads = office.heavy_threads
+        answer = await in_thread(threads, serve, office, endpoint, ask)
+        if isinstance(answer, File):
+            return Response(answer.content, media_type=answer.media_type, headers=_attached(answer))
         return Response(orjson.dumps(answer), endpoint.status, media_type=JSON)
 
     return route
+
+
+def _attached(file: File) -> dict[str, str]:
+    """To be kept, not shown in the office's own pages."""
+    name = f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"
+    return {"Content-Disposition": name, "X-Content-Type-Options": "nosniff"}
 
 
 async def _sign_in(office: Office, request: Request) -> Response:

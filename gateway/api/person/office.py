@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from gateway.api.person.login import Login, open_login
 from gateway.authserver.interaction import Interactions
 from gateway.consent.desk import Consents
 from gateway.consent.subjects import Subjects
+from gateway.journal.looking import Looking, looking
 from gateway.serving.ports import Books
 from gateway.settings import Settings
 
@@ -30,7 +30,7 @@ class Office:
     login: Login
     interactions: Interactions
     issuer: str
-    journal: Path
+    journal: Looking
     cookies: Cookies
     audit: PersonAudit
     clock: Callable[[], datetime]
@@ -59,7 +59,7 @@ def open_office(
         login=open_login(settings, consents.subjects),
         interactions=interactions,
         issuer=settings.base_url,
-        journal=settings.journal,
+        journal=looking(settings),
         cookies=Cookies(settings.base_url.startswith("https://")),
         audit=PersonAudit(journal, consents.subjects),
         clock=clock,
