@@ -10,6 +10,10 @@ import pytest
 
 import tests.one_thread  # noqa: F401  (first: it must be before NumPy)
 from tests.gateway_factory import LARGE, Gateway, build_home, copy_home, copy_policies, serving
+from tests.postgres_server import postgres, postgres_dsn
+from tests.valkey_server import valkey, valkey_url
+
+__all__ = ["postgres", "postgres_dsn", "valkey", "valkey_url"]  # fixtures
 
 
 @pytest.fixture(scope="session")

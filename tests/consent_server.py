@@ -44,7 +44,7 @@ def _approve_in_two_steps(visit: Visit) -> str:
         )
 
 
-def main(home: Path, port: int, mistake: str = "") -> None:
+def serve(home: Path, port: int, mistake: str = "") -> None:
     """Serve until killed."""
     sabotage(mistake)
     clock = MovableClock()
@@ -56,5 +56,9 @@ def main(home: Path, port: int, mistake: str = "") -> None:
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off")
 
 
+def main() -> None:
+    serve(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
+    main()

@@ -104,8 +104,9 @@ class Press:
             return self.office.promote(session, self.act(), outlook, **facts)
 
     def roll_back(self) -> EditionRecord:
+        outlook = self.office.back(self.engine)
         with writing(self.engine) as session:
-            return changes.roll_back(session, self.act(), self.office.key)
+            return self.office.roll_back(session, self.act(), outlook)
 
     def withdraw(self, name: str) -> None:
         with writing(self.engine) as session:

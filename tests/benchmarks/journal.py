@@ -1,7 +1,11 @@
-"""What durable recording costs: group commit against one commit per event, in the same run.
+"""What durable recording costs, against PostgreSQL's own COPY in the same run.
 
 Wall-clock figures belong to the machine and the moment; the ratios and the CPU per event are what
 to compare. Run: `python -m tests.benchmarks.journal`.
+
+The base is COPY of the very same rows (audit event, decision, usage, charged cells; made
+beforehand) straight into the central store's tables: no dedup, no checkpoint. Everything else makes
+and seals its rows within the time that is measured.
 """
 
 from __future__ import annotations
@@ -10,126 +14,202 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from gateway.journal.entry import Entry
 from gateway.journal.group import GroupCommit, Pace
+from gateway.journal.postgres import connect
+from gateway.journal.postgres_rows import COLUMNS, of_entries
+from gateway.journal.seal import seal_all
+from gateway.journal.ship import Source, ship
 from gateway.journal.spool import Spool
 from gateway.journal.sqlite import SqliteJournal, new_id
 from metering.usage import time_text
+from tests.benchmarks import journal_http
 from tests.journal_server import entry_for
+from tests.journal_store import Store, store_on
+from tests.postgres_server import postgres_server
 
 ROUNDS = 3
+EVENTS = 16_000
+BATCH = 4_000
+COPY, SPOOLED = "COPY, no dedup (base)", "SQLite spool, group commit"
+SHIPPED, DIRECT = "shipping with dedup", "PostgreSQL, group commit"
+BOUNDS = {SPOOLED: 0.5, SHIPPED: 0.5}
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Events per second, CPU per event and latency of one way to record."""
+    """Events per second, this process's CPU per event and latency of one way to record."""
 
     per_second: float
     cpu_us: float
-    p50_ms: float
-    p99_ms: float
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
 
 
-def group_commit(callers: int, each: int) -> Cost:
-    """`callers` requests at a time, each recording `each` events through the journal."""
+def made(count: int) -> list[Entry]:
+    """Entries of answered calls, each charged for cells of its own."""
+    with tempfile.TemporaryDirectory() as folder, closing(_opened(Path(folder))) as journal:
+        return [entry_for(journal, f"r{n}") for n in range(count)]
+
+
+def copied(store: Store, entries: Sequence[Entry]) -> Cost:
+    """COPY of rows that are there already."""
+    sealed = seal_all(entries, 0, b"")
+    parts = [
+        of_entries("base", entries[at : at + BATCH], sealed[at : at + BATCH])
+        for at in range(0, len(entries), BATCH)
+    ]
+
+    async def copy() -> Cost:
+        db = await connect(store.dsn, "bench", 120.0)
+        began, used = time.perf_counter(), time.process_time()
+        for rows in parts:
+            async with db.transaction():
+                for table, found in rows.tables():
+                    if found:
+                        names = list(COLUMNS[table])
+                        await db.copy_records_to_table(table, records=found, columns=names)
+        cost = _cost(len(entries), began, used)
+        await db.close()
+        return cost
+
+    return asyncio.run(copy())
+
+
+def spooled(entries: Sequence[Entry], callers: int = 256) -> Cost:
+    """Requests at a time, each recording through the journal into its SQLite file."""
+    with tempfile.TemporaryDirectory() as folder, closing(_opened(Path(folder))) as journal:
+        return asyncio.run(_drive(journal, entries, callers))
+
+
+def shipped(store: Store, entries: Sequence[Entry]) -> Cost:
+    """A spool that lies there, into the store: read, COPY, INSERT … ON CONFLICT, checkpoint."""
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        journal = SqliteJournal.open(home / "journal.db", home / "keys", datetime.now(UTC))
-        entries = [entry_for(journal, f"r{n}") for n in range(callers * each)]
-        cost = asyncio.run(_drive(journal.record, entries, callers))
-        journal.close()
-    return cost
+        path, now = Path(folder) / "journal.db", datetime.now(UTC)
+        with closing(Spool(path, new_id(now), time_text(now))) as spool:
+            for at in range(0, len(entries), BATCH):
+                spool.append(entries[at : at + BATCH])
+
+        async def go() -> Cost:
+            db = await connect(store.dsn, "bench", 120.0)
+            with closing(Source(path)) as source:
+                began, used = time.perf_counter(), time.process_time()
+                done = await ship(db, source, "bench", BATCH)
+                cost = _cost(len(entries), began, used)
+            await db.close()
+            assert (done.new, done.quarantined) == (len(entries), 0), done
+            return cost
+
+        return asyncio.run(go())
 
 
-def nothing_stored(callers: int, each: int) -> Cost:
+def direct(store: Store, entries: Sequence[Entry], callers: int = 256) -> Cost:
+    """Requests at a time, each recording through the journal straight into the store."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(store.open(Path(folder), now=datetime.now(UTC))) as journal,
+    ):
+        cost = asyncio.run(_drive(journal, entries, callers))
+        assert journal._spool.head.seq == 0, "PostgreSQL was away"
+        return cost
+
+
+def nothing_stored(entries: Sequence[Entry], callers: int = 256) -> Cost:
     """The same hand-over between loop and thread with no store behind: the harness itself."""
     group = GroupCommit(lambda batch: [None] * len(batch), _nothing, _nothing, Pace())
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        journal = SqliteJournal.open(home / "journal.db", home / "keys", datetime.now(UTC))
-        entries = [entry_for(journal, f"r{n}") for n in range(callers * each)]
-        journal.close()
-    cost = asyncio.run(_drive(group.record, entries, callers))
+    cost = asyncio.run(_drive(group, entries, callers))
     group.close()
     return cost
 
 
-def plain_autocommit(events: int) -> Cost:
+def one_by_one(entries: Sequence[Entry]) -> Cost:
     """The naive way: the same rows, one transaction and one sync for each event."""
     with tempfile.TemporaryDirectory() as folder:
-        home, now = Path(folder), datetime.now(UTC)
-        journal = SqliteJournal.open(home / "journal.db", home / "keys", now)
-        entries = [entry_for(journal, f"r{n}") for n in range(events)]
-        journal.close()
-        spool = Spool(home / "plain.db", new_id(now), time_text(now))
-        waited = []
-        began, used = time.perf_counter(), time.process_time()
-        for entry in entries:
-            start = time.perf_counter()
-            spool.append([entry])
-            waited.append(time.perf_counter() - start)
-        cost = _cost(events, time.perf_counter() - began, time.process_time() - used, waited)
-        spool.close()
-    return cost
+        now = datetime.now(UTC)
+        with closing(Spool(Path(folder) / "plain.db", new_id(now), time_text(now))) as spool:
+            began, used = time.perf_counter(), time.process_time()
+            for entry in entries:
+                spool.append([entry])
+            return _cost(len(entries), began, used)
 
 
-async def _drive(record, entries, callers) -> Cost:  # type: ignore[no-untyped-def]  # two fronts
+def _opened(home: Path) -> SqliteJournal:
+    return SqliteJournal.open(home / "journal.db", home / "keys", datetime.now(UTC))
+
+
+async def _drive(
+    journal: SqliteJournal | GroupCommit, entries: Sequence[Entry], callers: int
+) -> Cost:
     waited: list[float] = []
 
-    async def caller(mine) -> None:  # type: ignore[no-untyped-def]  # a slice of entries
+    async def caller(mine: Sequence[Entry]) -> None:
         for entry in mine:
             start = time.perf_counter()
-            await record(entry)
+            await journal.record(entry)
             waited.append(time.perf_counter() - start)
 
     began, used = time.perf_counter(), time.process_time()
     await asyncio.gather(*(caller(entries[n::callers]) for n in range(callers)))
-    wall, cpu = time.perf_counter() - began, time.process_time() - used
-    return _cost(len(entries), wall, cpu, waited)
+    return _cost(len(entries), began, used, waited)
 
 
-def _cost(events: int, wall: float, cpu: float, waited: list[float]) -> Cost:
-    ranked = sorted(waited)
-    return Cost(
-        events / wall,
-        cpu / events * 1e6,
-        ranked[len(ranked) // 2] * 1e3,
-        ranked[len(ranked) * 99 // 100] * 1e3,
-    )
+def _cost(events: int, began: float, used: float, waited: Sequence[float] = (0.0,)) -> Cost:
+    wall, cpu, ranked = time.perf_counter() - began, time.process_time() - used, sorted(waited)
+    p50, p99 = ranked[len(ranked) // 2], ranked[len(ranked) * 99 // 100]
+    return Cost(events / wall, cpu / events * 1e6, p50 * 1e3, p99 * 1e3)
 
 
 def _nothing() -> None:
     return None
 
 
-def _middle(measure: Callable[[], Cost]) -> Cost:
-    runs = [measure() for _ in range(ROUNDS)]
+def _middle(runs: Sequence[Cost]) -> Cost:
     rate = median(run.per_second for run in runs)
     return next(run for run in runs if run.per_second == rate)
 
 
-def main() -> None:
-    """Print the table."""
-    base = _middle(lambda: plain_autocommit(400))
-    ways = {
-        "one commit per event": base,
-        "group commit,   1 caller": _middle(lambda: group_commit(1, 400)),
-        "group commit,  16 callers": _middle(lambda: group_commit(16, 250)),
-        "group commit, 256 callers": _middle(lambda: group_commit(256, 60)),
-        "no store,     256 callers": _middle(lambda: nothing_stored(256, 60)),
+def against_copy() -> dict[str, Cost]:
+    """Every way in turns, a few rounds: all meet the same machine."""
+    ways: dict[str, Callable[[Store], Cost]] = {
+        COPY: lambda store: copied(store, made(EVENTS)),
+        SPOOLED: lambda store: spooled(made(EVENTS)),
+        SHIPPED: lambda store: shipped(store, made(EVENTS)),
+        DIRECT: lambda store: direct(store, made(EVENTS)),
+        "no store, the harness itself": lambda store: nothing_stored(made(EVENTS)),
+        "SQLite, one commit per event": lambda store: one_by_one(made(300)),
     }
-    out = sys.stdout.write
-    heads = ("events/s", "× naive", "CPU µs", "÷ naive", "p50 ms", "p99 ms")
-    out(" " * 27 + "".join(f"{head:>10}" for head in heads) + "\n")
-    for name, cost in ways.items():
-        speed, cpu = cost.per_second / base.per_second, cost.cpu_us / base.cpu_us
-        out(f"{name:27}{cost.per_second:10.0f}{speed:10.1f}{cost.cpu_us:10.0f}{cpu:10.2f}")
-        out(f"{cost.p50_ms:10.2f}{cost.p99_ms:10.2f}\n")
+    runs: dict[str, list[Cost]] = {name: [] for name in ways}
+    with postgres_server() as server:
+        for _ in range(ROUNDS):
+            for name, way in ways.items():
+                with store_on(server) as store:
+                    runs[name].append(way(store))
+    return {name: _middle(found) for name, found in runs.items()}
+
+
+def main() -> None:
+    """Print the tables."""
+    out, costs = sys.stdout.write, against_copy()
+    heads = ("events/s", "× COPY", "bound", "CPU µs", "p50 ms", "p99 ms")
+    out(" " * 30 + "".join(f"{head:>10}" for head in heads) + "\n")
+    for name, cost in costs.items():
+        bound = f"≥ {BOUNDS[name]}" if name in BOUNDS else ""
+        out(f"{name:30}{cost.per_second:10.0f}{cost.per_second / costs[COPY].per_second:10.2f}")
+        out(f"{bound:>10}{cost.cpu_us:10.0f}{cost.p50_ms:10.2f}{cost.p99_ms:10.2f}\n")
+    plain, recorded = journal_http.measure()
+    heads = ("req/s", "kept", "CPU µs", "added")
+    out(f"\n{'one request, 16 connections':30}" + "".join(f"{h:>10}" for h in heads) + "\n")
+    out(f"{'nothing recorded':30}{plain.per_second:10.0f}{'':10}{plain.cpu_us:10.0f}\n")
+    kept, added = recorded.per_second / plain.per_second, recorded.cpu_us - plain.cpu_us
+    out(f"{'durably recorded':30}{recorded.per_second:10.0f}{kept:10.2f}")
+    out(f"{recorded.cpu_us:10.0f}{added:10.0f}   (bounds: kept ≥ 0.65, added ≤ 120)\n")
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ def test_a_replay_is_bounded_and_one_at_a_time(
 def test_a_stored_edition_is_named_at_the_command_line_as_a_folder_is(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SLUICE_HOME", str(scene.place.office.journal.parent))
+    monkeypatch.setenv("SLUICE_HOME", str(scene.place.office.keys.parent))
     told = CliRunner().invoke(cli.app, ["diff", scene.edition])
     assert (told.exit_code, told.stdout) == (1, "changed SC01 quota.cells_day: 10 → 200000\n")
     asked = CliRunner().invoke(cli.app, ["what-if", scene.edition])

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from gateway.audit.export import cloud_events, plain_lines
-from gateway.journal.reader import usage_summary
+from gateway.journal.looking import one
 from gateway.journal.schema import connect_reading
 from tests.journal_factory import answered, opened, refused
 
@@ -59,7 +59,7 @@ def test_a_months_amounts_are_recomputed_with_plain_sql(home):
                 " FROM used GROUP BY service, price"
             )
         )
-    shown = usage_summary(home / "journal.db", "t-life", ("2026-11",))
+    shown = one(home / "journal.db").usage("t-life", ("2026-11",))
     assert {row.service: row.amount_fen for row in shown} == plain
     assert plain == {"S02": 40_000, "S09": 1_235}
 

@@ -7,7 +7,6 @@ The harness and what it can notice are those of `test_journal_kill`.
 import json
 import re
 import secrets
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ from gateway.db.oauth_tables import AuthorisationRow, CodeRow
 from gateway.identity.revocation import revoked_in
 from tests.consent_factory import certno, consenting
 from tests.crash_harness import Target, crash, free_port
+from tests.nursery import nursery
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 TOKEN = re.compile(r'name="form" value="(\w+)"')
@@ -162,9 +162,14 @@ def killed(home, kills, approvals, revocations, mistake=""):
     port = free_port()
     people = prepare(home, port, approvals, revocations)
     book = Book(home, people)
-    command = [sys.executable, "-m", "tests.consent_server", str(home), str(port), mistake]
-    target = Target(command, port, people.ask, book.stored, home / "server.log", window=1.5)
-    report = crash(target, kills=kills, seed=int(datetime(2026, 11, 22, tzinfo=UTC).timestamp()))
+    command = ["tests.consent_server", str(home), str(port), mistake]
+    with nursery("tests.consent_server") as started:
+        log, start = home / "server.log", started.start
+        target = Target(
+            command, port, people.ask, book.stored, log, window=1.5, warm=True, launch=start
+        )
+        seed = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp())
+        report = crash(target, kills=kills, seed=seed)
     return report, book.wrong
 
 

@@ -10,7 +10,6 @@ import http.client
 import json
 import os
 import sqlite3
-import sys
 import threading
 from collections import Counter
 from contextlib import closing
@@ -26,7 +25,7 @@ from gateway.identity.requester import make_proof
 from gateway.identity.tokens import issue_token
 from gateway.journal.checkpoint import PUBLIC_KEY, public_key
 from gateway.settings import Settings
-from tests.crash_harness import Target, crash
+from tests.crash_harness import Launch, Target, crash
 from tests.factories_identity import Machine
 from tests.gateway_factory import (
     COST,
@@ -36,6 +35,7 @@ from tests.gateway_factory import (
     free_port,
     utc_now,
 )
+from tests.nursery import nursery
 
 PATH = "/v1/services/S02/queries"
 BODY = json.dumps({**COST, "measures": ["persons", "medfee"]})
@@ -99,16 +99,19 @@ def insurer_of(settings: Settings) -> Insurer:
     return Insurer(token, machine)
 
 
-def target(home: Path, policies: Path, insurer: Insurer, settings: Settings) -> Target:
-    """`sluice serve` on this home."""
-    program = str(Path(sys.executable).with_name("sluice"))
-    given = {
-        "SLUICE_HOME": str(home),
-        "SLUICE_POLICIES": str(policies),
+def given(settings: Settings) -> dict[str, str]:
+    """The settings as the server's environment has them."""
+    return {
+        "SLUICE_HOME": str(settings.home),
+        "SLUICE_POLICIES": str(settings.policies),
         "SLUICE_PORT": str(settings.port),
         "SLUICE_TOKEN_TTL_SECONDS": "900",
     }
-    command = ["env", *(f"{key}={value}" for key, value in given.items()), program, "serve"]
+
+
+def target(insurer: Insurer, settings: Settings, launch: Launch) -> Target:
+    """`sluice serve` on this home."""
+    home = settings.home
 
     def stored() -> Counter[str]:
         query = (
@@ -122,12 +125,14 @@ def target(home: Path, policies: Path, insurer: Insurer, settings: Settings) -> 
         return Counter({name: times[request] for name, request in found if times[request]})
 
     return Target(
-        [*command, "--no-access-log"],
+        ["gateway.cli", "serve", "--no-access-log"],
         settings.port,
         insurer.ask,
         stored,
         home / "log",
         window=1.5,
+        warm=True,
+        launch=launch,
     )
 
 
@@ -137,8 +142,10 @@ def kill_often(released: Path, folder: Path, kills: int) -> None:
     policies = copy_policies(folder / "policies", lookback_months=1200)
     settings = Settings(home=home, policies=policies, port=free_port(), token_ttl_seconds=900)
     insurer = insurer_of(settings)
-    report = crash(target(home, policies, insurer, settings), kills, seed=os.getpid())
-    assert report.kept_its_word, (report.lost, report.doubled, report.broken)
+    with nursery("gateway.cli", "gateway.cli.serve", **given(settings)) as started:
+        seed = os.getpid()
+        report = crash(target(insurer, settings, started.start), kills, seed)
+    assert report.kept_its_word, (seed, report.lost, report.doubled, report.broken)
     assert len(report.acknowledged) >= kills // 4
     assert not verify(home / "journal.db", public_key(home / "keys" / PUBLIC_KEY)).findings
     assert not reconcile(home / "journal.db").differences

@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import sys
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from gateway.settings import Settings
 from tests.crash_harness import Target, crash
 from tests.factories_identity import Machine
 from tests.gateway_factory import copy_home, enter_parties, free_port, utc_now
+from tests.nursery import nursery
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -89,13 +89,14 @@ def killed(released: Path, folder: Path, kills: int) -> Program:
                 if revoked_in(session, token_id=token_id, client_id="ins-app")
             )
 
-    sluice = str(Path(sys.executable).with_name("sluice"))
     given = {"SLUICE_HOME": str(home), "SLUICE_PORT": str(settings.port)}
-    command = ["env", *(f"{key}={value}" for key, value in given.items()), sluice, "serve"]
-    target = Target(
-        [*command, "--no-access-log"], settings.port, program.ask, stored, home / "log", window=1.5
-    )
-    report = crash(target, kills, seed=os.getpid())
+    command, log = ["gateway.cli", "serve", "--no-access-log"], home / "log"
+    with nursery("gateway.cli", "gateway.cli.serve", **given) as started:
+        port, start = settings.port, started.start
+        target = Target(
+            command, port, program.ask, stored, log, window=1.5, warm=True, launch=start
+        )
+        report = crash(target, kills, seed=os.getpid())
     assert report.kept_its_word, (report.lost, report.broken)
     assert report.acknowledged
     guard, now = ReplayGuard(engine), utc_now()
