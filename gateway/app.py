@@ -14,11 +14,21 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Response
 from starlette.routing import Route
 
-from gateway.api import authzen, consent_office, health, oauth, problems, services, usage
+from gateway.api import (
+    authzen,
+    consent_office,
+    health,
+    oauth,
+    problems,
+    services,
+    statements,
+    usage,
+)
 from gateway.api.admin.office import open_office as open_admin
 from gateway.api.admin.router import admin_router
 from gateway.api.admin.upstream import open_upstream
 from gateway.api.edge import Edge
+from gateway.api.metrics import metrics_router
 from gateway.api.oauth_audit import OAuthAudit
 from gateway.api.oauth_office import open_office
 from gateway.api.openapi import VERSION, openapi_bytes
@@ -26,21 +36,32 @@ from gateway.api.policy_bundle import Shelf, bundle_router
 from gateway.api.queries import PATH, Queries
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.tariff import charged_by
+from gateway.db.dsn import read_dsn
 from gateway.editions.stage import Stage
 from gateway.errors import OperatorError
 from gateway.identity.desk import Identity, open_identity
 from gateway.identity.secrets import secret
 from gateway.journal.failures import FailureBudget
-from gateway.journal.sqlite import SqliteJournal
+from gateway.journal.looking import looking
+from gateway.journal.neighbours import alone_at, alone_in, counting
+from gateway.journal.sqlite import CentralStore, SqliteJournal
+from gateway.metrics import meters
 from gateway.policy.engines import read_token
 from gateway.policy.packing import bundle_key
+from gateway.quota.leases import Leases
+from gateway.quota.opening import open_store
+from gateway.quota.pricing import of_one, of_parts
 from gateway.releases.store import ReleaseStore
 from gateway.serving.accept import JSON
 from gateway.serving.answer import Desk
 from gateway.serving.arrival import Doorkeeper
 from gateway.serving.cursor import CursorSeal
 from gateway.serving.pinning import Offers
+from gateway.serving.quotas import Quotas
 from gateway.settings import Settings
+from metering.calendar import month_begins
+from metering.rating import LineKey
+from metering.tariff import Tariff
 
 REFRESH_SECONDS = 1.0
 RENDER_THREADS = 2
@@ -62,6 +83,7 @@ class Parts:
     editions: Stage
     releases: ReleaseStore
     journal: SqliteJournal
+    quotas: Quotas
     desk: Desk
     undo: ExitStack
 
@@ -85,12 +107,9 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = utc_now) -> P
         editions = Stage(settings, identity.engine, identity.directory, clock)
         undo.callback(editions.close)
         releases = _open_releases(settings, editions.live.catalogue)
-        journal = SqliteJournal.open(settings.journal, settings.keys, clock())
+        journal = _open_journal(settings, clock)
         undo.callback(journal.close)
-        # Asked anew for every line: what is charged follows the live edition's price list.
-        journal.counters.spending.price_by(
-            lambda key: charged_by(editions.live.catalogue.tariffs, key)
-        )
+        quotas = _open_quotas(settings, journal, editions, clock, undo)
         threads = undo.enter_context(ThreadPoolExecutor(RENDER_THREADS, "render"))
         desk = Desk(
             door=Doorkeeper(identity.verifier, journal, FailureBudget()),
@@ -98,12 +117,21 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = utc_now) -> P
             releases=releases,
             offers=Offers(),
             journal=journal,
+            quotas=quotas,
             seal=CursorSeal(secret(settings.keys, "cursor")),
             mark=secret(settings.keys, "watermark"),
             env="sandbox" if settings.env == "sandbox" else "prod",
             threads=threads,
         )
-        return Parts(settings, identity, editions, releases, journal, desk, undo.pop_all())
+        return Parts(settings, identity, editions, releases, journal, quotas, desk, undo.pop_all())
+
+
+def _open_journal(settings: Settings, clock: Callable[[], datetime]) -> SqliteJournal:
+    """This node's journal, before the central store where there is one."""
+    store = None
+    if settings.postgres_dsn_file is not None:
+        store = CentralStore(read_dsn(settings.postgres_dsn_file), settings.node)
+    return SqliteJournal.open(settings.journal, settings.keys, clock(), store=store, clock=clock)
 
 
 def _open_releases(settings: Settings, catalogue: Catalogue) -> ReleaseStore:
@@ -115,6 +143,39 @@ def _open_releases(settings: Settings, catalogue: Catalogue) -> ReleaseStore:
             f"There is no release under {settings.releases}: run `sluice release build` first.",
         )
     return releases
+
+
+def _open_quotas(
+    settings: Settings,
+    journal: SqliteJournal,
+    editions: Stage,
+    clock: Callable[[], datetime],
+    undo: ExitStack,
+) -> Quotas:
+    """Counters and leases of this node; asks nobody yet."""
+    store = open_store(settings)
+    if not store.shared:
+        alone_in(settings.journal, clock())
+        alone_at(journal.another_since(month_begins(clock())))
+    undo.enter_context(counting(settings.journal.parent, alone=not store.shared))
+
+    def price(key: LineKey) -> Tariff:
+        # Asked anew for every line: what is charged follows the live edition's price list.
+        return charged_by(editions.live.catalogue.tariffs, key)
+
+    journal.counters.spending.price_by((of_parts if store.shared else of_one)(price))
+    return Quotas(
+        journal.counters,
+        lambda stands: Leases(store, journal.journal_id, stands, report=meters.lease),
+        clock,
+    )
+
+
+async def _tend(leases: Leases, clock: Callable[[], datetime]) -> None:
+    """Give back what of the leases nobody uses."""
+    while True:
+        await asyncio.sleep(REFRESH_SECONDS)
+        await leases.tend(clock())
 
 
 async def _follow(releases: ReleaseStore) -> None:
@@ -136,11 +197,17 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:  # Any: the type FastAP
             parts.editions.start()
             app.state.consent_keeper.start()
             stack.push_async_callback(asyncio.to_thread, app.state.consent_keeper.stop)
-            following = asyncio.create_task(_follow(parts.releases))
+            await parts.quotas.leases.begin()
+            stack.push_async_callback(parts.quotas.leases.drain)
+            tasks = [
+                asyncio.create_task(_follow(parts.releases)),
+                asyncio.create_task(_tend(parts.quotas.leases, app.state.clock)),
+            ]
             yield
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
 
     return lifespan
 
@@ -176,11 +243,12 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     )
     app.state.settings, app.state.clock, app.state.ready = settings, clock, parts.ready
     app.state.identity, app.state.desk = parts.identity, parts.desk
+    app.state.looking = looking(settings)
     app.state.oauth = open_office(parts.identity, secret(settings.keys, "oauth"))
     app.state.oauth_audit = OAuthAudit(parts.journal)
     app.router.routes.append(Route(PATH, Queries(parts.desk, clock), methods=["POST"]))
     oauth.install(app)
-    for router in (services.router, usage.router, health.router):
+    for router in (services.router, usage.router, statements.router, health.router):
         app.include_router(router)
     admin = open_admin(settings, parts.identity)
     app.include_router(admin_router(admin, open_upstream(settings, admin)))
@@ -189,6 +257,8 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     if settings.policy_bundle_token_file is not None:
         shelf = Shelf(parts.editions, bundle_key(secret(settings.keys, "policy_bundle")))
         app.include_router(bundle_router(shelf, read_token(settings.policy_bundle_token_file)))
+    if settings.metrics_token_file is not None:
+        app.include_router(metrics_router(meters, read_token(settings.metrics_token_file)))
     app.include_router(_document(parts.editions, settings.base_url))
     problems.install(app)
     app.add_middleware(Edge)

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _ROOT = Path(__file__).resolve().parent.parent
+MAIN_NODE = "main"
 
 
 class Settings(BaseSettings):
@@ -19,6 +20,24 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         default=Path("var"), description="Folder of warehouse, releases, state and journal."
+    )
+    node: str = Field(
+        default=MAIN_NODE,
+        pattern="^[a-z0-9][a-z0-9-]{0,39}$",
+        description="Name of this serving process; several on one home differ in name and port.",
+    )
+    postgres_dsn_file: Path | None = Field(
+        default=None,
+        description="File with the DSN of the journal's PostgreSQL, of the role that may only add.",
+    )
+    quota_store: str = Field(
+        default="embedded",
+        pattern="^(embedded|redis|postgres)$",
+        description="Where quotas are counted: in this process, the only one, or where several "
+        "meet: Valkey/Redis (redis_url_file) or PostgreSQL (postgres_dsn_file).",
+    )
+    redis_url_file: Path | None = Field(
+        default=None, description="File with the URL of the Valkey or Redis of the quotas."
     )
     policies: Path = Field(
         default=_ROOT / "policies", description="Rego, policy data and the catalogue."
@@ -72,6 +91,10 @@ class Settings(BaseSettings):
     policy_bundle_token_file: Path | None = Field(
         default=None,
         description="File with the token for /policy/bundle.tar.gz; not served without one.",
+    )
+
+    metrics_token_file: Path | None = Field(
+        default=None, description="File with the token for /metrics; not served without one."
     )
 
     person_login: str = Field(
@@ -141,7 +164,8 @@ class Settings(BaseSettings):
 
     @property
     def journal(self) -> Path:
-        return self.home / "journal.db"
+        """The journal of this node; no two processes share one."""
+        return self.home / ("journal.db" if self.node == MAIN_NODE else f"journal-{self.node}.db")
 
     @property
     def keys(self) -> Path:

@@ -8,19 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
-from gateway.journal.port import JournalDamaged
-from gateway.journal.schema import connect_reading
+from gateway.journal.looking import Looking
 
 MOST = 200
-_OF_SUBJECT = """
-SELECT body FROM audit_event
-WHERE json_extract(body, '$.subject') = ? AND json_extract(body, '$.subject') IS NOT NULL
-ORDER BY seq DESC LIMIT ?
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +39,9 @@ class Access:
         }
 
 
-def accesses(journal: Path, tokens: Iterable[str], most: int = MOST) -> tuple[Access, ...]:
+def accesses(journal: Looking, tokens: Iterable[str], most: int = MOST) -> tuple[Access, ...]:
     """The newest accesses under these pseudonyms; none when there is no journal yet."""
-    try:
-        db = connect_reading(journal)
-    except JournalDamaged:
-        if journal.is_file():
-            raise
-        return ()
-    with closing(db):
-        found = [
-            _access(json.loads(body))
-            for token in tokens
-            for (body,) in db.execute(_OF_SUBJECT, (token, most))
-        ]
+    found = [_access(json.loads(body)) for body in journal.of_subjects(list(tokens), most)]
     return tuple(sorted(found, key=lambda each: each.time, reverse=True)[:most])
 
 
