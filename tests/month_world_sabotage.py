@@ -132,7 +132,7 @@ def the_first_takes_the_rest() -> AbstractContextManager[object]:
 def decided_twice() -> AbstractContextManager[object]:
     """I12: a dispute that was decided may be decided again."""
 
-    def whatever_its_state(session: Any, case: str, _by: str) -> Any:
+    def whatever_its_state(session: Any, case: str) -> Any:
         return session.get(DisputeRow, case)
 
     return patch.object(disputes, "_open_case", whatever_its_state)

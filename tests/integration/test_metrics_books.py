@@ -103,7 +103,8 @@ def test_what_cannot_be_looked_at_is_said_and_the_rest_is_told(
 ) -> None:
     if broken == "archive":
         office.archive.mkdir(exist_ok=True)
-        (office.archive / "index.db").write_bytes(b"no database at all" * 100)
+        (office.archive / "index.db").unlink(missing_ok=True)
+        (office.archive / "index.db").mkdir()  # one that is merely damaged is made anew
     else:
         monkeypatch.setenv("SLUICE_POSTGRES_DSN_FILE", str(tmp_path / "missing"))
     code, shown, complained = look(office)
