@@ -112,11 +112,14 @@ class Package:
         return -(-units // self.size) * self.price_micro
 
 
+Unbounded: TypeAlias = Free | PerUnit | Graduated | Volume | Package
+
+
 @dataclass(frozen=True)
 class Bounded:
     """Another tariff with a commitment below which a month does not fall, and a cap above it."""
 
-    inner: Free | PerUnit | Graduated | Volume | Package
+    inner: Unbounded
     minimum_micro: int = 0
     cap_micro: int | None = None
 
@@ -133,7 +136,7 @@ class Bounded:
         return owed if self.cap_micro is None else min(owed, self.cap_micro)
 
 
-Tariff: TypeAlias = Free | PerUnit | Graduated | Volume | Package | Bounded
+Tariff: TypeAlias = Unbounded | Bounded
 
 
 def most_micro(tariff: Tariff, units: int) -> int:

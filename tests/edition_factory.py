@@ -45,6 +45,18 @@ def reworded(folder: Path, note: str) -> Path:
     return folder
 
 
+S02_PRICE = "- {ref: act.cost-structure/2026, valid_from: 2024-01-01, price_fen: 4000}"
+
+
+def priced(folder: Path, *prices: str) -> Path:
+    """A copy of the policies with other prices of S02."""
+    path = reworded(folder, folder.name) / "catalogue" / "S02" / "service.yaml"
+    text = path.read_text("utf-8")
+    assert S02_PRICE in text
+    path.write_text(text.replace(S02_PRICE, "\n  ".join(prices)), "utf-8")
+    return folder
+
+
 def short_memory(scenario: Json) -> None:
     """Questions about last year are refused: D504."""
     scenario["time"]["lookback_months"] = 1

@@ -11,19 +11,15 @@ import asyncio
 import secrets
 import shutil
 import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
-from tests.crash_harness import free_port
-from tests.real_server import Guard, end, folder_of, missing, spawn, unprivileged, wait_ready
+from tests.real_server import RealServer, folder_of, missing, spawn, unprivileged
 
 OLDEST = 15
 OWNER = "sluice_owner"  # the cluster's superuser
@@ -45,31 +41,10 @@ def _has(folder: Path) -> bool:
     return (folder / "initdb").exists() and (folder / "postgres").exists()
 
 
-@dataclass
-class PostgresServer:
-    """One cluster: start, stop and start again; the port and the data stay."""
+class PostgresServer(RealServer):
+    """One cluster. After `immediate` the next start recovers from the log."""
 
-    folder: Path
-    user: str | None
-    settings: dict[str, str]
-    port: int = field(default_factory=free_port)
-    password: str = field(default_factory=secrets.token_hex)
-    _guard: Guard = field(default_factory=Guard)
-    _process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "log"
-
-    @property
-    def pid(self) -> int:
-        """The postmaster's, while it runs."""
-        assert self._process is not None
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None
+    ends_by = _STOP
 
     def dsn(self, database: str = "postgres", role: str = OWNER, password: str = "") -> str:
         """A connection string, by default the superuser's."""
@@ -87,32 +62,6 @@ class PostgresServer:
         command += ["--auth=scram-sha-256", f"--pwfile={word}", "--no-instructions"]
         code = spawn(command, self.log, self.user).wait()
         assert code == 0, self.log.read_text(errors="replace")
-
-    def start(self) -> None:
-        """Start and wait until it answers; a port still held by the last life is tried again."""
-        assert self._process is None, "it runs already"
-        for _ in range(20):
-            process = spawn(self._command(), self.log, self.user)
-            if wait_ready(process, self.answers, self.log):
-                self._process = process
-                self._guard.watch(process)
-                return
-            time.sleep(0.1)
-        raise AssertionError(self.log.read_text(errors="replace")[-2000:])
-
-    def stop(self, how: str = "fast") -> None:
-        """`immediate` is a crash: nothing is written out, the next start recovers from the log."""
-        if self._process is not None:
-            process, self._process = self._process, None
-            end(process, _STOP[how])
-            self._guard.watch(None)
-
-    def close(self) -> None:
-        self._guard.close()
-
-    def restart(self, how: str = "fast") -> None:
-        self.stop(how)
-        self.start()
 
     def answers(self) -> bool:
         """Whether it takes a question now."""
@@ -146,7 +95,7 @@ class PostgresServer:
         finally:
             self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
-    def _command(self) -> list[str]:
+    def command(self) -> list[str]:
         given = {
             **_SETTINGS,
             "listen_addresses": "127.0.0.1",
@@ -166,12 +115,8 @@ def postgres_server(**settings: str) -> Iterator[PostgresServer]:
     with folder_of(user) as folder:
         server = PostgresServer(folder, user, settings)
         server.init()
-        server.start()
-        try:
+        with server.serving():
             yield server
-        finally:
-            server.stop("immediate")
-            server.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import ClassVar, NoReturn, Self
 
 import pytest
+
+from tests.crash_harness import free_port
 
 PATIENCE = 60.0  # seconds; only ends a run that would hang
 
@@ -110,3 +114,74 @@ def end(process: subprocess.Popen[bytes], signal: int) -> None:
         process.kill()
         process.wait()
         raise
+
+
+@dataclass
+class RealServer:
+    """One server: start, stop and start again; the port and what it keeps stay.
+
+    A kind of server says how it is called (`command`), by what it is ended (`ends_by`: at least
+    `fast` and `immediate`, which is a crash), and whether it takes a question now (`answers`).
+    """
+
+    folder: Path
+    user: str | None
+    settings: dict[str, str]
+    port: int = field(default_factory=free_port)
+    password: str = field(default_factory=secrets.token_hex)
+    _guard: Guard = field(default_factory=Guard)
+    _process: subprocess.Popen[bytes] | None = None
+
+    ends_by: ClassVar[Mapping[str, int]]
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        raise NotImplementedError
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def pid(self) -> int:
+        """The server's, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    def start(self) -> None:
+        """Start and wait until it answers; a port still held by the last life is tried again."""
+        assert self._process is None, "it runs already"
+        for _ in range(20):
+            process = spawn(self.command(), self.log, self.user)
+            if wait_ready(process, self.answers, self.log):
+                self._process = process
+                self._guard.watch(process)
+                return
+            time.sleep(0.1)
+        raise AssertionError(self.log.read_text(errors="replace")[-2000:])
+
+    def stop(self, how: str = "fast") -> None:
+        if self._process is not None:
+            process, self._process = self._process, None
+            end(process, self.ends_by[how])
+            self._guard.watch(None)
+
+    def restart(self, how: str = "fast") -> None:
+        self.stop(how)
+        self.start()
+
+    @contextmanager
+    def serving(self) -> Iterator[Self]:
+        """Running inside the block, gone after it."""
+        self.start()
+        try:
+            yield self
+        finally:
+            self.stop("immediate")
+            self._guard.close()

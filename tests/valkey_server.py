@@ -7,21 +7,16 @@ its own by `valkey_server()`. It syncs every write unless told otherwise:
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import redis
 
-from tests.crash_harness import free_port
-from tests.real_server import Guard, end, folder_of, missing, spawn, unprivileged, wait_ready
+from tests.real_server import RealServer, folder_of, missing, unprivileged
 
 _SETTINGS = {"save": "", "appendonly": "yes", "appendfsync": "always"}
 
@@ -30,52 +25,14 @@ def program() -> str:
     return shutil.which("valkey-server") or shutil.which("redis-server") or missing("Valkey")
 
 
-@dataclass
-class ValkeyServer:
-    """One server: start, stop and start again; the port and, if it is kept, the data stay."""
+class ValkeyServer(RealServer):
+    """One server; what it keeps is for its settings to say. `immediate` is kill -9."""
 
-    folder: Path
-    user: str | None
-    settings: dict[str, str]
-    port: int = field(default_factory=free_port)
-    password: str = field(default_factory=secrets.token_hex)
-    _guard: Guard = field(default_factory=Guard)
-    _process: subprocess.Popen[bytes] | None = None
+    ends_by: ClassVar = {"fast": signal.SIGTERM, "immediate": signal.SIGKILL}
 
     @property
     def url(self) -> str:
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    def start(self) -> None:
-        assert self._process is None, "it runs already"
-        log = self.folder / "log"
-        for _ in range(20):
-            process = spawn(self._command(), log, self.user)
-            if wait_ready(process, self.answers, log):
-                self._process = process
-                self._guard.watch(process)
-                return
-            time.sleep(0.1)
-        raise AssertionError(log.read_text(errors="replace")[-2000:])
-
-    def stop(self, how: str = "fast") -> None:
-        """`immediate` is kill -9."""
-        if self._process is not None:
-            process, self._process = self._process, None
-            end(process, signal.SIGKILL if how == "immediate" else signal.SIGTERM)
-            self._guard.watch(None)
-
-    def close(self) -> None:
-        self._guard.close()
-
-    def restart(self, how: str = "fast") -> None:
-        self.stop(how)
-        self.start()
 
     def answers(self) -> bool:
         try:
@@ -89,7 +46,7 @@ class ValkeyServer:
         with redis.Redis.from_url(self.url) as client:
             client.flushall()
 
-    def _command(self) -> list[str]:
+    def command(self) -> list[str]:
         given = {
             **_SETTINGS,
             "bind": "127.0.0.1",
@@ -108,12 +65,8 @@ def valkey_server(**settings: str) -> Iterator[ValkeyServer]:
     user = unprivileged("valkey", "redis")
     with folder_of(user) as folder:
         server = ValkeyServer(folder, user, settings)
-        server.start()
-        try:
+        with server.serving():
             yield server
-        finally:
-            server.stop("immediate")
-            server.close()
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,13 @@ waits for the next revision, so that a change is live in OPA a moment after it i
 from __future__ import annotations
 
 import asyncio
-import hmac
 import re
 import threading
 from typing import Protocol
 
 from fastapi import APIRouter, Request, Response
 
+from gateway.api.token_door import require_token
 from gateway.errors import Unauthenticated
 from gateway.policy.bundle import Bundle
 from gateway.policy.packing import BundleKey, pack
@@ -56,17 +56,11 @@ class Shelf:
 
 def bundle_router(shelf: Shelf, token: str) -> APIRouter:
     """The endpoint for those who know `token`."""
-    router, expected = APIRouter(), f"Bearer {token}".encode()
+    router = APIRouter()
 
     @router.get(PATH)
     async def bundle(request: Request) -> Response:
-        shown = request.headers.get("authorization", "").encode("latin-1", "replace")
-        if not hmac.compare_digest(shown, expected):
-            raise Unauthenticated(
-                "bundle_token",
-                "Show the bundle token as a bearer token.",
-                "请以 Bearer 方式出示策略包令牌。",
-            )
+        require_token(request, token, _refusal())
         known = request.headers.get("if-none-match", "")
         if not await _news(request, shelf, known):
             return Response(status_code=304, media_type=_MEDIA, headers={"ETag": known})
@@ -90,3 +84,11 @@ async def _news(request: Request, shelf: Shelf, known: str) -> bool:
 
 def _etag(bundle: Bundle) -> str:
     return f'"{bundle.version}"'
+
+
+def _refusal() -> Unauthenticated:
+    return Unauthenticated(
+        "bundle_token",
+        "Show the bundle token as a bearer token.",
+        "请以 Bearer 方式出示策略包令牌。",
+    )

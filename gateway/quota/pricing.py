@@ -10,10 +10,11 @@ limit may be reached early by either, and is not passed. Bills know nothing of i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from metering.rating import LineKey, Pricing
-from metering.tariff import Bounded, Graduated, PerUnit, Tariff, Tier, Volume
+from metering.tariff import Bounded, Graduated, PerUnit, Tariff, Tier, Unbounded, Volume
 
 
 def of_parts(price: Pricing) -> Pricing:
@@ -45,13 +46,16 @@ def steady(tariff: Tariff) -> Tariff:
 
 def additive(tariff: Tariff) -> Tariff:
     """A tariff of which two parts never cost less together than `tariff` charges for the sum."""
+    if isinstance(tariff, Bounded):
+        return replace(tariff, inner=_flat(tariff.inner))
+    return _flat(tariff)
+
+
+def _flat(tariff: Unbounded) -> Unbounded:
+    """Every unit at the dearest tier, where later ones are dearer than the first."""
     match tariff:
         case Graduated(tiers=tiers) | Volume(tiers=tiers) if _rising(tiers):
             return PerUnit(max(tier.price_micro for tier in tiers))
-        case Bounded(inner=inner, minimum_micro=minimum, cap_micro=cap):
-            within = additive(inner)
-            assert not isinstance(within, Bounded)  # noqa: S101 - what is bounded is not twice
-            return Bounded(within, minimum, cap)
         case _:
             return tariff
 

@@ -15,9 +15,7 @@ from gateway.errors import OperatorError
 from gateway.identity.changes import raise_stop
 from gateway.policy.contents import gather
 from tests.directory_factory import add_tenant, empty_directory
-from tests.edition_factory import POLICIES, Press, reworded
-
-S02_PRICE = "- {ref: act.cost-structure/2026, valid_from: 2024-01-01, price_fen: 4000}"
+from tests.edition_factory import POLICIES, S02_PRICE, Press, priced, reworded
 
 
 @pytest.fixture
@@ -25,15 +23,6 @@ def press(tmp_path: Path) -> Iterator[Press]:
     with empty_directory(tmp_path) as engine:
         add_tenant(engine)
         yield Press(engine, PolicyOffice(tmp_path / "keys", POLICIES))
-
-
-def priced(folder: Path, *prices: str) -> Path:
-    """A copy of the policies with other prices of S02."""
-    path = reworded(folder, folder.name) / "catalogue" / "S02" / "service.yaml"
-    text = path.read_text("utf-8")
-    assert S02_PRICE in text
-    path.write_text(text.replace(S02_PRICE, "\n  ".join(prices)), "utf-8")
-    return folder
 
 
 def test_nobody_waits_while_an_edition_is_read(press: Press, tmp_path: Path) -> None:

@@ -16,9 +16,8 @@ from gateway.errors import OperatorError
 from metering.rating import LineKey
 from metering.tariff import PerUnit
 from tests.directory_factory import add_tenant, empty_directory
-from tests.edition_factory import POLICIES, Press, reworded
+from tests.edition_factory import POLICIES, S02_PRICE, Press, priced
 
-S02_PRICE = "- {ref: act.cost-structure/2026, valid_from: 2024-01-01, price_fen: 4000}"
 ENDED = S02_PRICE.replace("price_fen", "valid_to: 2026-06-30, price_fen")
 NEXT = "- {ref: act.cost-structure/next, valid_from: 2026-07-01, price_fen: 5000}"
 OTHER = NEXT.replace("5000", "7000")
@@ -29,13 +28,6 @@ def press(tmp_path: Path) -> Iterator[Press]:
     with empty_directory(tmp_path) as engine:
         add_tenant(engine)
         yield Press(engine, PolicyOffice(tmp_path / "keys", POLICIES))
-
-
-def priced(folder: Path, *prices: str) -> Path:
-    path = reworded(folder, folder.name) / "catalogue" / "S02" / "service.yaml"
-    text = path.read_text("utf-8")
-    path.write_text(text.replace(S02_PRICE, "\n  ".join(prices)), "utf-8")
-    return folder
 
 
 def sold_by(ref: str) -> LineKey:
