@@ -18,7 +18,6 @@ SHARE_ONE: Final = 1_000_000_000
 QUALITY_ONE: Final = 10_000
 """The mean quality of a period's providers; 1.2 of it is the most that counts."""
 QUALITY_MOST: Final = 12_000
-FACTOR_ONE: Final = 100_000
 PUBLIC_INTEREST_BP: Final = 1_000
 """Default part of the public-interest fund, in hundredths of a per cent of the net fees."""
 
@@ -47,10 +46,10 @@ MEAN: Final = Quality()
 class Contribution:
     """One provider's part in delivered cells, in billionths of a cell.
 
-    `share`: of the contributing persons; `even`: what the cells' Shapley values give it (see
-    `metering.shapley`). Parts of cells that agree in all else may be one contribution, with their
-    sums. `times`: how often these cells were charged for. `quality`: of the period the cells tell
-    of, not of the month they were asked in.
+    `share`: of the contributing persons; `even`: what the cells' Shapley values give it, where the
+    strategy asks for them. Parts of cells that agree in all else may be one contribution, with
+    their sums. `times`: how often these cells were charged for. `quality`: of the period the cells
+    tell of, not of the month they were asked in.
     """
 
     provider: str

@@ -1,11 +1,13 @@
 """Shapley values of published cells as joint work: who makes the coalition large enough.
 
-The game is `metering.shapley.Threshold`, one per cell; here it is played for all cells at once.
-In each order of the providers the point of a cell goes to the one with whom it could be published.
+A cell is a game: worth one point to a coalition of providers that could publish it alone. In each
+of the orders in which they might join, which a seed gives, the point goes to the one with whom it
+could be published.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,10 +15,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from metering.shapley import PERMUTATIONS, rank
 from metering.sharing import SHARE_ONE
 
 Ints = npt.NDArray[np.int64]
+
+PERMUTATIONS: Final = 200
 
 POINT: Final = SHARE_ONE // PERMUTATIONS
 """What one order gives, in billionths of a cell; all orders together give the whole."""
@@ -49,6 +52,12 @@ def joint(held: Held, names: Sequence[str], least: tuple[int, int], seed: str) -
             cells = alike[first : first + _CHUNK // int(size) + 1, None] + np.arange(size)
             pivots[cells] = _pivots(orders, held.provider[cells], held.persons[cells], least)
     return pivots * POINT
+
+
+def rank(seed: str, permutation: int, name: str) -> bytes:
+    """Where a name stands in an order: by a hash, so that any program in any language finds the
+    same orders, and another name's absence changes nothing between the rest."""
+    return hashlib.sha256(f"{seed}/{permutation}/{name}".encode()).digest()
 
 
 def _ranks(names: Sequence[str], seed: str, number: int) -> Ints:

@@ -114,12 +114,6 @@ def charged(
     ]
 
 
-def used_rows(db: sqlite3.Connection) -> Iterator[tuple[int, dict[str, str | int | None]]]:
-    """All usage events in order with their numbers, as `metering.usage.from_record` takes them."""
-    for seq, *row in db.execute(f"SELECT seq, {USAGE_COLUMNS} FROM usage_event ORDER BY seq"):
-        yield seq, dict(zip(FIELDS, row, strict=True))
-
-
 def recorded(db: sqlite3.Connection, after: int = 0) -> Iterator[Recorded]:
     """All events in order, joined to what was recorded with them."""
     usage = ", ".join(f"u.{column.strip()}" for column in USAGE_COLUMNS.split(","))

@@ -16,10 +16,10 @@ from gateway.releases.quality import FILE as QUALITY
 from gateway.releases.quality import read_quality
 from gateway.releases.shelf import entries
 from gateway.warehouse.store import current
-from metering.shapley import Threshold, sampled
 from metering.sharing import MEAN, SHARE_ONE, WEIGHERS, Strategy, factor, weigh
 from synthetic.integrity.counting import Counts
 from synthetic.integrity.quality import measure, months_of
+from tests.shapley_oracle import Threshold, sampled
 
 SERVICE, SEED = "S02", "2025-06/S02"
 STEP = 7  # every so many published cells is taken as delivered

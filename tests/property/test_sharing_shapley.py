@@ -7,17 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.billing.joint import Held, joint
-from metering.shapley import (
-    PERMUTATIONS,
-    Threshold,
-    coverage,
-    enumerated,
-    rank,
-    sampled,
-)
+from gateway.billing.joint import PERMUTATIONS, Held, joint, rank
 from metering.sharing import SHARE_ONE
 from tests.law_cases import LAW_CASES
+from tests.shapley_oracle import Threshold, coverage, enumerated, sampled
 
 NAMES = [f"P{number:02d}" for number in range(7)]
 RECORDS = st.lists(st.frozensets(st.sampled_from(NAMES), min_size=1), max_size=12)

@@ -1,25 +1,25 @@
-"""Shapley values: what each provider adds, averaged over every order in which they could join.
+"""Shapley values by their definition, slow and plain, to compare the product's strategies with.
 
-For a cell that is there as soon as one of its holders takes part, the value is known in closed
-form: it is split equally among its holders. For a cell that exists only when enough providers come
-together it is estimated from orders that a seed gives, the same for whoever computes them.
+What each provider adds, averaged over every order in which they could join. For a cell that is
+there as soon as one of its holders takes part, the value is known in closed form: it is split
+equally among its holders. For a cell that exists only when enough providers come together it is
+estimated from orders that a seed gives, the same for whoever computes them.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from itertools import combinations
 from math import factorial
-from typing import Final, TypeAlias
+from typing import TypeAlias
+
+from gateway.billing.joint import PERMUTATIONS, rank
 
 Worth: TypeAlias = Callable[[frozenset[str]], int]
 """What a coalition of providers is worth, in whole points; the empty one is worth nothing."""
-
-PERMUTATIONS: Final = 200
 
 
 def coverage(records: Iterable[Collection[str]]) -> dict[str, Fraction]:
@@ -64,12 +64,6 @@ def enumerated(names: Collection[str], worth: Worth) -> dict[str, Fraction]:
                 gained = worth(chosen | {name}) - worth(chosen)
                 values[name] += Fraction(orders * gained, total)
     return values
-
-
-def rank(seed: str, permutation: int, name: str) -> bytes:
-    """Where a name stands in an order: by a hash, so that any program in any language finds the
-    same orders, and another name's absence changes nothing between the rest."""
-    return hashlib.sha256(f"{seed}/{permutation}/{name}".encode()).digest()
 
 
 def sampled(
