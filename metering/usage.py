@@ -16,6 +16,7 @@ from metering.calendar import month_of
 from metering.tariff import PACKS
 
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_TIME = "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ"
 _TEXTS = ("request_id", "decision_id", "grant", "tenant", "service", "version", "price_ref")
 
 
@@ -29,8 +30,10 @@ class UsageConflictError(ValueError):
 
 def time_text(time: datetime) -> str:
     """UTC with microseconds in fixed width, so that texts sort as the moments do."""
-    utc = time if time.tzinfo is UTC else time.astimezone(UTC)  # the same moment, at half the cost
-    return f"{utc.isoformat(timespec='microseconds')[:26]}Z"
+    t = time if time.tzinfo is UTC else time.astimezone(UTC)
+    # A third of what `isoformat` costs; an event needs its text several times.
+    day = (t.year, t.month, t.day)
+    return _TIME % (*day, t.hour, t.minute, t.second, t.microsecond)
 
 
 def time_of(text: str) -> datetime:

@@ -18,8 +18,8 @@ from typing import Any
 from unittest.mock import patch
 
 from gateway.journal import spool
-from gateway.journal.entry import Entry, canonical
-from gateway.journal.seal import Row, Sealed, seal
+from gateway.journal.entry import Entry, Row, canonical
+from gateway.journal.seal import Sealed, seal
 from gateway.journal.sqlite import SqliteJournal
 from gateway.journal.stamp import uuid7
 from metering.usage import time_text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from pathlib import Path
@@ -52,6 +53,8 @@ def verb(
     settings = Settings(**given)  # type: ignore[arg-type]  # checked by Settings itself
     _log_to_stderr(access_log)
     app = create_app(settings)
+    gc.collect()
+    gc.freeze()  # what the program itself is made of is not looked through again while it serves
     typer.echo(f"Sluice listens on {settings.base_url}", err=True)
     uvicorn.run(
         app,

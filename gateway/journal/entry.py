@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple, TypeAlias
 
 import orjson
 
@@ -35,6 +36,7 @@ RESULTS = frozenset({"answered", "refused", "failed", "done", "repeated"})
 OWN = frozenset(
     {"seq", "event_id", "request_id", "time", "decision_hash", "usage_hash", "charged_hash"}
 )
+Row: TypeAlias = tuple[str | int | bytes | None, ...]
 
 
 class InvalidEntryError(ValueError):
@@ -50,6 +52,16 @@ class Keyed:
     request: bytes
     answer: bytes
     expires: datetime
+
+
+class Draft(NamedTuple):
+    """An entry as rows, but for its place in a chain (see `seal.prepare`)."""
+
+    event: dict[str, object]
+    time: str
+    decision: str | None
+    usage: Row | None
+    hashes: tuple[str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,7 @@ class Entry:
     charged: Cells = field(default_factory=dict)
     rests_on: tuple[tuple[int, str], ...] = ()
     keyed: Keyed | None = None
+    draft: Draft | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         wrong = _decision(self) or _audit(self) or _usage(self)

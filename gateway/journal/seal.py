@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from contextlib import suppress
+from typing import NamedTuple
 
 import orjson
 
 from gateway.journal.charges import Cells
-from gateway.journal.entry import Entry, canonical
+from gateway.journal.entry import Draft, Entry, Row, canonical
 from metering.usage import time_text
 
-Row: TypeAlias = tuple[str | int | bytes | None, ...]
 
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(NamedTuple):
     """The rows of one entry, ready to insert, and the new head of the chain."""
 
     seq: int
@@ -59,24 +56,43 @@ def cells_hash(cells: Cells) -> str | None:
     return content_hash(orjson.dumps([[place, f"{cells[place]:x}"] for place in sorted(cells)]))
 
 
-def seal(entry: Entry, seq: int, prev: bytes) -> Sealed:
-    """The entry as event number `seq` after `prev`."""
+def prepare(entry: Entry) -> None:
+    """Make what of the entry's rows does not depend on what was recorded before it. Whoever calls
+    does it, so that the one writer behind all callers has little left to do. An entry that cannot
+    be written is left as it is: the writer says so."""
+    with suppress(TypeError, ValueError, OverflowError):
+        object.__setattr__(entry, "draft", _draft(entry))
+
+
+def _draft(entry: Entry) -> Draft:
     decision = None if entry.decision is None else canonical(entry.decision)
     usage = None if entry.usage is None else entry.usage.record()
     used = content_hash(None if usage is None else canonical(usage))
     hashes = (used, cells_hash(entry.charged))
     time = time_text(entry.time)
-    body = canonical(_event(entry, seq, time, decision, hashes))
+    return Draft(
+        _event(entry, time, decision, hashes),
+        time,
+        None if decision is None else decision.decode(),
+        None if usage is None else tuple(usage.values()),
+        hashes,
+    )
+
+
+def seal(entry: Entry, seq: int, prev: bytes) -> Sealed:
+    """The entry as event number `seq` after `prev`."""
+    made = entry.draft or _draft(entry)
+    body = canonical(made.event | {"seq": seq})
     digest = link(prev, body)
     return Sealed(
         seq,
         digest,
         (seq, entry.request_id, body.decode(), prev, digest),
-        None if decision is None else (seq, entry.request_id, decision.decode()),
-        None if usage is None else (seq, *usage.values()),
-        _charged(entry, seq, time),
-        _keyed(entry, seq, time),
-        hashes,
+        None if made.decision is None else (seq, entry.request_id, made.decision),
+        None if made.usage is None else (seq, *made.usage),
+        _charged(entry, seq, made.time),
+        _keyed(entry, seq, made.time),
+        made.hashes,
     )
 
 
@@ -113,13 +129,11 @@ def _charged(entry: Entry, seq: int, time: str) -> tuple[Row, ...]:
 
 def _event(
     entry: Entry,
-    seq: int,
     time: str,
     decision: bytes | None,
     hashes: tuple[str | None, str | None],
 ) -> dict[str, object]:
     event = dict(entry.audit)
-    event["seq"] = seq
     event["event_id"] = entry.event_id
     event["request_id"] = entry.request_id
     event["time"] = time

@@ -8,10 +8,12 @@ somebody has to look. What was shipped stays in the spool as evidence.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import asyncpg
 import orjson
@@ -98,13 +100,21 @@ class Shipped:
         )
 
 
+_Kept: TypeAlias = tuple[tuple[int, int], Rows | None]
+_NOTHING_KEPT: _Kept = ((0, 0), None)
+
+
 class Source:
-    """A spool as the shipper reads it; the server may be writing it."""
+    """A spool as the shipper reads it; the server may be writing it. While a batch is stored, a
+    thread reads the next one; nothing else may be asked before `rest`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._db = connect_reading(path, shared=True)
         self.journal_id, self.created = identity(self._db)
+        self._span = (0, 0)
+        self._ahead: asyncio.Task[Rows] | None = None
+        self._kept: _Kept = _NOTHING_KEPT
 
     def head(self) -> int:
         """The last event's number."""
@@ -128,6 +138,23 @@ class Source:
         finally:
             self._db.execute("COMMIT")
         return of_spool(self.journal_id, found)
+
+    def read_ahead(self, after: int, upto: int) -> None:
+        """Begin to read a batch, if there is one."""
+        if after < upto:
+            self._span = (after, upto)
+            self._ahead = asyncio.create_task(asyncio.to_thread(self.rows, after, upto))
+
+    async def rest(self) -> None:
+        """Wait for what is being read."""
+        if self._ahead is not None:
+            ahead, self._ahead = self._ahead, None
+            self._kept = (self._span, await ahead)
+
+    def taken(self, after: int, upto: int) -> Rows:
+        """A batch: the one read ahead, if it is that one."""
+        (span, rows), self._kept = self._kept, _NOTHING_KEPT
+        return self.rows(after, upto) if rows is None or span != (after, upto) else rows
 
     def body_at(self, seq: int) -> tuple[str, str]:
         """Event id and audit event of a number, to be shown as they are."""
@@ -154,9 +181,12 @@ async def ship(
     """Ship everything the spool holds now, or until it is `enough`."""
     await db.execute(_STAGE)
     await db.execute(_NEW, source.journal_id, node, source.created, FORMAT)
-    done = await ship_batch(db, source, batch)
-    while done.upto < done.head and not enough():
-        done = done.plus(await ship_batch(db, source, batch))
+    try:
+        done = await ship_batch(db, source, batch)
+        while done.upto < done.head and not enough():
+            done = done.plus(await ship_batch(db, source, batch))
+    finally:
+        await source.rest()
     return done
 
 
@@ -180,13 +210,14 @@ async def _ship(db: asyncpg.Connection, source: Source, most: int) -> Shipped:
     upto = min(head, after + most)
     if upto == after:
         return Shipped(source.journal_id, after, head)
-    rows = source.rows(after, upto)
+    rows, end = source.taken(after, upto), source.hash_at(upto)
+    source.read_ahead(upto, min(head, upto + most))
     for table, found in rows.tables():
         if found:
             names = list(COLUMNS[table])
             await db.copy_records_to_table(f"staged_{table}", records=found, columns=names)
     quarantined = await _store(db, rows)
-    await db.execute(_CHECKPOINT, source.journal_id, upto, source.hash_at(upto))
+    await db.execute(_CHECKPOINT, source.journal_id, upto, end)
     new, offered = quarantined.new, len(rows.usage)
     return Shipped(
         source.journal_id, upto, head, new, offered - new - quarantined.usage, quarantined.all
@@ -227,6 +258,7 @@ async def _insert(db: asyncpg.Connection, table: str) -> int:
 
 async def _stands(db: asyncpg.Connection, source: Source) -> int:
     """The last event shipped. One shipper at a time for a spool, and the spool it was."""
+    await source.rest()
     await db.execute(_LOCK, source.journal_id)
     last = await db.fetchrow(_LAST, source.journal_id)
     if last is None:

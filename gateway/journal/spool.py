@@ -12,10 +12,12 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
 from pathlib import Path
 
 from gateway.journal import schema, standing
-from gateway.journal.entry import Entry
+from gateway.journal.entry import Entry, Row
 from gateway.journal.ground import Ground
 from gateway.journal.names import make_folder
 from gateway.journal.port import (
@@ -30,18 +32,15 @@ from gateway.journal.seal import Sealed, genesis, seal, seal_all
 from gateway.journal.standing import NOTHING_DIRECT, Folding
 from metering.usage import time_text
 
-_MARKS = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
-_AUDIT = "INSERT INTO audit_event (seq, request_id, body, prev_hash, hash) VALUES (?, ?, ?, ?, ?)"
-_DECISION = "INSERT INTO decision (seq, request_id, body) VALUES (?, ?, ?)"
+_AUDIT = "audit_event (seq, request_id, body, prev_hash, hash)"
+_DECISION = "decision (seq, request_id, body)"
 _USAGE = (
-    "INSERT INTO usage_event (seq, event_id, request_id, decision_id, grant_id, tenant, service,"
-    " version, release, unit, qty, billable_qty, repeat_of, price_ref, price_micro, providers_ref,"
-    f" purpose, query_hash, page, time) VALUES ({_MARKS})"
+    "usage_event (seq, event_id, request_id, decision_id, grant_id, tenant, service, version,"
+    " release, unit, qty, billable_qty, repeat_of, price_ref, price_micro, providers_ref, purpose,"
+    " query_hash, page, time)"
 )
-_CHARGED = (
-    "INSERT INTO charged_cell (tenant, release, place, seq, event_id, time, cells)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
+_CHARGED = "charged_cell (tenant, release, place, seq, event_id, time, cells)"
+_AT_ONCE = 32
 _UNSURE = "INSERT OR IGNORE INTO unsure VALUES (?)"
 _EXPIRED = "DELETE FROM idempotency WHERE tenant = ? AND client = ? AND key = ? AND expires <= ?"
 _KEYED = f"INSERT INTO idempotency VALUES ({', '.join('?' * 12)})"
@@ -125,10 +124,10 @@ class Spool:
             raise RestsOnNothing
         sealed = seal_all(entries, self.head.seq, self.head.hash)
         self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany(_AUDIT, [one.audit for one in sealed])
-        self._db.executemany(_DECISION, [one.decision for one in sealed if one.decision])
-        self._db.executemany(_USAGE, [one.usage for one in sealed if one.usage])
-        self._db.executemany(_CHARGED, [row for one in sealed for row in one.charged])
+        self._insert(_AUDIT, [one.audit for one in sealed])
+        self._insert(_DECISION, [one.decision for one in sealed if one.decision])
+        self._insert(_USAGE, [one.usage for one in sealed if one.usage])
+        self._insert(_CHARGED, [row for one in sealed for row in one.charged])
         for row in filter(None, (one.keyed for one in sealed)):
             self._db.execute(_EXPIRED, (*row[:3], row[10]))
             self._db.execute(_KEYED, row)
@@ -137,6 +136,13 @@ class Spool:
         self._db.execute("COMMIT")
         self.head = after(entries, sealed)
         self.ground.add(entries)
+
+    def _insert(self, table: str, rows: Sequence[Row]) -> None:
+        """Many rows by one statement: between two statements the interpreter may go to another
+        thread, and to come back costs more than the row."""
+        for at in range(0, len(rows), _AT_ONCE):
+            part = rows[at : at + _AT_ONCE]
+            self._db.execute(_insertion(table, len(part)), list(chain.from_iterable(part)))
 
     def _append_singly(
         self, entries: Sequence[Entry], unsure: Sequence[str]
@@ -191,6 +197,12 @@ def not_free_after_all() -> JournalUnavailable:
     return JournalUnavailable(
         "repeat_failed", "The call that this one repeats was not recorded; try again."
     )
+
+
+@cache
+def _insertion(table: str, rows: int) -> str:
+    marks = f"({', '.join('?' * (table.count(',') + 1))})"
+    return f"INSERT INTO {table} VALUES {', '.join([marks] * rows)}"
 
 
 def after(entries: Sequence[Entry], sealed: Sequence[Sealed]) -> Head:

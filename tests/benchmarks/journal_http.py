@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -57,6 +58,8 @@ def serve(home: Path, port: int, dsn: str) -> None:
         await journal.record(entry_for(journal, f"r-{next(numbers)}"))
         return Response(b"{}")
 
+    gc.collect()
+    gc.freeze()  # as `sluice serve` does
     uvicorn.run(app, port=port, loop="uvloop", http="httptools", access_log=False, log_config=None)
     journal.close()
 
