@@ -5,17 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.catalogue.load import Catalogue
-from gateway.catalogue.model import (
-    Banded,
-    Dim,
-    Measure,
-    Persons,
-    Quantile,
-    Ratio,
-    Service,
-    Sum,
-    Variation,
-)
+from gateway.catalogue.model import Dim, Measure, Service
 from gateway.catalogue.tariff import FOR_GOOD, Published, Tariff
 from metering.summary import yuan
 from metering.tariff import MICRO_PER_FEN
@@ -95,39 +85,9 @@ def _dim(dim: Dim) -> str:
 
 
 def _measure(measure: Measure) -> str:
-    rule = definition(measure)
+    rule = measure.define.phrase()
     if measure.only_with:
         rule += f"; only in cells that name {' or '.join(measure.only_with)}"
     return (
         f"| `{measure.name}` | {measure.title.zh} | {measure.title.en} | {measure.unit} | {rule} |"
     )
-
-
-def definition(measure: Measure) -> str:
-    """How a measure is computed, in one phrase."""
-    match measure.define:
-        case Sum(column=column, style=style):
-            return f"Σ {column}, rounded as {style}"
-        case Persons():
-            return "distinct persons, rounded as count"
-        case Quantile(column=column, p=p):
-            return f"percentile {p} of {column}, mean of neighbouring values"
-        case Ratio(num=num, den=den) as ratio:
-            return f"{_factor(ratio)}{num} ÷ {_denominator(ratio, den)}"
-        case Variation(column=column, min_n=n):
-            return f"SD ÷ mean of {column}, at least {n} records"
-        case Banded(stat=stat, labels=labels):
-            return f"{stat} as {', '.join(labels)}"
-
-
-def _factor(ratio: Ratio) -> str:
-    return f"{ratio.scale} × " if ratio.scale != 1 else ""
-
-
-def _denominator(ratio: Ratio, den: str) -> str:
-    text = f"({ratio.divisor} × {den})" if ratio.divisor != 1 else den
-    if ratio.over:
-        text += f" of the cell without {', '.join(ratio.over)}"
-    if ratio.lag_years:
-        text += f" {ratio.lag_years} year before"
-    return text + (" − 1" if ratio.minus_one else "")

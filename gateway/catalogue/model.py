@@ -12,7 +12,11 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from gateway.catalogue.frozen import Frozen
+from gateway.catalogue.kinds import Definition
 from gateway.catalogue.tariff import Tariff
+
+SqlFile: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9_]+\.sql$")]
+"""A file in the service's own folder."""
 
 
 class Text(Frozen):
@@ -46,6 +50,16 @@ class Column(Frozen):
     mask: str = "none"
 
 
+class Listed(Frozen):
+    """One code of a list that comes with the catalogue; `more` is what else the list says."""
+
+    code: str = Field(pattern=r"^[^\x00-\x1f]{1,64}$")
+    title_zh: str
+    title_en: str
+    parent: str
+    more: dict[str, str] = Field(default_factory=dict)
+
+
 class Dim(Column):
     """A lattice dimension: a closed list of values, or codes with a hierarchy.
 
@@ -56,86 +70,22 @@ class Dim(Column):
     `partition` is true where one record belongs to one value *and* one person does too within a
     period (gend, age): person counts then add up over the values. A `pivot` dim is never asked for:
     it joins cells as one axis more, is protected like any other, and measures take their value
-    `at` one of its values (the stays of 4 to 7 days of a cell).
+    `at` one of its values (the stays of 4 to 7 days of a cell). `lists` are the code lists, by
+    column, that came as `codes_<name>.csv` with the catalogue; it is never written in a contract.
     """
 
     axis: str
     parent: str | None = None
     levels: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
-    code_list: str | None = None
+    code_list: str | None = Field(default=None, pattern=r"^[a-z0-9_]+$")
     partition: bool = False
     pivot: bool = False
+    lists: dict[str, tuple[Listed, ...]] = Field(default_factory=dict)
 
-
-class Sum(Frozen):
-    """Σ of a fact's column. `count` and `person_time` round to the count base, `amount` to
-    significant digits. A `person_time` column is in days and published in years of 365.25 days."""
-
-    kind: Literal["sum"]
-    fact: str
-    column: str
-    style: Literal["count", "amount", "person_time"]
-
-
-class Persons(Frozen):
-    """Distinct persons with at least one counting row in the fact."""
-
-    kind: Literal["persons"]
-    fact: str
-
-
-class Quantile(Frozen):
-    """The `p`-th percentile of a per-record column, by SPEC §4.3.7."""
-
-    kind: Literal["quantile"]
-    fact: str
-    column: str
-    p: int = Field(gt=0, lt=100)
-
-
-class Ratio(Frozen):
-    """`scale × num ÷ (divisor × den)`, from the published (rounded) parts.
-
-    `over` names dims rolled up in the denominator (a share inside the parent cell; on a
-    hierarchy axis the next coarser level); `lag_years` takes the denominator from the same
-    period that many years earlier (growth when `minus_one`).
-    """
-
-    kind: Literal["ratio"]
-    num: str
-    den: str
-    scale: int = 1
-    divisor: int = 1
-    decimals: int = Field(default=4, ge=0, le=6)
-    over: tuple[str, ...] = ()
-    lag_years: int = 0
-    minus_one: bool = False
-
-
-class Variation(Frozen):
-    """Coefficient of variation SD ÷ mean of a per-record column after trimming outliers; needs
-    `min_n` records (SPEC §4.3.6)."""
-
-    kind: Literal["cv"]
-    fact: str
-    column: str
-    min_n: int = 30
-
-
-class Banded(Frozen):
-    """A value published only as a band: edges are upper bounds, labels one more than edges."""
-
-    kind: Literal["band"]
-    fact: str
-    stat: Literal["hhi_institution", "hhi_maker"]
-    edges: tuple[float, ...]
-    labels: tuple[str, ...]
-
-
-Definition: TypeAlias = Annotated[
-    Sum | Persons | Quantile | Ratio | Variation | Banded, Field(discriminator="kind")
-]
+    def list_of(self, column: str) -> str:
+        """The name of a column's code list."""
+        return column if self.levels else (self.code_list or column)
 
 
 class Measure(Column):
@@ -159,12 +109,19 @@ class Fact(Frozen):
     Required columns: `period_m` ('YYYY-MM'), `geo_county`, `geo_city` (admdvs), each dim it lists,
     `psn_no`, `fixmedins_code` (null in an exposure fact), `counting` (does the row make its person
     count), `magnitude` (the amount dominance is judged on), optional `maker`; then value columns.
-    A null value contributes nothing. `rollups.sql` (macros, views) is run before every query.
+    A null value contributes nothing. Macros and views (`views_*.sql`, then the folder's own
+    `views.sql`) are run before every query. Of several queries the rows are put together, by the
+    names of the columns.
     """
 
-    query: str
+    query: SqlFile | Annotated[tuple[SqlFile, ...], Field(min_length=1)]
     dims: tuple[str, ...]
     requires_any: tuple[str, ...] = ()
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """The files of its SQL."""
+        return (self.query,) if isinstance(self.query, str) else self.query
 
 
 class Link(Frozen):
@@ -200,7 +157,7 @@ class Disclosure(Frozen):
     structural_zeros: tuple[dict[str, tuple[str, ...]], ...] = ()
     linked: tuple[Link, ...] = ()
     within: tuple[Link, ...] = ()
-    records: str | None = None
+    records: SqlFile | None = None
 
 
 class Service(Frozen):

@@ -31,7 +31,7 @@ _DECIDING = re.compile(
     r"([a-z0-9_]+/){1,4}[a-z0-9_]+\.rego"
     r"|data/([a-z0-9_]+/){0,4}[A-Za-z0-9_-]+\.(yaml|json)"
     r"|schemas/[a-z0-9_]+\.json"
-    r"|catalogue/(S\d\d/)?[a-z0-9_]+\.(yaml|sql)"
+    r"|catalogue/(S\d\d/)?([a-z0-9_]+\.(yaml|sql)|codes_[a-z0-9_]+\.csv)"
     r"|person/[a-z0-9_]+\.yaml",
     re.ASCII,
 )

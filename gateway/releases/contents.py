@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from gateway.catalogue.model import Measure, Persons, Sum
+from gateway.catalogue.model import Measure
 from gateway.releases.blocks import Block
 from gateway.releases.cellfile import answered, places_of
 from gateway.releases.kernel import unmixed
@@ -114,7 +114,7 @@ def _levels(one: Prepared) -> dict[str, Level]:
 
 def _zero(measure: Measure) -> str | int | None:
     """What a measure is in an impossible cell: nothing adds up to zero, nothing has a ratio."""
-    if not isinstance(measure.define, (Sum, Persons)):
+    if not measure.define.adds_up:
         return None
     return "0.00" if measure.unit == "CNY" else 0
 

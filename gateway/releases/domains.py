@@ -57,8 +57,18 @@ def listed(dim: Dim, column: str) -> dict[str, str]:
     """The closed list of a column, each value with its parent's where the list says it."""
     if dim.values:
         return dict.fromkeys(dim.values, "")
-    entries = code_list(column if dim.levels else (dim.code_list or column))
-    return {entry.code: entry.parent for entry in entries}
+    if column in dim.lists:
+        return {entry.code: entry.parent for entry in dim.lists[column]}
+    name = dim.list_of(column)
+    try:
+        return {entry.code: entry.parent for entry in code_list(name)}
+    except KeyError as error:
+        raise OperatorError(
+            "code_list_unknown",
+            f"Dim {dim.name}: there is no code list {name}; put codes_{name}.csv beside the "
+            "contract, or name one in `code_list`.",
+            f"维度{dim.name}：没有代码表{name}。",
+        ) from error
 
 
 def recoded(values: Mapping[str, str], hidden: frozenset[str]) -> tuple[dict[str, str], list[str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from gateway.catalogue.model import Grain, Quantile, Service, Sum, Variation
+from gateway.catalogue.model import Grain, Service
 from gateway.releases.domains import Encoded
 from gateway.releases.kernel import Ints, Rows, narrow
 from gateway.releases.shapes import fact_columns
@@ -74,13 +74,9 @@ class Window:
 
 def columns_wanted(service: Service, fact: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The columns of a fact that measures add up, and those they read record by record."""
-    sums, records = [], []
-    for measure in service.measures:
-        define = measure.define
-        if isinstance(define, Sum) and define.fact == fact:
-            sums.append(define.column)
-        if isinstance(define, (Quantile, Variation)) and define.fact == fact:
-            records.append(define.column)
+    own = [measure.define for measure in service.measures if measure.define.source == fact]
+    sums = (column for define in own for column in define.sums)
+    records = (column for define in own for column in define.records)
     return tuple(dict.fromkeys(sums)), tuple(dict.fromkeys(records))
 
 

@@ -21,7 +21,7 @@ from gateway.releases.filling import filled
 from gateway.releases.guarding import Protected
 from gateway.releases.kernel import Bools, Ints
 from gateway.releases.manifest import Manifest, ReleaseError, sealed
-from gateway.releases.measures import Rules, figures
+from gateway.releases.measures import Layout, Rules, figures, finished
 from gateway.releases.parallel import note
 from gateway.releases.plan import Plan
 from gateway.releases.prepare import Limits, Prepared, prepare
@@ -31,8 +31,8 @@ from gateway.releases.quality import ByProvider, by_period, write_quality
 from gateway.releases.sdc import COMPLEMENTARY, PRIMARY, PUBLISHED, Profile
 from gateway.releases.sdc.lattice import Flags
 from gateway.releases.sensitive import banned, rolled_up
-from gateway.releases.sheet import Sheet, looked_back, together
-from gateway.releases.shown import HIDDEN, Figure, Shown
+from gateway.releases.sheet import Sheet, together
+from gateway.releases.shown import Shown
 from gateway.releases.source import Input, Source
 from gateway.releases.store import cell_file
 from gateway.releases.table import Table
@@ -97,7 +97,7 @@ def load(work: Work, name: str, grain: Grain) -> Prepared:
     """Read the facts of a service and cut them into seasons."""
     note(f"load {name}")
     service = work.catalogue.services[name]
-    source = Source(work.warehouse, work.catalogue.rollups_sql())
+    source = Source(work.warehouse, work.catalogue.rollups_sql(service))
     try:
         return prepare(
             work.catalogue,
@@ -161,7 +161,7 @@ def _harvest(work: Work, table: Table, protected: Mapping[tuple[str, str], Prote
     for key, own in flags.items():
         shown = Shown.of(full, own[cells])
         rules = Rules(Profile.of(work.profiles[name][key]), work.key)
-        found = _withheld(shown, figures(shown, rules), patterns[key].withheld[cells])
+        found = figures(shown, rules, patterns[key].withheld[cells])
         where = addresses(shown)
         sheets[key] = Sheet.of(shown, found, *where)
         contributions[key] = contributed(shown, where, rules.profile)
@@ -180,17 +180,6 @@ def _narrowed(table: Table, flags: Flags, max_dims: int) -> Flags:
     return np.where(own, PRIMARY, flags).astype(np.uint8)
 
 
-def _withheld(cells: Shown, found: dict[str, Figure], withheld: Bools) -> dict[str, Figure]:
-    """Person counts that would give a small count by subtraction are hidden by themselves."""
-    name = cells.table.plan.service.disclosure.person_measure
-    if name is None:
-        return found
-    figure = found[name]
-    hide = withheld[cells.cells] & figure.open
-    marks = np.where(hide, HIDDEN, figure.marks).astype(np.uint8)
-    return {**found, name: replace(figure, values=np.where(hide, 0, figure.values), marks=marks)}
-
-
 def write(
     one: Prepared, harvests: Sequence[Harvest], facts: Facts, building: Path, now: datetime
 ) -> tuple[Path, Manifest]:
@@ -203,7 +192,7 @@ def write(
     counts = {}
     for key in sorted(facts.profiles):
         sheet = together([harvest.sheets[key] for harvest in harvests])
-        sheet = looked_back(sheet, plan.service, plan.calendar, len(places))
+        sheet = finished(sheet, Layout.of(plan))
         counts[key] = write_cells(folder / cell_file(key), sheet)
     write_contributions(
         folder / CONTRIBUTIONS,

@@ -77,7 +77,7 @@ def recount(
 def _records(
     version: Path, catalogue: Catalogue, service: Service, sensitive: Mapping[str, Any]
 ) -> Records:
-    source = Source(version, catalogue.rollups_sql())
+    source = Source(version, catalogue.rollups_sql(service))
     try:
         found = read_records(catalogue, service, source, rolled_up(service, sensitive))
     finally:

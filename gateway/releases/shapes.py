@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import TypeAlias
 
-from gateway.catalogue.model import Dim, Fact, Measure, Ratio, Service
+from gateway.catalogue.model import Dim, Fact, Measure, Service
 
 Columns: TypeAlias = tuple[str, ...]
 
@@ -111,33 +111,34 @@ def shapes(service: Service, max_dims: int) -> tuple[Shape, ...]:
     return tuple(found)
 
 
-def parts(service: Service, ratio: Ratio, columns: Columns) -> tuple[Columns, Columns]:
-    """The columns of a ratio's numerator cell and of its denominator cell."""
-    over = set(ratio.over)
-    below: list[str] = []
+def rolled_over(service: Service, columns: Columns, over: Collection[str]) -> Columns:
+    """The columns of the cell that one over `columns` lies in when the dims `over` are rolled up:
+    on an axis with a hierarchy the next coarser column, else none."""
+    found: list[str] = []
     for column in columns:
-        if {column, dims_by_column(service)[column].name} & over:
+        if {column, dims_by_column(service)[column].name} & set(over):
             up = coarser(service, column)
-            below += [up] if up is not None else []
+            found += [up] if up is not None else []
         else:
-            below.append(column)
-    return columns, tuple(below)
+            found.append(column)
+    return tuple(found)
 
 
 def _computable(
     service: Service, measure: Measure, columns: Columns, measures: Mapping[str, Measure]
 ) -> bool:
     define = measure.define
-    if isinstance(define, Ratio):
-        num, den = parts(service, define, columns)
-        return bool(
-            _computable(service, measures[define.num], num, measures)
-            and _computable(service, measures[define.den], den, measures)
+    if not all(
+        _computable(
+            service, measures[part.measure], rolled_over(service, columns, part.over), measures
         )
-    if define.fact == "exposure":
+        for part in define.parts
+    ):
+        return False
+    if define.source is None or define.source == "exposure":
         return True  # projected on the dims a person has without using anything
     return not set(measure.at) & set(columns) and covers(
-        service, service.facts[define.fact], (*columns, *measure.at)
+        service, service.facts[define.source], (*columns, *measure.at)
     )
 
 

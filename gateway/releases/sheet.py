@@ -11,11 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gateway.catalogue.model import Measure, Ratio, Service
-from gateway.releases.facts import Period
+from gateway.catalogue.model import Measure, Service
 from gateway.releases.kernel import Bools, Ints
-from gateway.releases.measures import quotient, years_before
-from gateway.releases.shown import ABSENT, HIDDEN, OK, ROUNDED, SUPPRESSED, Figure, Marks, Shown
+from gateway.releases.shown import OK, ROUNDED, Figure, Marks, Shown
 
 
 @dataclass(frozen=True)
@@ -73,22 +71,40 @@ class Sheet:
         marks[at] = figure.marks
         values = (*self.values[:at], figure.values[self.open], *self.values[at + 1 :])
         scales = (*self.scales[:at], figure.scale, *self.scales[at + 1 :])
-        return replace(self, marks=marks, values=values, scales=scales)
+        labels = (*self.labels[:at], figure.labels, *self.labels[at + 1 :])
+        return replace(self, marks=marks, values=values, scales=scales, labels=labels)
 
 
 def kept(service: Service) -> tuple[Measure, ...]:
-    """Measures with a place on the sheet: those answered, and parts of ratios that look back."""
-    needed = {part for _, define in looking_back(service) for part in (define.num, define.den)}
+    """Measures with a place on the sheet: those answered, and whatever late ones are made of."""
+    late = late_measures(service)
+    needed = {part.measure for measure in late for part in measure.define.parts}
+    needed |= {measure.name for measure in late}
     return tuple(m for m in service.measures if not m.internal or m.name in needed)
 
 
-def looking_back(service: Service) -> list[tuple[str, Ratio]]:
-    """Measures whose denominator lies in an earlier year."""
-    return [
-        (m.name, m.define)
-        for m in service.measures
-        if isinstance(m.define, Ratio) and m.define.lag_years
-    ]
+def late_measures(service: Service) -> tuple[Measure, ...]:
+    """Measures that need several periods, or parts that do; each after its parts."""
+    late: dict[str, Measure] = {}
+    waiting = list(service.measures)
+    while found := [
+        m for m in waiting if m.define.late or any(p.measure in late for p in m.define.parts)
+    ]:
+        late |= {m.name: m for m in found}
+        waiting = [m for m in waiting if m.name not in late]
+    return _in_order(late)
+
+
+def _in_order(measures: Mapping[str, Measure]) -> tuple[Measure, ...]:
+    done: dict[str, Measure] = {}
+    while ready := [
+        m
+        for m in measures.values()
+        if m.name not in done
+        and not {p.measure for p in m.define.parts} & (measures.keys() - done.keys())
+    ]:
+        done |= {m.name: m for m in ready}
+    return tuple(done.values())
 
 
 def together(sheets: Sequence[Sheet]) -> Sheet:
@@ -116,40 +132,6 @@ def together(sheets: Sequence[Sheet]) -> Sheet:
             for m in range(len(first.values))
         ),
     )
-
-
-def looked_back(sheet: Sheet, service: Service, calendar: Sequence[Period], places: int) -> Sheet:
-    """The sheet with the measures that need an earlier year of it."""
-    for name, define in looking_back(service):
-        there = _years_before(sheet, calendar, places, define.lag_years)
-        den = _moved(sheet.figure(define.den), there, sheet.whole)
-        made = quotient(define, sheet.figure(define.num), den)
-        before = sheet.figure(name).marks
-        marks = np.where(before == ABSENT, ABSENT, made.marks).astype(np.uint8)
-        values = np.where(_open(marks), made.values, 0)
-        sheet = sheet.with_figure(name, Figure(values, marks, made.scale))
-    return sheet
-
-
-def _years_before(sheet: Sheet, calendar: Sequence[Period], places: int, years: int) -> Ints:
-    """The row of the same cell so many years earlier, -1 where there is none."""
-    at = {(period.grain, period.label): i for i, period in enumerate(calendar)}
-    earlier = np.array([at.get(years_before(p, years), -1) for p in calendar], np.int64)
-    number, place = np.divmod(sheet.block, places)
-    shape, period = np.divmod(number, len(calendar))
-    then = earlier[period]
-    wanted = (shape * len(calendar) + then) * places + place
-    width = int(sheet.cell.max(initial=0)) + 1
-    keys, asked = sheet.block * width + sheet.cell, wanted * width + sheet.cell
-    found = np.minimum(np.searchsorted(keys, asked), max(len(keys) - 1, 0))
-    return np.where((keys[found] == asked) & (then >= 0), found, -1)
-
-
-def _moved(raw: Figure, there: Ints, whole: Marks) -> Figure:
-    held = there >= 0
-    marks = np.where(held, raw.marks[there], SUPPRESSED)
-    marks = np.where(whole == HIDDEN, HIDDEN, marks).astype(np.uint8)
-    return Figure(np.where(held, raw.values[there], 0), marks, raw.scale)
 
 
 def _open(marks: Marks) -> Bools:

@@ -13,9 +13,9 @@ POLICIES = Path(__file__).resolve().parents[2] / "policies"
 
 @pytest.fixture(scope="module")
 def macros() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with the macros; the views below them are tested with whole warehouses."""
+    """A connection with the macros; the views on them are tested with whole warehouses."""
     connection = duckdb.connect()
-    text = (POLICIES / "catalogue" / "rollups.sql").read_text(encoding="utf-8")
+    text = (POLICIES / "catalogue" / "views_00_dims.sql").read_text(encoding="utf-8")
     for statement in duckdb.extract_statements(text):
         if "CREATE OR REPLACE MACRO" in statement.query:
             connection.execute(statement)

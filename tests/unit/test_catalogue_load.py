@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.catalogue.describe import describe
+from gateway.catalogue.kinds import Ratio
 from gateway.catalogue.load import CatalogueError, load_catalogue
-from gateway.catalogue.model import Ratio
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 
@@ -79,7 +79,7 @@ def test_unreadable_yaml_is_a_sentence_not_a_traceback(policies: Path) -> None:
     [
         lambda root: spoil(root, "p: 25", "p: 26"),
         lambda root: _append(root / "catalogue" / "S04" / "stay.sql"),
-        lambda root: _append(root / "catalogue" / "rollups.sql"),
+        lambda root: _append(root / "catalogue" / "views_10_settlement.sql"),
     ],
 )
 def test_any_change_of_a_definition_changes_its_digest(

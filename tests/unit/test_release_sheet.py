@@ -9,7 +9,8 @@ import numpy as np
 from gateway.catalogue.load import load_catalogue
 from gateway.catalogue.model import Grain
 from gateway.releases.facts import Period
-from gateway.releases.sheet import Sheet, kept, looked_back, together
+from gateway.releases.measures import Layout, finished
+from gateway.releases.sheet import Sheet, kept, together
 from gateway.releases.shown import ABSENT, HIDDEN, ROUNDED, SUPPRESSED
 from gateway.settings import Settings
 
@@ -40,7 +41,7 @@ def test_growth_is_found_across_seasons_in_whatever_order_they_came() -> None:
     old = _sheet(0, {3: 20_000, 5: None, 7: 40_000})
     new = _sheet(1, {3: 25_000, 5: 10_000, 6: 9_000, 7: None})
     for sheets in ([old, new], [new, old]):
-        made = looked_back(together(sheets), SERVICE, CALENDAR, 1)
+        made = finished(together(sheets), Layout(SERVICE, CALENDAR, 1))
         assert list(zip(made.block.tolist(), made.cell.tolist(), strict=True)) == [
             (0, 3), (0, 5), (0, 7), (1, 3), (1, 5), (1, 6), (1, 7),
         ]  # fmt: skip
@@ -54,5 +55,5 @@ def test_growth_is_found_across_seasons_in_whatever_order_they_came() -> None:
 def test_what_is_not_answered_stays_so() -> None:
     sheet = _sheet(0, {1: 500})
     bare = replace(sheet, marks=np.where(sheet.marks == SUPPRESSED, ABSENT, sheet.marks))
-    made = looked_back(together([bare]), SERVICE, CALENDAR, 1)
+    made = finished(together([bare]), Layout(SERVICE, CALENDAR, 1))
     assert made.figure("yoy").marks.tolist() == [ABSENT]

@@ -1,0 +1,52 @@
+"""`trend`: a published figure against the one of three months before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gateway.catalogue.kinds import Trend
+from gateway.catalogue.kinds.trend import LABELS
+from gateway.catalogue.model import Grain
+from gateway.releases.facts import Period
+from gateway.releases.kernel import Ints
+from gateway.releases.kinds.late import Late
+from gateway.releases.shown import HIDDEN, OK, SUPPRESSED, Figure
+
+_BACK = {Grain.MONTH: 3, Grain.QUARTER: 1}
+
+
+def trend(define: Trend, late: Late) -> Figure:
+    """Where each cell's figure lies against its earlier one; both must be shown."""
+    now = late.figure(define.of)
+    before = late.moved(now, late.at_period(_earlier(late.layout.calendar)))
+    steps = direction(now.values, before.values, int(define.margin * 10**now.scale))
+    known = now.open & before.open
+    closed = np.where((now.marks == HIDDEN) | (before.marks == HIDDEN), HIDDEN, SUPPRESSED)
+    marks = np.where(known, OK, closed).astype(np.uint8)
+    return Figure(np.where(known, steps, 0), marks, labels=LABELS)
+
+
+def direction(now: Ints, before: Ints, margin: int) -> Ints:
+    """0 for a fall, 1 for a change within the margin, 2 for a rise."""
+    change = now - before
+    return 1 + (change > margin).astype(np.int64) - (change < -margin)
+
+
+def _earlier(calendar: Sequence[Period]) -> Ints:
+    """For each period the number of the one three months before, -1 for none."""
+    place = {(p.grain, p.label): i for i, p in enumerate(calendar)}
+    found = [place.get((p.grain, _months_before(p)), -1) for p in calendar]
+    return np.array(found, np.int64)
+
+
+def _months_before(period: Period) -> str:
+    """The label of the period of the same grain three months before; none for a year."""
+    back = _BACK.get(period.grain)
+    if back is None:
+        return ""
+    per_year, sign = (12, "-") if period.grain is Grain.MONTH else (4, "Q")
+    year, number = period.label.split(sign)
+    at = int(year) * per_year + int(number) - 1 - back
+    return f"{at // per_year:04d}{sign}{at % per_year + 1:0{len(number)}d}"
