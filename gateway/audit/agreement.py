@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import duckdb
 import pyarrow as pa
 
+from gateway.audit.findings import Difference
+from gateway.audit.singly import STAMPED
 from gateway.journal.engine import batches
 from gateway.journal.events import AUDITED, CHARGED, DECIDED, USAGE, EventSource, Heads, Rows
-from gateway.journal.reader import ChargedRow
 from metering.overlap import REPEAT_WINDOW, CellCharge, overcharged_in_order
-from metering.rating import Accrual, LineKey
-from metering.tariff import PACKS
+from metering.rating import LineKey
 
 _TABLES: Final = {
     "audit_event": AUDITED,
@@ -27,11 +26,19 @@ _TABLES: Final = {
     "recorded_usage": USAGE,
     "charged_cell": CHARGED,
 }
+_IN_TWO = """
+CREATE TABLE in_two AS
+SELECT event_id, min(journal) AS first FROM recorded_usage GROUP BY event_id
+HAVING min(journal) <> max(journal)
+"""
 _ONCE = """
 CREATE TABLE usage_event AS
-SELECT recorded_usage.* FROM recorded_usage
-JOIN (SELECT event_id, min(journal) AS journal FROM recorded_usage GROUP BY event_id)
-USING (event_id, journal)
+SELECT recorded_usage.* FROM recorded_usage LEFT JOIN in_two USING (event_id)
+WHERE coalesce(in_two.first, journal) = journal
+"""
+_AS_IT_IS = """
+ALTER TABLE recorded_usage RENAME TO usage_event;
+CREATE VIEW recorded_usage AS SELECT * FROM usage_event
 """
 _CONTENT = ", ".join(name for name in USAGE.names if name != "seq")
 
@@ -102,17 +109,10 @@ _CHECKS: Final = {
     ),
     "event_conflict": (
         "one event with two contents in two journals",
-        "SELECT event_id FROM recorded_usage GROUP BY event_id HAVING min(journal) <> max(journal)"
-        f" AND count(DISTINCT row({_CONTENT})) > 1",
+        "SELECT event_id FROM recorded_usage SEMI JOIN in_two USING (event_id) GROUP BY event_id"
+        f" HAVING count(DISTINCT row({_CONTENT})) > 1",
     ),
 }
-_WITH_CELLS = """
-SELECT u.*, c.charged FROM usage_event u LEFT JOIN (
-  SELECT journal, seq,
-    list({tenant: tenant, release: release, place: place, cells: cells} ORDER BY place) AS charged
-  FROM charged_cell GROUP BY journal, seq
-) c USING (journal, seq) ORDER BY u.journal, u.seq
-"""
 _CROSSED = """
 SELECT tenant, release, place, try_cast(time AS TIMESTAMPTZ) AS time, event_id, min(cells) AS cells
 FROM charged_cell SEMI JOIN (
@@ -121,9 +121,8 @@ FROM charged_cell SEMI JOIN (
 GROUP BY tenant, release, place, time, event_id ORDER BY ALL
 """
 _LINES = """
-SELECT event_id, strftime(time::TIMESTAMP + INTERVAL 8 HOUR, '%Y-%m'), tenant, grant_id, service,
-  unit, price_ref, price_micro
-FROM usage_event WHERE event_id IN (SELECT event_id FROM credited)
+SELECT event_id, month, tenant, grant_id, service, unit, price_ref, price_micro
+FROM usage_event WHERE month IS NOT NULL AND event_id IN (SELECT event_id FROM credited)
 """
 _COUNTS = """
 SELECT (SELECT count(DISTINCT request_id) FROM audit_event WHERE result = 'answered'),
@@ -131,34 +130,10 @@ SELECT (SELECT count(DISTINCT request_id) FROM audit_event WHERE result = 'answe
    WHERE d.allow = 1 AND a.result = 'answered'),
   (SELECT count(*) FROM usage_event),
   (SELECT count(DISTINCT request_id) FROM audit_event WHERE result = 'refused'),
-  (SELECT coalesce(sum(cells), 0)::BIGINT FROM
+  (SELECT coalesce(sum(cells), 0) FROM
     (SELECT DISTINCT request_id, cells FROM audit_event WHERE result = 'answered')),
-  (SELECT coalesce(sum(qty), 0)::BIGINT FROM usage_event)
+  (SELECT coalesce(sum(qty), 0) FROM usage_event)
 """
-_SUMS = """
-SELECT strftime(time::TIMESTAMP + INTERVAL 8 HOUR, '%Y-%m'), tenant, grant_id, service, unit,
-  price_ref, price_micro, count(*), sum(qty)::BIGINT, sum(billable_qty)::BIGINT,
-  sum(qty - billable_qty)::BIGINT
-FROM usage_event GROUP BY ALL
-"""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Something that does not agree, with the id it is about."""
-
-    code: str
-    subject: str
-    message: str
-
-
-class Metered(NamedTuple):
-    """A usage event as it was recorded, with the cells it charged."""
-
-    journal: str
-    seq: int
-    row: dict[str, object]
-    charged: tuple[ChargedRow, ...]
 
 
 class Agreement:
@@ -168,7 +143,7 @@ class Agreement:
         self._db = db
         for table, what in _TABLES.items():
             _load(db, table, events, what, until)
-        db.execute(_ONCE)
+        self._count_once()
 
     def counts(self) -> tuple[int, int, int, int, int, int]:
         """Answers, their decisions, usage events, refusals, cells audited and metered."""
@@ -182,28 +157,6 @@ class Agreement:
         for code, (message, query) in _CHECKS.items():
             rows = self._db.execute(f"SELECT DISTINCT * FROM ({query}) ORDER BY 1").fetchall()
             yield from (Difference(code, subject, message) for (subject,) in rows)
-
-    def sums(self) -> dict[LineKey, Accrual]:
-        """What each line adds up to by the engine's own arithmetic."""
-        rows = self._db.execute(_SUMS).fetchall()
-        return {LineKey(*row[:7]): Accrual(*row[7:]) for row in rows if row[4] in PACKS}
-
-    def usage(self) -> Iterator[Metered]:
-        """Usage events, each once, journal by journal in order."""
-        for batch in batches(self._db, _WITH_CELLS):
-            for row in pa.table(batch).to_pylist():
-                seq = row["seq"]
-                cells = (
-                    ChargedRow(
-                        seq,
-                        c["tenant"],
-                        c["release"],
-                        c["place"],
-                        int.from_bytes(c["cells"], "big"),
-                    )
-                    for c in row["charged"] or ()
-                )
-                yield Metered(row["journal"], seq, row, tuple(cells))
 
     def overcharged(self) -> dict[LineKey, int]:
         """Cells that two journals charged for both, by the line of the later charge. What belongs
@@ -220,6 +173,12 @@ class Agreement:
                 sums[lines[one.event_id]] += one.cells.bit_count()
         return dict(sums)
 
+    def _count_once(self) -> None:
+        """Mostly no event lies in two journals: then nothing is copied."""
+        self._db.execute(_IN_TWO)
+        several = self._db.execute("SELECT 1 FROM in_two LIMIT 1").fetchall()
+        self._db.execute(_ONCE if several else _AS_IT_IS)
+
     def _crossed(self) -> Iterator[CellCharge]:
         for batch in batches(self._db, _CROSSED):
             for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
@@ -232,9 +191,10 @@ def _load(
     db: duckdb.DuckDBPyConnection, table: str, events: EventSource, what: Rows, until: Heads
 ) -> None:
     """Batch by batch in this thread: the engine's own threads must not read from a journal."""
+    columns = f"*, {STAMPED}" if what is USAGE else "*"
     db.register("loading", what.schema.empty_table())
-    db.execute(f"CREATE TABLE {table} AS SELECT * FROM loading")
+    db.execute(f"CREATE TABLE {table} AS SELECT {columns} FROM loading")
     for batch in events.rows(what, {}, until):
         db.register("loading", pa.table(batch))
-        db.execute(f"INSERT INTO {table} SELECT * FROM loading")
+        db.execute(f"INSERT INTO {table} SELECT {columns} FROM loading")
     db.unregister("loading")

@@ -1,4 +1,5 @@
-"""What a check of the journal found: each finding names the event it is about."""
+"""What a check of the journal found: each finding names the event it is about, each difference the
+request or line."""
 
 from __future__ import annotations
 
@@ -12,6 +13,15 @@ class Finding:
     code: str
     first: int
     last: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that does not agree, with the id it is about."""
+
+    code: str
+    subject: str
     message: str
 
 
