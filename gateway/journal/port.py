@@ -70,6 +70,18 @@ class JournalBusy(OperatorError):
         )
 
 
+class JournalRead(OperatorError):
+    """Somebody has been reading since before the crash, so the log cannot begin anew."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            "journal_read",
+            f"{path} was not closed in order and another process is reading it (a roll-up, a check,"
+            " an export): wait for that to end or end it, then start again.",
+            f"日志 {path} 未正常关闭，且正被其他进程读取；请等待其结束后重新启动。",
+        )
+
+
 class JournalDamaged(OperatorError):
     """The file is not a journal that can be continued."""
 

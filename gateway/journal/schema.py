@@ -14,7 +14,7 @@ import sqlite3
 from pathlib import Path
 
 from gateway.journal import standing
-from gateway.journal.port import JournalDamaged
+from gateway.journal.port import JournalDamaged, JournalRead
 
 FORMAT = 1
 APPLICATION_ID = 0x534C4A31  # "SLJ1": tells a journal from any other SQLite file
@@ -121,18 +121,24 @@ BEGIN SELECT raise(ABORT, 'the journal is append-only'); END;
 """
 
 WRITING = "psow=0"  # SQLite's words: the disk has no "powersafe overwrite"
+OPENING, BUSY = 30.0, 2.0
+"""Seconds to wait for a lock: at a start, when somebody may be recovering the file or reading what
+a crash left; and later, when nobody else should be in the way."""
 LASTING = ("journal", "audit_event", "decision", "usage_event", "charged_cell")
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A writing connection on which a commit is a sync. Refuses where that cannot be had."""
+def connect(path: Path, *, patience: float = OPENING) -> sqlite3.Connection:
+    """A writing connection on which a commit is a sync. Refuses where that cannot be had.
+
+    `patience`: seconds to wait for others who recover or read the file; 0 when this process goes on
+    with a file that it has been writing."""
     place = f"{path.absolute().as_uri()}?{WRITING}"
     db = sqlite3.connect(
         place,
         uri=True,
         isolation_level=None,
         check_same_thread=False,
-        timeout=2.0,
+        timeout=patience or BUSY,
         cached_statements=256,  # the spool's insertions, for every number of rows
     )
     try:
@@ -145,12 +151,18 @@ def connect(path: Path) -> sqlite3.Connection:
         # After a crash SQLite writes on right behind the last commit, whose filling may be torn: in
         # that commit's own sector. So what is in the log moves into the database before anything is
         # written, and the log begins anew.
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        held, left, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if held and left and patience:
+            raise JournalRead(str(path))
+        db.execute(f"PRAGMA busy_timeout={BUSY * 1000:.0f}")
         # Makes INSERT OR REPLACE fire the delete trigger too.
         db.execute("PRAGMA recursive_triggers=ON")
         level = db.execute("PRAGMA synchronous").fetchone()[0]
         if (mode, level) != ("wal", 2):
             raise JournalDamaged(f"{path}: the file system offers no durable write-ahead log")
+    except JournalRead:
+        db.close()
+        raise
     except sqlite3.DatabaseError as error:
         db.close()
         raise JournalDamaged(f"{path} is not a journal: {error}") from error
