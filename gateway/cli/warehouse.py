@@ -27,7 +27,7 @@ app = typer.Typer(
     help="The bureau's warehouse: simulate one, import one, check it.", no_args_is_help=True
 )
 console = Console()
-Size: TypeAlias = Literal["mini", "ci", "demo"]
+Size: TypeAlias = Literal["mini", "ci", "demo", "province"]
 Defects: TypeAlias = Literal["none", "light", "heavy"]
 
 Home = Annotated[

@@ -11,6 +11,8 @@ from synthetic.bureau.arrays import Array, Flags, Ints, sums
 from synthetic.bureau.benefit import Payments
 from synthetic.bureau.catalogue import Items, Products
 from synthetic.bureau.charges import outpatient
+from synthetic.bureau.devices import Devices
+from synthetic.bureau.dip import Dip
 from synthetic.bureau.enrolment import Enrolment, Units
 from synthetic.bureau.events import STAY, Events, joined
 from synthetic.bureau.grouping import Grouping
@@ -18,6 +20,7 @@ from synthetic.bureau.institutions import Institutions
 from synthetic.bureau.lines import Lines, Split, split
 from synthetic.bureau.lines import joined as joined_lines
 from synthetic.bureau.negotiated import Users, purchases
+from synthetic.bureau.operations import Operations
 from synthetic.bureau.people import People
 from synthetic.bureau.policy import policy
 from synthetic.bureau.prescribing import prescribe
@@ -45,6 +48,9 @@ class City:
     items: Items
     stays: Stays
     grouping: Grouping
+    operations: Operations
+    dip: Dip
+    devices: Devices
     refills: Refills
     switch: Ints
     nego: Users
@@ -61,6 +67,8 @@ class Block:
     units: Units
     stays: Stays
     grouping: Grouping
+    operations: Operations
+    dip: Dip
     events: Events
     settlements: Settlements
     payments: Payments
@@ -71,7 +79,7 @@ class Block:
 
 def live(city: City, number: int) -> Block:
     """Simulate the persons of one block."""
-    first, last = city.run.blocks[number]
+    first, last = city.run.part(number)
     low, high = np.searchsorted(city.units.person, [first, last])
     units = city.units.part(first, last)
     mine = np.arange(*np.searchsorted(city.stays.person, [first, last]))
@@ -82,8 +90,9 @@ def live(city: City, number: int) -> Block:
     made, where = headers(city.run, number, events, lines, parts)
     payments = pay(city.people, units, events, made, policy())
     return Block(
-        number, first, last, units, stays, grouping, events, made, payments, lines, parts, where
-    )
+        number, first, last, units, stays, grouping, city.operations.take(mine),
+        city.dip.take(mine), events, made, payments, lines, parts, where,
+    )  # fmt: skip
 
 
 def _events(city: City, number: int, units: Units, stays: Stays, part: slice) -> Events:

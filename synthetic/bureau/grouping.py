@@ -47,7 +47,7 @@ def adrgs(stays: Stays) -> Array:
 
 def group(run: Run, stays: Stays) -> Grouping:
     """Group every stay; severity decides between the splits a group has."""
-    rng = stream(run.seed, "grouping")
+    rng = stream(run.seed, "grouping", run.cohort)
     adrg = adrgs(stays)
     acute = stays.severity + 0.6 * rng.standard_normal(len(adrg))
     drg = np.full(len(adrg), UNGROUPED)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthetic.bureau import days
-from synthetic.bureau.arrays import Ints, stream
+from synthetic.bureau.arrays import Ints, pick, stream
 from synthetic.bureau.diagnoses import dx_index
 from synthetic.bureau.enrolment import Units
 from synthetic.bureau.events import MED, SHOP, VISIT, Events
-from synthetic.bureau.institutions import LOCAL, NONE, TERTIARY, Institutions
+from synthetic.bureau.institutions import LOCAL, NONE, SECONDARY, TERTIARY, Institutions
 from synthetic.bureau.people import NEVER, People
 from synthetic.bureau.prescribing import REGIMENS
 from synthetic.bureau.settings import Run
@@ -35,7 +35,7 @@ class Users:
 
 def users(run: Run, people: People) -> Users:
     """The cohort: adults insured to the end, starting over nine months after the listing."""
-    rng = stream(run.seed, "negotiated")
+    rng = stream(run.seed, "negotiated", run.cohort)
     lasting = (people.end[0] == NEVER) & (people.birth < -20 * 365) & (people.death == NEVER)
     fit = np.flatnonzero(lasting & (people.county != people.county.max()))
     count = round(USERS_PER_PERSON * run.persons)
@@ -50,7 +50,7 @@ def purchases(
 ) -> Events:
     """One monthly purchase per user of the block, at a dual-channel pharmacy or a hospital."""
     rng = stream(run.seed, "negotiated-purchases", block)
-    first, last = run.blocks[block]
+    first, last = run.part(block)
     a, b = np.searchsorted(cohort.person, [first, last])
     person = np.repeat(cohort.person[a:b], _MONTHS)
     month = np.tile(np.arange(_LISTED_MONTH, _LISTED_MONTH + _MONTHS), b - a)
@@ -62,7 +62,8 @@ def purchases(
     kept, day = outside(units, stays, unit, day)
     unit, n = unit[kept], int(kept.sum())
     shop = rng.random(n) < PHARMACY_SHARE
-    inst = places.draw(rng, TERTIARY, LOCAL, n)
+    hospitals = np.concatenate([places.pool(level, LOCAL) for level in (TERTIARY, SECONDARY)])
+    inst = hospitals[pick(rng, places.weight[hospitals], n)]
     inst = np.where(shop, places.draw(rng, NONE, LOCAL, n), inst)
     second = days.seconds(rng, n)
     return Events(

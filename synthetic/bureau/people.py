@@ -60,10 +60,11 @@ def counties() -> tuple[str, ...]:
 
 def populate(run: Run) -> People:
     """Draw the whole population."""
-    n, rng = run.persons, stream(run.seed, "people")
+    n, rng = run.persons, stream(run.seed, "people", run.cohort)
     parameters = document("parameters")
     small = np.zeros(n, dtype=bool)
-    small[rng.choice(n, parameters["small_county"]["persons"], replace=False)] = True
+    if run.cohort == 0:
+        small[rng.choice(n, parameters["small_county"]["persons"], replace=False)] = True
     group = pick(rng, np.array([parameters["groups"][g] for g in GROUPS]), n)
     group[small & (group == RESIDENT)] = ACTIVE
     county = pick(rng, np.array(list(parameters["counties"].values())), n)

@@ -55,7 +55,7 @@ def _table() -> tuple[tuple[Ints, Reals], ...]:
 
 def switch_days(run: Run) -> Ints:
     """PT6: the day on which each person, if diabetic, goes from metformin to an SGLT2 inhibitor."""
-    rng = stream(run.seed, "switch")
+    rng = stream(run.seed, "switch", run.cohort)
     early = SWITCH_DOUBLES / 365.25 * SWITCH_HAZARD
     load = rng.exponential(1.0, run.persons)
     late = SWITCH_DOUBLES + (load - early) / (2 * SWITCH_HAZARD) * 365.25

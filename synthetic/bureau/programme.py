@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from synthetic.bureau.arrays import Flags, Reals
+from synthetic.bureau.arrays import Flags, Ints, Reals
 from synthetic.bureau.days import YEARS, day_of
 from synthetic.bureau.diagnoses import dx_codes, read
 from synthetic.bureau.enrolment import Units
-from synthetic.bureau.people import CONDITIONS, People, counties
+from synthetic.bureau.people import CONDITIONS, NEVER, People, counties
 from synthetic.bureau.stays import Stays
 
 COUNTY = "990102"
 BEGIN = day_of("2024-01-01")
 FEWER_STAYS, MORE_VISITS = 0.10, 0.6
+LINKABLE_SHARE = 92  # of 100 members let their records be linked
 _LEVEL_PRICE = np.array([1.0, 0.65, 0.4])  # T, S, P: what a stay of the same kind costs there
 _AVOIDABLE = ("E11", "H81", "I10", "I20", "I25", "I50", "I63", "I67", "I69", "R42")
 
@@ -26,6 +27,14 @@ def members(people: People) -> Flags:
     """Who is in the programme."""
     county: Flags = people.county == counties().index(COUNTY)
     return county & people.condition[:, CONDITIONS.index("htn")]
+
+
+def since(people: People) -> Ints:
+    """Day on which each member joins, NEVER for everybody else."""
+    first = np.maximum(people.start[0], BEGIN)
+    later = np.maximum(people.start[1], BEGIN)
+    day = np.where(first < people.end[0], first, np.where(later < people.end[1], later, NEVER))
+    return np.where(members(people) & (people.group[0] >= 0), day, NEVER)
 
 
 def more_visits(people: People, units: Units) -> Reals:

@@ -69,7 +69,7 @@ def _never(run: Run, people: People) -> Reals:
     resident = people.group[0] == RESIDENT
     chance = np.where(resident, share["resident"], share["employee"])
     chance = np.where(people.condition.any(axis=1), 0.0, chance)
-    rng = stream(run.seed, "never")
+    rng = stream(run.seed, "never", run.cohort)
     return np.where(rng.random(len(people)) < chance, 0.0, 1.0)
 
 

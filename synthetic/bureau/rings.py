@@ -29,7 +29,7 @@ def meetings(
 ) -> Events:
     """The purchases of the block's ring; who is in hospital or uninsured stays away."""
     rng = stream(run.seed, "rings", block)
-    first, last = run.blocks[block]
+    first, last = run.part(block)
     lasting = (people.end[0] == NEVER) & (people.death == NEVER) & (people.start[0] <= 0)
     fit = first + np.flatnonzero((lasting & (people.group[0] != RESIDENT))[first:last])
     cards = np.sort(rng.choice(fit, min(CARDS, len(fit)), replace=False))

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import yaml
 
-Size: TypeAlias = Literal["mini", "ci", "demo"]
+Size: TypeAlias = Literal["mini", "ci", "demo", "province"]
 Defects: TypeAlias = Literal["none", "light", "heavy"]
 Document: TypeAlias = dict[str, Any]  # Any: YAML, typed where it is used
 
 HERE = Path(__file__).parent
-PERSONS: dict[str, int] = {"mini": 2_000, "ci": 20_000, "demo": 200_000}
-PHARMACIES: dict[str, int] = {"mini": 30, "ci": 30, "demo": 90}
+PERSONS: dict[str, int] = {"mini": 2_000, "ci": 20_000, "demo": 200_000, "province": 2_000_000}
+PHARMACIES: dict[str, int] = {"mini": 30, "ci": 30, "demo": 90, "province": 900}
 BLOCK = 5_000
+COHORT = 200_000
 
 ACTIVE, RETIRED, RESIDENT = 0, 1, 2
 GROUPS = ("active", "retired", "resident")
@@ -31,19 +32,40 @@ def document(name: str) -> Document:
 
 @dataclass(frozen=True)
 class Run:
-    """What one simulation is asked to do."""
+    """What one simulation is asked to do, for one cohort of its persons.
+
+    A cohort is drawn and held as a whole, its blocks one after the other; cohorts share the places
+    and the catalogues alone, so memory does not grow with their number.
+    """
 
     size: Size
     seed: int
     defects: Defects = "none"
+    cohort: int = 0
+
+    @property
+    def cohorts(self) -> tuple[Run, ...]:
+        """This run, cohort by cohort."""
+        many = -(-PERSONS[self.size] // COHORT)
+        return tuple(replace(self, cohort=number) for number in range(many))
+
+    @property
+    def before(self) -> int:
+        """How many persons belong to earlier cohorts."""
+        return self.cohort * COHORT
 
     @property
     def persons(self) -> int:
-        return PERSONS[self.size]
+        """How many persons the cohort has; they are counted from 0."""
+        return min(COHORT, PERSONS[self.size] - self.before)
 
     @property
-    def blocks(self) -> tuple[tuple[int, int], ...]:
-        """Person ranges, each simulated on its own."""
-        return tuple(
-            (start, min(start + BLOCK, self.persons)) for start in range(0, self.persons, BLOCK)
-        )
+    def blocks(self) -> range:
+        """Numbers of the cohort's blocks, each simulated on its own; all cohorts' run on."""
+        first = self.before // BLOCK
+        return range(first, first - (-self.persons // BLOCK))
+
+    def part(self, block: int) -> tuple[int, int]:
+        """First person of a block, and the one after its last."""
+        first = block * BLOCK - self.before
+        return first, min(first + BLOCK, self.persons)

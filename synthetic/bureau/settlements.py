@@ -18,6 +18,7 @@ from synthetic.bureau.policy import Policy
 from synthetic.bureau.settings import RESIDENT, RETIRED, Run
 
 INTERIM, CLOSING = 0, 1
+REFUND_DELAY = 900  # seconds between a settlement and its refund
 
 
 @dataclass(frozen=True)

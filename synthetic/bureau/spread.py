@@ -28,7 +28,7 @@ _MOST = 1.04  # widest stretch that stays inside the trimming bounds
 
 def planted_spread(run: Run, units: Units, stays: Stays) -> Stays:
     """Costs of both groups set anew; the others of a scheme and level keep its mean cost."""
-    rng = stream(run.seed, "spread")
+    rng = stream(run.seed, "spread", run.cohort)
     cost = stays.cost.copy()
     adrg = adrgs(stays)
     quarter = MONTH_OF[stays.end] // 3

@@ -50,7 +50,7 @@ class Stays:
 
 def drawn(run: Run, people: People, units: Units, expected: Reals, places: Institutions) -> Stays:
     """Every admission that illness would bring in the window, by person and begin."""
-    rng = stream(run.seed, "stays")
+    rng = stream(run.seed, "stays", run.cohort)
     unit = np.repeat(np.arange(len(expected)), rng.poisson(expected))
     begin = dates(rng, units, unit, days.INPATIENT)
     person = units.person[unit]
@@ -72,7 +72,7 @@ def drawn(run: Run, people: People, units: Units, expected: Reals, places: Insti
 
 def admit(run: Run, people: People, units: Units, wanted: Stays, places: Institutions) -> Stays:
     """The stays that take place: never two at a time, priced to the means of their level."""
-    rng = stream(run.seed, "admission")
+    rng = stream(run.seed, "admission", run.cohort)
     return _priced(run, units, _apart(people, units, _split(rng, wanted, places)))
 
 
@@ -226,7 +226,7 @@ def _apart(people: People, units: Units, stays: Stays) -> Stays:
 
 def _priced(run: Run, units: Units, stays: Stays) -> Stays:
     """PT8 tail, then exact scaling of each scheme × level to its mean cost of 2023–2025."""
-    rng = stream(run.seed, "stay-cost")
+    rng = stream(run.seed, "stay-cost", run.cohort)
     cost = stays.cost.copy()
     edge = np.quantile(cost, 0.992)
     tail = cost > edge

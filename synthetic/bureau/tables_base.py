@@ -22,12 +22,14 @@ from synthetic.bureau.days import day_of
 from synthetic.bureau.enrolment import PSN_TYPES, Enrolment
 from synthetic.bureau.institutions import DEDC_LEVEL, NONE, Institutions
 from synthetic.bureau.people import NEVER, People, counties
+from synthetic.bureau.programme import COUNTY, LINKABLE_SHARE, since
 from synthetic.bureau.settings import ACTIVE, RESIDENT, RETIRED, Run
 from synthetic.warehouse.codes import rows
 from synthetic.warehouse.schema import TABLES
 
 _STEMS = "甲乙丙丁戊己庚辛壬癸"
 _DIGITS = "一二三四五六七八九十"
+_ROWS = 8  # enrolments of one person at most: two spells of four years
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECK = "10X98765432"
 
@@ -41,10 +43,11 @@ class Names:
     county: tuple[str, ...]
 
 
-def names(people: People, found: Enrolment) -> Names:
-    """Person and enrolment numbers."""
-    person = padded("990100P", np.arange(len(people)) + 1, 8)
-    enrolment = padded("990100R", np.arange(len(found.person)) + 1, 8)
+def names(run: Run, people: People, found: Enrolment) -> Names:
+    """Person and enrolment numbers; nobody has more than `_ROWS` enrolments."""
+    person = padded("990100P", np.arange(len(people)) + 1 + run.before, 8)
+    row = np.arange(len(found.person)) + 1 + run.before * _ROWS
+    enrolment = padded("990100R", row, 8)
     return Names(person, enrolment, counties())
 
 
@@ -63,7 +66,7 @@ def certificates(people: People, areas: Array) -> list[str]:
 
 def psn_info(run: Run, people: People, named: Names) -> pa.Table:
     """psn_info_b."""
-    n, rng = len(people), stream(run.seed, "psn_info")
+    n, rng = len(people), stream(run.seed, "psn_info", run.cohort)
     area = np.array(named.county)[people.county]
     first, second, third = (rng.integers(0, 10, n) for _ in range(3))
     invented = [
@@ -186,6 +189,22 @@ def _scaled(texts: list[str], precision: int, scale: int) -> pa.Array:
     return decimal(
         np.array([round(float(t) * 10**scale) for t in texts], dtype=np.int64), precision, scale
     )
+
+
+def chr_prog(people: People, named: Names) -> pa.Table:
+    """chr_prog_d: members of the programme from the day they join."""
+    day = since(people)
+    who = np.flatnonzero(day < NEVER)
+    last = np.maximum(people.end[0], people.end[1])[who]
+    columns = {
+        "prog_id": constant(f"HTN-{COUNTY}", len(who)),
+        "psn_no": named.person.take(pa.array(who)),
+        "dise_no": constant("M03900", len(who)),
+        "scope": coded((who * 29 + 7) % 100 < LINKABLE_SHARE, ["CARE_ONLY", "LINK_FOR_EVALUATION"]),
+        "begndate": dates(day[who]),
+        "enddate": dates(np.where(last < NEVER, last, 0), last < NEVER),
+    }
+    return assemble(TABLES["chr_prog_d"], columns, len(who))
 
 
 def admdvs() -> pa.Table:

@@ -19,10 +19,12 @@ from synthetic.bureau.columns import (
     padded,
 )
 from synthetic.bureau.diagnoses import dx_codes, dx_index, dx_names
+from synthetic.bureau.dip import UNGROUPED, dip_case_type, dip_groups
 from synthetic.bureau.enrolment import PSN_TYPES
 from synthetic.bureau.events import MED, MED_TYPES, SHOP, STAY, Events
 from synthetic.bureau.grouping import CASE_TYPES, case_type, groups
 from synthetic.bureau.institutions import LOCAL
+from synthetic.bureau.operations import NOTHING, oprn_codes
 from synthetic.bureau.settings import RESIDENT
 from synthetic.bureau.settlements import CLOSING
 from synthetic.bureau.visits import DISEASES
@@ -114,6 +116,7 @@ def mdtrt(city: City, block: Block) -> pa.Table:
         "dscg_maindiag_name": coded(dx, dx_names()),
         "dscg_way": coded(np.where(stay & ended, np.where(dead, 1, 0), -1), ["1", "5"]),
         "dise_no": coded(events.disease, DISEASES),
+        "oprn_oprt_code": coded(_operation(block, stay & ended), oprn_codes()),
         "inhosp_stas": coded(stay & ~ended, ["0", "1"]),
         "die_date": dates(np.where(dead, events.end, 0), dead),
         "ipt_days": decimal(length, 16, 0, stay & ended),
@@ -121,6 +124,13 @@ def mdtrt(city: City, block: Block) -> pa.Table:
         "crte_time": moments(begin + 30),
     }
     return assemble(TABLES["mdtrt_d"], columns, n)
+
+
+def _operation(block: Block, closed: Array) -> Ints:
+    """The main operation of each finished stay, NOTHING elsewhere."""
+    out = np.full(len(block.events), NOTHING)
+    out[closed] = block.operations.main[block.events.stay[closed]]
+    return out
 
 
 def _settled(events: Events) -> Ints:
@@ -200,6 +210,40 @@ def drg_results(city: City, block: Block) -> pa.Table:
         "hi_paymtd": coded(events.place[event] == LOCAL, ["1", "4"]),
     }
     return assemble(TABLES["drg_rslt_d"], columns, n)
+
+
+def dip_results(city: City, block: Block) -> pa.Table:
+    """dip_rslt_d: the same closed stays, grouped the other way."""
+    made, events = block.settlements, block.events
+    row = np.flatnonzero((made.part == CLOSING) & (events.kind[made.event] == STAY))
+    event = made.event[row]
+    found = block.dip.take(events.stay[event])
+    medfee = sums(made.event, made.medfee, len(events))[event]
+    n, grouped = len(row), found.group != UNGROUPED
+    every = dip_groups()
+    ratio = np.rint(medfee * 10_000 / np.maximum(found.std_fee, 1)).astype(np.int64)
+    columns = {
+        "setl_id": settlement_ids(block, row, np.zeros(n, dtype=bool)),
+        "grp_ver": constant("DIP-2.0-SYN", n),
+        "dip_dx4": coded(np.where(grouped, found.group, -1), [g["parent"] for g in every]),
+        "dip_oprn": _some(found.group, [g["oprn"] for g in every]),
+        "dip_code": coded(found.group, [g["code"] for g in every]),
+        "dip_type": coded(found.group, [g["dip_type"] for g in every]),
+        "score": decimal(found.score, 10, 2, grouped),
+        "std_fee": decimal(found.std_fee, 16, 2, grouped),
+        "case_type": coded(dip_case_type(medfee, found), CASE_TYPES),
+        "fee_ratio": decimal(ratio, 8, 4, grouped),
+        "aux_flag": coded(found.auxiliary, ["0", "1"]),
+        "pay_std_amt": money(found.pay_std),
+        "hi_paymtd": coded(events.place[event] == LOCAL, ["1", "3"]),
+    }
+    return assemble(TABLES["dip_rslt_d"], columns, n)
+
+
+def _some(index: Ints, labels: list[str]) -> pa.Array:
+    """Labels by index, null where the label is empty."""
+    filled = np.array([bool(label) for label in labels])
+    return coded(np.where(filled[index], index, -1), labels)
 
 
 def settlement_ids(block: Block, position: Array, refund: Array) -> pa.Array:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from synthetic.bureau import days
-from synthetic.bureau.arrays import Array, Flags, Ints
+from synthetic.bureau.arrays import Array, Flags, Ints, stream
 from synthetic.bureau.block import Block, City
 from synthetic.bureau.catalogue import VBP_MONTH, generics
 from synthetic.bureau.columns import (
@@ -19,10 +19,12 @@ from synthetic.bureau.columns import (
     money,
     padded,
 )
+from synthetic.bureau.devices import labelled
 from synthetic.bureau.events import MED_TYPES, SHOP, STAY
 from synthetic.bureau.institutions import DEDC_LEVEL, LOCAL, SECONDARY, Institutions
+from synthetic.bureau.prescribing import REGIMENS
 from synthetic.bureau.settings import RESIDENT
-from synthetic.bureau.settlements import INTERIM, boundary, with_refunds
+from synthetic.bureau.settlements import INTERIM, REFUND_DELAY, boundary, with_refunds
 from synthetic.bureau.tables_events import (
     DEPARTMENTS,
     PAY_LOCS,
@@ -38,6 +40,7 @@ from synthetic.warehouse.schema import TABLES
 MISMAPPED = "C08CA01"  # PT10: this generic is reported under the code of another one
 MISMAPPED_AS = "C08CA05"
 MISMAPPED_FROM = days.day_of("2024-03-01")
+EXTERNAL_SHARE = 0.12  # of purchases at pharmacies: on a prescription of somebody else
 _FUNDS = (
     ("hifp", ("310100", "390100")),
     ("cvlserv", ("320100", "320100")),
@@ -46,7 +49,6 @@ _FUNDS = (
     ("maf", ("610100", "610100")),
     ("acct", ("310200", "310200")),
 )
-_REFUND_DELAY = 900  # seconds between a settlement and its refund
 
 
 def mismapping_hospital(places: Institutions) -> int:
@@ -63,7 +65,7 @@ def setl(city: City, block: Block) -> pa.Table:
     stay = events.kind[event] == STAY
     interim = made.part[row] == INTERIM
     end = np.where(interim, boundary(events)[event], events.end[event])
-    moment = made.day[row] * 86_400 + made.second[row] + refund * _REFUND_DELAY
+    moment = made.day[row] * 86_400 + made.second[row] + refund * REFUND_DELAY
     kind = np.where(stay, 1, np.where(events.kind[event] == SHOP, 2, 0))
     level = city.places.level[events.inst[event]]
     counted = stay & (interim | ~events.mid[event])
@@ -160,6 +162,7 @@ def fee_list(city: City, block: Block) -> pa.Table:
     columns = {name: money(sign * getattr(parts, field)[index]) for name, field in _SPLIT}
     columns |= _about(city, block, index, back)
     columns |= _what(city, block, index)
+    columns |= _named(city, block, index)
     columns |= {
         "bkkp_sn": serial,
         "feedetl_sn": serial,
@@ -200,7 +203,7 @@ def _about(city: City, block: Block, index: Array, back: Flags) -> dict[str, pa.
     person = events.person[event]
     ward = lines.day[index] * 86_400 + 28_800 + (np.arange(len(index)) * 977) % 36_000
     visit = events.begin[event] * 86_400 + np.minimum(events.second[event] + 20, 86_399)
-    moment = np.where(stay, ward, visit) + back * _REFUND_DELAY
+    moment = np.where(stay, ward, visit) + back * REFUND_DELAY
     shop = events.kind[event] == SHOP
     dept = np.where(shop, -1, (events.dx[event] * 7) % len(DEPARTMENTS))
     doctor = np.where(shop, -1, events.inst[event] * 8 + (person + dept) % 8)
@@ -212,7 +215,7 @@ def _about(city: City, block: Block, index: Array, back: Flags) -> dict[str, pa.
         "insu_admdvs": coded(city.people.county[person], city.names.county),
         "pay_loc": coded(events.place[event], PAY_LOCS),
         "med_type": coded(events.med[event], MED_TYPES),
-        "rx_circ_flag": coded(np.where(shop, 0, -1), ["0"]),
+        "rx_circ_flag": coded(np.where(shop, _external(city, block)[event], -1), ["0", "1"]),
         "fee_ocur_time": moments(moment),
         "bilg_dept_codg": coded(dept, DEPARTMENTS),
         "bilg_dr_code": coded(doctor, doctors),
@@ -220,12 +223,19 @@ def _about(city: City, block: Block, index: Array, back: Flags) -> dict[str, pa.
     }
 
 
+def _external(city: City, block: Block) -> Flags:
+    """Purchases on a prescription that came from elsewhere; PT2's drug is sold without one."""
+    rng = stream(city.run.seed, "external", block.number)
+    events = block.events
+    some = rng.random(len(events)) < EXTERNAL_SHARE
+    found: Flags = some & (events.kind == SHOP) & (events.regimen != REGIMENS.index("nego"))
+    return found
+
+
 def _what(city: City, block: Block, index: Array) -> dict[str, pa.Array]:
     """Which item, in which class, with which flags."""
-    lines, items, events = block.lines, city.items, block.events
+    lines, items = block.lines, city.items
     item = lines.item[index]
-    event = lines.event[index]
-    reported = _reported(city, item, events.inst[event], lines.day[index])
     limit = items.limit[item]
     limited = (limit > 0) & (items.lv[item] < 3)
     drug = item < items.drugs
@@ -237,12 +247,7 @@ def _what(city: City, block: Block, index: Array) -> dict[str, pa.Array]:
         "pric_uplmt_amt": decimal(limit * 10_000, 16, 6, limited),
         "selfpay_prop": decimal(items.prop[item], 5, 4),
         "chrgitm_lv": coded(items.lv[item] - 1, ["01", "02", "03"]),
-        "hilist_code": coded(reported, items.code),
-        "hilist_name": coded(reported, items.name),
         "list_type": coded(item, items.list_type),
-        "med_list_codg": coded(reported, items.code),
-        "medins_list_codg": coded(item, [f"L{c}" for c in items.code]),
-        "medins_list_name": coded(item, items.name),
         "med_chrgitm_type": coded(items.category[item], [f"{i:02d}" for i in range(15)]),
         "spec": coded(np.where(drug, item, -1), items.spec),
         "lmt_used_flag": constant("0", len(index)),
@@ -252,6 +257,24 @@ def _what(city: City, block: Block, index: Array) -> dict[str, pa.Array]:
         "prcu_drug_flag": coded(items.procured[item] & ~early, ["0", "1"]),
         "dscg_tkdrug_flag": constant("0", len(index)),
         "prd_days": decimal(supply * 100, 4, 2, supply > 0),
+    }
+
+
+def _named(city: City, block: Block, index: Array) -> dict[str, pa.Array]:
+    """National and own codes and names of each line; consumables are products, not kinds."""
+    lines, items, made = block.lines, city.items, city.devices
+    item = labelled(
+        city.run, block.number, made, items, events=block.events, stays=block.stays, lines=lines
+    )[index]
+    inst = block.events.inst[lines.event[index]]
+    reported = _reported(city, item, inst, lines.day[index])
+    codes, names = items.code + made.code, items.name + made.name
+    return {
+        "hilist_code": coded(reported, codes),
+        "hilist_name": coded(reported, names),
+        "med_list_codg": coded(reported, codes),
+        "medins_list_codg": coded(item, [f"L{c}" for c in codes]),
+        "medins_list_name": coded(item, names),
     }
 
 

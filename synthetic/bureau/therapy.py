@@ -36,7 +36,7 @@ class Refills:
 
 def refills(run: Run, people: People, units: Units) -> Refills:
     """Every refill of the window, inside the insured days of its person."""
-    rng = stream(run.seed, "therapy")
+    rng = stream(run.seed, "therapy", run.cohort)
     rules = document("parameters")["therapy"]
     diabetic = np.flatnonzero(people.condition[:, CONDITIONS.index("dm")])
     user = np.sort(diabetic[rng.random(len(diabetic)) < rules["share"]])

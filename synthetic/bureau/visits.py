@@ -174,14 +174,20 @@ def _benefit(
     med = np.where(chance < 0.04, MED["13"], np.where(chance < 0.075, MED["16"], MED["11"]))
     condition = why.condition
     special = np.isin(condition, _SPECIAL)
-    registered = (condition >= 0) & (special | ((person * 31 + condition * 17) % 100 < 32))
-    two = (condition >= 0) & (condition < 2) & (group == RESIDENT) & (level == 2) & ~registered
+    filed = (condition >= 0) & registered(person, condition)
+    two = (condition >= 0) & (condition < 2) & (group == RESIDENT) & (level == 2) & ~filed
     two &= rng.random(n) < 0.5
-    med = np.where(registered, np.where(special, MED["140201"], MED["140104"]), med)
+    med = np.where(filed, np.where(special, MED["140201"], MED["140104"]), med)
     med = np.where(two, MED["1403"], med)
     antenatal = (why.dx == dx_index()["Z34.900"]) & (group == ACTIVE)
     med = np.where(antenatal, MED["51"], med)
-    return med, np.where(registered | two, condition, -1)
+    return med, np.where(filed | two, condition, -1)
+
+
+def registered(person: Ints, condition: Ints) -> Flags:
+    """Who of the ill has registered for chronic or special outpatient care."""
+    found: Flags = np.isin(condition, _SPECIAL) | ((person * 31 + condition * 17) % 100 < 32)
+    return found
 
 
 def _amounts(rng: np.random.Generator, level: Ints, resident: Flags, why: Why) -> Ints:

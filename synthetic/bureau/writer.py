@@ -22,6 +22,9 @@ _SEQUENTIAL = {  # ids that rise row by row: cheaper as differences than as a di
     "fee_list_d": {"bkkp_sn", "feedetl_sn"},
     "setl_diag_list_d": {"diag_info_id"},
     "drg_rslt_d": {"setl_id"},
+    "dip_rslt_d": {"setl_id"},
+    "opsp_reg_d": {"trt_dcla_detl_sn"},
+    "sel_trac_d": {"sel_sn", "drug_trac_codg"},
 }
 
 

@@ -59,8 +59,8 @@ def test_a_valid_warehouse_passes_every_rule_it_has_tables_for(tmp_path: Path) -
     assert silent == {
         "R13": ("table setl_list_d absent",),
         "R22": ("table policy_caps absent",),
-        "R24": ("table sel_trac_d absent",),
-        "R25": ("table fund_flow_m absent",),
+        "R24": ("table sel_trac_d empty",),
+        "R25": ("table fund_flow_m empty",),
     }
     assert report.blocked_rules == ()
 
@@ -196,21 +196,23 @@ def test_one_broken_thing_fails_its_rule_with_its_count(
     assert found == {rule: count for rule, count in expected.items() if count}
 
 
-def test_rules_outside_the_canonical_tables_run_when_their_tables_are_there(tmp_path: Path) -> None:
-    folder = write(tmp_path, rows())
-    sale = {
-        "sel_sn": ["A", "B", "C", "D"],
-        "finl_trns_pric": [D("1.5")] * 4,
-        "manu_date": [date(2024, 1, 1)] * 3 + [date(2024, 9, 1)],
-        "expy_end": [date(2026, 1, 1)] * 4,
-        "sel_retn_time": [_at(4, n) for n in (1, 2, 3, 4)],
-        "trdn_flag": ["0", "0", "1", "0"],
-        "drug_trac_codg": ["1" * 20, "1" * 20, "1" * 20, "2" * 20],
-    }
-    pq.write_table(pa.table(sale), folder / "sel_trac_d.parquet")
-    ledger = {"ym": ["202402"], "insutype": ["310"], "fund_type": ["pooled"]}
-    ledger |= {"flow": ["benefit OP"], "amt": [D("25.00")]}
-    pq.write_table(pa.table(ledger), folder / "fund_flow_m.parquet")
+def _sale(number: str, day: int, made: date, split: str, code: str) -> Row:
+    return {
+        "sel_sn": number, "finl_trns_pric": D("1.5"), "manu_date": made,
+        "expy_end": date(2026, 1, 1), "sel_retn_time": _at(4, day), "trdn_flag": split,
+        "drug_trac_codg": code * 20,
+    }  # fmt: skip
+
+
+def test_rules_about_sales_ledger_and_caps_run_when_there_is_something_to_check(
+    tmp_path: Path,
+) -> None:
+    early, late = date(2024, 1, 1), date(2024, 9, 1)
+    sales = [_sale("A", 1, early, "0", "1"), _sale("B", 2, early, "0", "1")]
+    sales += [_sale("C", 3, early, "1", "1"), _sale("D", 4, late, "0", "2")]
+    ledger = {"ym": "202402", "insutype": "310", "fund_type": "pooled"}
+    ledger |= {"flow": "benefit_op", "amt": D("25.00")}
+    folder = write(tmp_path, {**rows(), "sel_trac_d": sales, "fund_flow_m": [ledger]})
     (folder / "policy.json").write_text(
         '{"annual_caps": [{"insutype": "310", "field": "hifp_pay", "cap": "1000.00"}]}'
     )
@@ -224,10 +226,11 @@ def test_rules_outside_the_canonical_tables_run_when_their_tables_are_there(tmp_
 
 def test_a_rule_whose_foreign_table_has_other_columns_is_not_applicable(tmp_path: Path) -> None:
     folder = write(tmp_path, rows())
-    pq.write_table(pa.table({"month": ["202402"]}), folder / "fund_flow_m.parquet")
-    result = check(folder).result("R25")
+    for name in ("setl_list_d", "setl_list_item_d"):
+        pq.write_table(pa.table({"month": ["202402"]}), folder / f"{name}.parquet")
+    result = check(folder).result("R13")
     assert result.status is Status.NOT_APPLICABLE
-    assert result.reasons == ("table fund_flow_m lacks column ym",)
+    assert result.reasons == ("table setl_list_d lacks column setl_id",)
 
 
 def test_an_empty_catalogue_leaves_its_part_of_r19_unchecked_and_says_so(tmp_path: Path) -> None:

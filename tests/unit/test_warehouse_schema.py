@@ -18,10 +18,12 @@ ITEMS = dict(zip(range(1, 13), (10, 8, 8, 9, 9, 10, 7, 5, 5, 5, 5, 6), strict=Tr
 COLUMNS = [(t.name, c) for t in TABLES.values() for c in t.columns]
 
 
-def test_the_warehouse_has_the_eleven_tables() -> None:
+def test_the_warehouse_has_its_tables() -> None:
     assert set(TABLES) == {
         "psn_info_b", "psn_insu_d", "fixmedins_b", "mdtrt_d", "setl_d", "setl_fund_d",
         "fee_list_d", "setl_diag_list_d", "drug_cat_b", "drg_rslt_d", "admdvs_b",
+        "dip_rslt_d", "opsp_reg_d", "psn_clct_detl_d", "fund_flow_m", "mcs_cat_b", "vbp_agree_d",
+        "recon_3201_d", "sel_trac_d", "chr_prog_d",
     }  # fmt: skip
 
 
