@@ -90,7 +90,7 @@ class Part:
     """A figure counted from one table, without the dims in `over`, and by those in `by`."""
 
     table: str
-    style: Literal["count", "amount", "days", "cv", "band"]
+    style: Literal["count", "amount", "days", "cv", "band", "label"]
     sql: str
     over: tuple[str, ...] = ()
     by: tuple[str, ...] = ()
@@ -105,6 +105,16 @@ class Quotient:
     bottom: str
     decimals: int = 4
     scale: float = 1
+
+
+@dataclass(frozen=True)
+class Added:
+    """A signed sum of parts, each as it is published."""
+
+    terms: Mapping[str, int]
+
+
+Found: TypeAlias = Part | Quotient | Added
 
 
 def _stays(table: str, condition: str) -> Part:
@@ -128,7 +138,7 @@ _LOS = {"le1": "los <= 1", "2_3": "los BETWEEN 2 AND 3", "4_7": "los BETWEEN 4 A
         "gt30": "los > 30"}  # fmt: skip
 _KINDS = {"drug": "'09', '10', '11'", "consumable": "'08'", "lab": "'04'", "exam": "'03'"}
 _COUNTS = {"visits": "'OP', 'OPSP'", "stays": "'IP'", "rx_cnt": "'RX'", "mat_cnt": "'MAT'"}
-MEASURES: dict[str, dict[str, Part | Quotient]] = {
+MEASURES: Mapping[str, Mapping[str, Found]] = {
     "S02": {
         "exposure_py": _DAYS,
         "persons": Part("care", "count", "count(DISTINCT psn_no) FILTER (medfee_sumamt <> 0)"),
@@ -201,25 +211,41 @@ MEASURES: dict[str, dict[str, Part | Quotient]] = {
 class Recount:
     """The clean tables, and what a cell of an answer must say."""
 
-    def __init__(self, clean: duckdb.DuckDBPyConnection) -> None:
-        self._sql = clean
-        for name, query in TABLES.items():
+    def __init__(
+        self,
+        clean: duckdb.DuckDBPyConnection,
+        tables: Mapping[str, str] = TABLES,
+        measures: Mapping[str, Mapping[str, Found]] = MEASURES,
+    ) -> None:
+        self._sql, self._measures = clean, measures
+        for name, query in tables.items():
             clean.execute(f"CREATE TABLE {name} AS {query}")
         self._counted: dict[tuple[Part, tuple[str, ...]], Keyed] = {}
 
     def span(self, service: str, measure: str, cell: Cell) -> Span | str:
         """Where the measure's published value must lie in the cell, or the band it must name."""
-        found = MEASURES[service][measure]
+        found = self._measures[service][measure]
         if isinstance(found, Part):
             value = self._value(found, cell)
             value = _percentile(found.percentile, value) if found.percentile else value
+            if found.style == "label":
+                return str(value)
             return _band(value) if found.style == "band" else _rounded(found.style, value)
-        top, bottom = (self.span(service, part, cell) for part in (found.top, found.bottom))
-        assert not isinstance(top, str)
-        assert not isinstance(bottom, str)
+        if isinstance(found, Added):
+            spans = [
+                (sign, self._number(service, part, cell)) for part, sign in found.terms.items()
+            ]
+            low = sum(min(sign * end for end in span) for sign, span in spans)
+            return low, sum(max(sign * end for end in span) for sign, span in spans)
+        top, bottom = (self._number(service, part, cell) for part in (found.top, found.bottom))
         ends = [t / b * found.scale if b > 0 else math.inf for t in top for b in bottom]
         half = 0.5001 * 10**-found.decimals
         return min(ends) - half, max(ends) + half
+
+    def _number(self, service: str, measure: str, cell: Cell) -> Span:
+        span = self.span(service, measure, cell)
+        assert not isinstance(span, str)
+        return span
 
     def _value(self, part: Part, cell: Cell) -> object:
         dims = tuple(name for name in (*cell, *part.by) if name not in part.over)

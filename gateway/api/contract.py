@@ -72,6 +72,7 @@ def contract(
         "dims": [_dim(dim, lists) for dim in asked_dims(service)],
         "forbidden_together": [list(pair) for pair in service.disclosure.forbid_together],
         "measures": [_measure(measure) for measure in shown_measures(service)],
+        "notes": [note.model_dump() for note in service.notes],
         "flags": FLAGS,
         "request_schema": request_schema(service, lists),
         "answer_schema": answer_schema(service, META),

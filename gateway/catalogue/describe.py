@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Dim, Measure, Service
 from gateway.catalogue.tariff import FOR_GOOD, Published, Tariff
+from gateway.catalogue.worked import Example, describe_example
 from metering.summary import yuan
 from metering.tariff import MICRO_PER_FEN
 
@@ -19,10 +20,11 @@ disclosure control before it is stored; nothing here can be computed per request
 
 def describe(catalogue: Catalogue) -> str:
     """Markdown of all services."""
-    return "\n".join([HEAD, *(_service(service) for service in catalogue.services.values())])
+    parts = (_service(one, catalogue.example(one.id)) for one in catalogue.services.values())
+    return "\n".join([HEAD, *parts])
 
 
-def _service(service: Service) -> str:
+def _service(service: Service, example: Example | None) -> str:
     geo = ", ".join(level.level for level in service.geo)
     periods = ", ".join(service.periods)
     lines = [
@@ -37,6 +39,7 @@ def _service(service: Service) -> str:
         f"- Disclosure profile {service.sdc}; output level {service.output_level}; "
         f"at least {service.min_lag_days} days after the period",
         *(f"- Tariff: {price}" for price in _prices(service.tariff)),
+        *(f"- Note: {note.en} {note.zh}" for note in service.notes),
         "",
         "| dim | 维度 | item | values |",
         "|---|---|---|---|",
@@ -46,6 +49,7 @@ def _service(service: Service) -> str:
         "|---|---|---|---|---|",
         *(_measure(measure) for measure in service.measures if not measure.internal),
         "",
+        *((*describe_example(example), "") if example else ()),
     ]
     return "\n".join(lines)
 

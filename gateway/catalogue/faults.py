@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from gateway.catalogue.model import Measure, Service
 from gateway.errors import OperatorError
 
 EXPOSURE = "exposure"
+_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
 
 class CatalogueError(OperatorError):
@@ -54,6 +56,11 @@ def _dims(service: Service) -> Iterator[str]:
     if len(axes) < len(service.dims):
         yield "dims: a name appears twice"
     for dim in service.dims:
+        yield from (
+            f"dims: {n!r} is no name of a column" for n in dim.levels if not _NAME.fullmatch(n)
+        )
+        if dim.sensitive and dim.name not in service.disclosure.sensitive_dims:
+            yield f"disclosure.sensitive_dims: {dim.name} is sensitive and not in it"
         if dim.parent is not None and axes.get(dim.parent) != dim.axis:
             yield f"dims: {dim.name} has the parent {dim.parent}, no dim here of its axis"
 
@@ -87,6 +94,8 @@ def _definition(service: Service, measure: Measure) -> Iterator[str]:
     known = {one.name for one in service.measures}
     for part in sorted({part.measure for part in define.parts} - known):
         yield f": unknown measure {part}"
+    names = (*define.sums, *define.records)
+    yield from (f": {name!r} is no name of a column" for name in names if not _NAME.fullmatch(name))
     if define.source is not None and define.source not in service.facts:
         yield f": unknown fact {define.source}"
     if (

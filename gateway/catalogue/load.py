@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from gateway.catalogue.policy_view import policy_view
 from gateway.catalogue.tariff import Tariff
 from gateway.catalogue.union import together
 from gateway.catalogue.views import OWN, check_views, read_views, shared_files
+from gateway.catalogue.worked import Example, read_example
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class Catalogue:
         """The query of the records it shares with the services linked with it, if it has one."""
         query = service.disclosure.records
         return self._text(service, query) if query else None
+
+    def example(self, service_id: str) -> Example | None:
+        """The worked example of a service, if it has one."""
+        return read_example(self.folder(service_id))
 
     def rollups_sql(self, service: Service | None = None) -> str:
         """The macros and views that a service's facts build on; those shared by all without one."""
@@ -125,7 +130,7 @@ def _service(path: Path, dims: Mapping[str, Dim]) -> Service:
     if unknown:
         raise CatalogueError("catalogue_dim", f"{path}: dims: unknown {', '.join(unknown)}")
     folders = (path.parent, path.parent.parent)
-    chosen = [with_lists(dims[name], folders) for name in names]
+    chosen = [with_lists(_without_absent_parent(dims[name], names), folders) for name in names]
     try:
         service = Service(**{**body, "dims": chosen})
     except ValidationError as error:
@@ -133,6 +138,11 @@ def _service(path: Path, dims: Mapping[str, Dim]) -> Service:
     for fault in faults(service, path.parent):
         raise CatalogueError("catalogue_reference", f"{path}: {fault}")
     return service
+
+
+def _without_absent_parent(dim: Dim, names: Collection[str]) -> Dim:
+    """The dim as the top of its axis where the service does not offer the coarser one."""
+    return dim if dim.parent in names else dim.model_copy(update={"parent": None})
 
 
 def _mapping(path: Path) -> dict[str, Any]:  # whatever YAML holds; validated by the caller

@@ -19,6 +19,13 @@ SqlFile: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9_]+\.sql$")]
 """A file in the service's own folder."""
 
 
+Unit: TypeAlias = Literal[
+    "count", "person_years", "CNY", "ratio", "days", "DDD", "band", "units", "RW",
+    "index", "per_1000", "score", "months", "percent",
+]  # fmt: skip
+"""Money is text with two decimals, counts are whole, bands are labels, the rest are numbers."""
+
+
 class Text(Frozen):
     """A text for people: Chinese first, English beside."""
 
@@ -70,7 +77,9 @@ class Dim(Column):
     `partition` is true where one record belongs to one value *and* one person does too within a
     period (gend, age): person counts then add up over the values. A `pivot` dim is never asked for:
     it joins cells as one axis more, is protected like any other, and measures take their value
-    `at` one of its values (the stays of 4 to 7 days of a cell). `lists` are the code lists, by
+    `at` one of its values (the stays of 4 to 7 days of a cell). `sensitive` says what the codes
+    of a dim are that policies/data/sensitive.yaml does not know: diagnoses, or codes that begin
+    like those of that list of prefixes. `lists` are the code lists, by
     column, that came as `codes_<name>.csv` with the catalogue; it is never written in a contract.
     """
 
@@ -81,6 +90,7 @@ class Dim(Column):
     code_list: str | None = Field(default=None, pattern=r"^[a-z0-9_]+$")
     partition: bool = False
     pivot: bool = False
+    sensitive: Literal["dx", "atc", "generic", "mdc", "adrg"] | None = None
     lists: dict[str, tuple[Listed, ...]] = Field(default_factory=dict)
 
     def list_of(self, column: str) -> str:
@@ -95,7 +105,7 @@ class Measure(Column):
     measures are parts of others and not answered.
     """
 
-    unit: Literal["count", "person_years", "CNY", "ratio", "days", "DDD", "band", "units", "RW"]
+    unit: Unit
     define: Definition
     only_with: tuple[str, ...] = ()
     never_with: tuple[str, ...] = ()
@@ -161,7 +171,7 @@ class Disclosure(Frozen):
 
 
 class Service(Frozen):
-    """The contract of one data service."""
+    """The contract of one data service. `notes` are what every reader of its figures must know."""
 
     id: str = Field(pattern=r"^S\d\d$")
     code: str
@@ -180,6 +190,7 @@ class Service(Frozen):
     geo: tuple[GeoLevel, ...]
     dims: tuple[Dim, ...]
     measures: tuple[Measure, ...]
+    notes: tuple[Text, ...] = ()
     facts: dict[str, Fact]
     disclosure: Disclosure
     example: dict[str, object]

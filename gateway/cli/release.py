@@ -18,6 +18,7 @@ from gateway.policy.documents import read_documents
 from gateway.releases.build import Order, Step, build
 from gateway.releases.manifest import Manifest
 from gateway.releases.recounting import recount
+from gateway.releases.run import Reuse
 from gateway.releases.shelf import Entry, entries, withdraw
 from gateway.releases.verify import Report, verify, verify_together
 from gateway.settings import Settings
@@ -40,23 +41,39 @@ def build_releases(
     edition: Annotated[
         str, typer.Option(help="Build for this edition of the policy; default: what is live.")
     ] = "",
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Exactly these, without those linked with them.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Build the services' releases from the current warehouse and put them in force."""
+    last = Step("start", 0.0)
     columns = (TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("start", total=1.0)
 
         def tell(step: Step) -> None:
+            nonlocal last
+            last = step
             bar.update(task, description=step.doing, completed=step.done)
 
         try:
             with to_build(Settings(), edition) as (settings, also):
-                order = Order(tuple(services or ()), waiver, also)
+                order = Order(tuple(services or ()), waiver, also, alone)
                 made = build(settings, order, datetime.now(UTC), tell)
         except OperatorError as error:
             raise _fail(error) from error
+    if last.reuse is not None:
+        typer.echo(_reused(last.reuse), err=True)
     _print_built(made, as_json)
+
+
+def _reused(reuse: Reuse) -> str:
+    """What an earlier build, finished or killed, had made already."""
+    return (
+        f"reused {reuse.facts} of {reuse.facts_of} facts, "
+        f"{reuse.seasons} of {reuse.seasons_of} seasons"
+    )
 
 
 def _print_built(made: list[Manifest], as_json: bool) -> None:

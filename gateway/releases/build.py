@@ -13,12 +13,14 @@ from gateway.catalogue.load import Catalogue, load_catalogue
 from gateway.catalogue.model import Service
 from gateway.policy.documents import read_documents
 from gateway.policy.profiles import merged_profiles, profile_key
+from gateway.releases.engine.staging import Staging
 from gateway.releases.jobs import Work
 from gateway.releases.keys import rounding_key
 from gateway.releases.manifest import Manifest, ReleaseError
 from gateway.releases.parallel import crew
 from gateway.releases.publish import publish, workplace
-from gateway.releases.run import Run
+from gateway.releases.run import Reuse, Run
+from gateway.releases.source import digest
 from gateway.settings import Settings
 from gateway.warehouse.store import current as current_warehouse
 
@@ -27,19 +29,24 @@ _WORTH_WORKERS = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Order:
-    """What to build: services by id (all if none), and a reason to go on despite poor quality."""
+    """What to build: services by id (all if none), and a reason to go on despite poor quality.
+
+    `alone`: exactly these, without those they are linked with, none of which was ever published.
+    """
 
     services: tuple[str, ...] = ()
     waiver: str | None = None
     also: tuple[Path, ...] = ()  # policies folders for whose profiles cells are made besides
+    alone: bool = False
 
 
 @dataclass(frozen=True)
 class Step:
-    """Where a build is: what it does and the share of the whole that is done."""
+    """Where a build is: what it does, the share that is done, what an earlier one had made."""
 
     doing: str
     done: float
+    reuse: Reuse | None = None
 
 
 Progress = Callable[[Step], None]
@@ -50,11 +57,13 @@ def build(
 ) -> list[Manifest]:
     """Build and publish releases; the manifests of those now in force."""
     catalogue = load_catalogue(settings.policies)
-    services = _chosen(catalogue, order.services)
+    services = _ordered(settings.releases, catalogue, order)
     warehouse = current_warehouse(settings.warehouse)
-    work = _work(settings, catalogue, warehouse, order)
     with workplace(settings.releases) as folder:
-        run = Run(work, folder, now)
+        staging = Staging(settings.home / "staging", now)
+        staging.open()
+        work = _work(settings, catalogue, warehouse, order, staging)
+        run = Run(work, folder)
 
         def tell(doing: str) -> None:
             progress(Step(doing, run.share))
@@ -64,7 +73,7 @@ def build(
             hands.finish()
         finished = sorted(run.finished, key=lambda one: one[1].service)
         publish(settings.releases, finished)
-    progress(Step("published", 1.0))
+    progress(Step("published", 1.0, run.reuse))
     return [manifest for _, manifest in finished]
 
 
@@ -74,12 +83,32 @@ def _workers(warehouse: Path) -> int:
     return (os.cpu_count() or 1) if size >= _WORTH_WORKERS else 0
 
 
+def _ordered(releases: Path, catalogue: Catalogue, order: Order) -> list[Service]:
+    """The services of an order. Cells of a service left out would not be taken into account."""
+    every = _chosen(catalogue, order.services)
+    if not order.alone:
+        return every
+    named = {s.id for name in order.services if (s := catalogue.get(name)) is not None}
+    left = [s.id for s in every if named and s.id not in named]
+    known = [name for name in left if any((releases / name).glob(f"{name}-*"))]
+    if known:
+        raise ReleaseError(
+            "release_linked",
+            f"{', '.join(known)} was published here and is linked with what is to be built: build "
+            "them together (without --alone), so that none gives the other away.",
+            f"{'、'.join(known)}已在此发布且与所选服务关联，须一并构建（不加 --alone）。",
+        )
+    return [service for service in every if service.id not in left]
+
+
 def _unlinked(catalogue: Catalogue, services: Sequence[Service]) -> list[tuple[str, ...]]:
     """The services in groups that have no link between them, in order of their first service."""
     groups: list[tuple[str, ...]] = []
+    chosen = {service.id for service in services}
     for service in services:
         if not any(service.id in group for group in groups):
-            groups.append(tuple(s.id for s in _chosen(catalogue, [service.id])))
+            linked = _chosen(catalogue, [service.id])
+            groups.append(tuple(s.id for s in linked if s.id in chosen))
     return groups
 
 
@@ -101,7 +130,9 @@ def _chosen(catalogue: Catalogue, wanted: Sequence[str]) -> list[Service]:
     return [service for name, service in catalogue.services.items() if name in chosen]
 
 
-def _work(settings: Settings, catalogue: Catalogue, warehouse: Path, order: Order) -> Work:
+def _work(
+    settings: Settings, catalogue: Catalogue, warehouse: Path, order: Order, staging: Staging
+) -> Work:
     by_service: dict[str, dict[str, Any]] = {}
     for policies in (settings.policies, *order.also):
         merged = merged_profiles(policies, load_catalogue(policies).as_policy_data())
@@ -110,6 +141,8 @@ def _work(settings: Settings, catalogue: Catalogue, warehouse: Path, order: Orde
     return Work(
         catalogue=catalogue,
         warehouse=warehouse,
+        digests={path.stem: digest(path) for path in sorted(warehouse.glob("*.parquet"))},
+        staging=staging,
         profiles=by_service,
         sensitive=read_documents(settings.policies)["sensitive"],
         key=rounding_key(settings.keys),

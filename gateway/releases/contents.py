@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from gateway import catalogue
 from gateway.catalogue.model import Measure
 from gateway.releases.blocks import Block
 from gateway.releases.cellfile import answered, places_of
@@ -154,3 +155,11 @@ def software() -> dict[str, str]:
         "sqlite": sqlite3.sqlite_version,
         "releases": own.hexdigest()[:16],
     }
+
+
+def builder() -> dict[str, str]:
+    """All software that cells depend on: as `software`, and the reading of the contracts."""
+    own = hashlib.sha256()
+    for path in sorted(Path(catalogue.__file__).parent.rglob("*.py")):
+        own.update(path.name.encode() + b"\0" + path.read_bytes())
+    return {**software(), "catalogue": own.hexdigest()[:16]}

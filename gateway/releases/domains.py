@@ -7,16 +7,12 @@ were they left out, a total less its children would show exactly those records.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from gateway.catalogue.model import Dim, Service
+from gateway.catalogue.model import Dim
 from gateway.errors import OperatorError
-from gateway.releases.kernel import Ints, narrow
-from gateway.releases.shapes import coarser, dims_by_column, fact_columns
-from gateway.releases.source import Atoms, Words
+from gateway.releases.kernel import Ints
 from synthetic.warehouse.codes import code_list
 
 OTHER = "other"
@@ -46,11 +42,10 @@ class Domain:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Every column of every fact as codes, the domains they refer to, and what was unmapped."""
+    """Every column of every fact as codes, and the domains they refer to."""
 
     domains: Mapping[str, Domain]
     codes: Mapping[tuple[str, str], Ints]
-    unmapped: Mapping[str, int]
 
 
 def listed(dim: Dim, column: str) -> dict[str, str]:
@@ -76,76 +71,3 @@ def recoded(values: Mapping[str, str], hidden: frozenset[str]) -> tuple[dict[str
     moved = {v: f"{SENSITIVE}.{parent}" for v, parent in values.items() if v in hidden}
     kept = [v for v in values if v not in moved]
     return moved, [*kept, *sorted(set(moved.values()))]
-
-
-def encode(
-    service: Service, atoms: Mapping[str, Atoms], sensitive: Mapping[str, frozenset[str]]
-) -> Encoded:
-    """Code every lattice column of the facts; `sensitive` names codes to roll up, by column."""
-    domains: dict[str, Domain] = {}
-    codes: dict[tuple[str, str], Ints] = {}
-    unmapped = {}
-    for column, dim in dims_by_column(service).items():
-        facts = [f for f in atoms if column in fact_columns(service, service.facts[f])]
-        up = coarser(service, column)
-        known = listed(dim, column)
-        moved, values = recoded(known, sensitive.get(column, frozenset()))
-        places = {f: _places(atoms[f].words[column], values, moved) for f in facts}
-        above = {f: _above(codes, f, up, len(places[f])) for f in facts}
-        parents = _parents(values, known, domains[up] if up else None, places, above)
-        nested, slots = _nested(places, above, parents)
-        domains[column] = Domain(column, tuple(values), up, (*parents, *slots))
-        codes |= {(f, column): narrow(nested[f]) for f in facts}
-        lost = sum(int((nested[f] >= len(values)).sum()) for f in facts)
-        if lost:
-            unmapped[column] = lost
-    return Encoded(domains, codes, unmapped)
-
-
-def _places(words: Words, values: Sequence[str], moved: Mapping[str, str]) -> Ints:
-    place = {value: i for i, value in enumerate(values)}
-    other = place.get(OTHER, -1)
-    table = [place.get(moved.get(word, word), other) for word in words.values]
-    return np.array([*table, other], np.int64)[words.codes]
-
-
-def _above(codes: Mapping[tuple[str, str], Ints], fact: str, up: str | None, rows: int) -> Ints:
-    if up is None:
-        return np.zeros(rows, np.int64)
-    if (fact, up) not in codes:
-        raise OperatorError("fact_columns", f"Fact {fact} has a level but not its coarser {up}.")
-    return codes[fact, up]
-
-
-def _parents(
-    values: Sequence[str],
-    known: Mapping[str, str],
-    coarse: Domain | None,
-    places: Mapping[str, Ints],
-    above: Mapping[str, Ints],
-) -> list[int]:
-    """The coarser code of each value: as the list says, else where most records have it."""
-    if coarse is None:
-        return [0] * len(values)
-    place = {value: i for i, value in enumerate(coarse.values)}
-    votes = np.zeros((len(values), len(coarse)), np.int64)
-    for fact, column in places.items():
-        held = column >= 0
-        np.add.at(votes, (column[held], above[fact][held]), 1)
-    return [place.get(known.get(v, ""), int(votes[i].argmax())) for i, v in enumerate(values)]
-
-
-def _nested(
-    places: Mapping[str, Ints], above: Mapping[str, Ints], parents: Sequence[int]
-) -> tuple[dict[str, Ints], list[int]]:
-    """Codes that agree with the coarser column; where they do not, unmapped below the latter."""
-    table = np.array([*parents, -1], np.int64)
-    stray = {f: table[places[f]] != above[f] for f in places}
-    slots = sorted({int(code) for f in places for code in np.unique(above[f][stray[f]])})
-    slot = np.zeros(max([*slots, 0]) + 1, np.int64)
-    slot[slots] = np.arange(len(slots)) + len(parents)
-    codes = {}
-    for fact, place in places.items():
-        codes[fact] = place.copy()
-        codes[fact][stray[fact]] = slot[above[fact][stray[fact]]]
-    return codes, slots

@@ -1,10 +1,12 @@
-"""The jobs of a build, each a pure function of what it is handed: load, season, write."""
+"""The jobs of a build: stage a service's facts, count and protect a season, write a release.
+
+Each depends on what it is handed and on what lies in staging under the name of its content.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +16,26 @@ from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Grain, Service
 from gateway.releases.cellfile import addresses, places_of, write_cells
 from gateway.releases.cells import all_blocks
-from gateway.releases.contents import Facts, contents, contradicted
+from gateway.releases.contents import Facts, builder, contents, contradicted
 from gateway.releases.contributions import FILE as CONTRIBUTIONS
-from gateway.releases.contributions import Columns, contributed, write_contributions
+from gateway.releases.contributions import contributed, write_contributions
+from gateway.releases.engine.loading import Stager
+from gateway.releases.engine.sql import Library
+from gateway.releases.engine.staging import Staging, keyed
 from gateway.releases.filling import filled
 from gateway.releases.guarding import Protected
 from gateway.releases.kernel import Bools, Ints
+from gateway.releases.keys import fingerprint
 from gateway.releases.manifest import Manifest, ReleaseError, sealed
 from gateway.releases.measures import Layout, Rules, figures, finished
 from gateway.releases.parallel import note
-from gateway.releases.plan import Plan
-from gateway.releases.prepare import Limits, Prepared, prepare
+from gateway.releases.prepare import Limits, Prepared, prepare, season_plan
 from gateway.releases.protection import protect_all
 from gateway.releases.quality import FILE as QUALITY
 from gateway.releases.quality import ByProvider, by_period, write_quality
 from gateway.releases.sdc import COMPLEMENTARY, PRIMARY, PUBLISHED, Profile
 from gateway.releases.sdc.lattice import Flags
+from gateway.releases.seasons import Harvest, Whole
 from gateway.releases.sensitive import banned, rolled_up
 from gateway.releases.sheet import Sheet, together
 from gateway.releases.shown import Shown
@@ -47,6 +53,8 @@ class Work:
 
     catalogue: Catalogue
     warehouse: Path
+    digests: Mapping[str, str]  # the content of each of the warehouse's tables
+    staging: Staging
     waiver: str | None
     profiles: Mapping[str, Mapping[str, Merged]]  # by service, then by profile key
     sensitive: Mapping[str, Any]
@@ -54,12 +62,11 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Harvest:
-    """What one season gives to the release of a service, by profile key."""
+class Reaped:
+    """One season of services that are linked: under which name each lies in staging."""
 
-    sheets: Mapping[str, Sheet]
-    contributions: Mapping[str, Columns]
-    contradicted: frozenset[int]
+    kept: Mapping[str, str]
+    reused: bool
 
 
 @dataclass(frozen=True)
@@ -88,24 +95,26 @@ def appraise(work: Work, labels: Sequence[str]) -> Appraisal:
         )
     source = Source(work.warehouse, work.catalogue.rollups_sql())
     try:
-        return Appraisal(source.inputs(), found, by_period(labels, measured.institutions))
+        providers = by_period(labels, measured.institutions)
+        return Appraisal(source.inputs(work.digests), found, providers)
     finally:
         source.close()
 
 
 def load(work: Work, name: str, grain: Grain) -> Prepared:
-    """Read the facts of a service and cut them into seasons."""
+    """Stage the facts of a service in seasons as long as `grain`, those not there already."""
     note(f"load {name}")
     service = work.catalogue.services[name]
-    source = Source(work.warehouse, work.catalogue.rollups_sql(service))
+    views = work.catalogue.rollups_sql(service)
+    source = Source(work.warehouse, views, spill=work.staging.root)
     try:
+        stager = Stager(work.staging, source, source, Library.of(views), work.digests, grain)
         return prepare(
             work.catalogue,
             service,
-            source,
+            stager,
             _limits(work, service),
-            sensitive=rolled_up(service, work.sensitive),
-            grain=grain,
+            hidden=rolled_up(service, work.sensitive),
         )
     finally:
         source.close()
@@ -124,15 +133,52 @@ def _limits(work: Work, service: Service) -> Limits:
     )
 
 
-def season(work: Work, label: str, plans: Mapping[str, Plan]) -> dict[str, Harvest]:
-    """Count and protect one season of services that are linked among themselves."""
-    tables = {}
-    for service, plan in plans.items():
+def season(work: Work, label: str, prepared: Mapping[str, Prepared]) -> Reaped:
+    """Count and protect one season of services that are linked, unless that was done before."""
+    key = _season_key(work, label, prepared)
+    kept = {name: f"{key}-{name}" for name in prepared}
+    if all(work.staging.has_harvest(one, work.key) for one in kept.values()):
+        return Reaped(kept, reused=True)
+    tables, institutions = {}, {}
+    for service, one in prepared.items():
         note(f"count {service} {label}")
+        plan, institutions[service] = season_plan(one, label)
         tables[service] = Table.of(plan, all_blocks(plan))
     note(f"protect {label}")
     protected = _protected(work, tables)
-    return {service: _harvest(work, table, protected) for service, table in tables.items()}
+    for service, table in tables.items():
+        made = _harvest(work, table, protected, institutions[service])
+        work.staging.keep_harvest(kept[service], made, work.key)
+    return Reaped(kept, reused=False)
+
+
+def _season_key(work: Work, label: str, prepared: Mapping[str, Prepared]) -> str:
+    """Says what a season's cells are made from: rows, lists, contract, profiles, key, software."""
+    return keyed(
+        {
+            "season": label,
+            "software": builder(),
+            "rounding_key": fingerprint(work.key),
+            "sensitive": work.sensitive,
+            "services": {name: _made_from(work, label, one) for name, one in prepared.items()},
+        }
+    )
+
+
+def _made_from(work: Work, label: str, one: Prepared) -> dict[str, object]:
+    plan = one.plan
+    held = {**one.staged, **({"": one.records} if one.records else {})}
+    return {
+        "rows": {fact: staged.seasons.get(label) for fact, staged in held.items()},
+        "columns": {fact: (staged.names, dict(staged.scales)) for fact, staged in held.items()},
+        "contract": plan.service.model_dump_json(exclude={"tariff"}),
+        "lists": {column: asdict(domain) for column, domain in plan.domains.items()},
+        "places": (plan.counties, plan.cities),
+        "least": plan.least,
+        "shapes": [shape.text for shape in plan.shapes],
+        "hidden": {column: sorted(codes) for column, codes in one.hidden.items()},
+        "profiles": {key: dict(merged) for key, merged in work.profiles[plan.service.id].items()},
+    }
 
 
 def _protected(work: Work, tables: Mapping[str, Table]) -> dict[tuple[str, str], Protected]:
@@ -147,7 +193,12 @@ def _protected(work: Work, tables: Mapping[str, Table]) -> dict[tuple[str, str],
     return protect_all(tables, {s: work.profiles[s] for s in tables}, ban, rounded)
 
 
-def _harvest(work: Work, table: Table, protected: Mapping[tuple[str, str], Protected]) -> Harvest:
+def _harvest(
+    work: Work,
+    table: Table,
+    protected: Mapping[tuple[str, str], Protected],
+    institutions: tuple[str, ...],
+) -> Harvest:
     name = table.plan.service.id
     patterns = {key: protected[name, key] for key in work.profiles[name]}
     flags = {
@@ -165,7 +216,8 @@ def _harvest(work: Work, table: Table, protected: Mapping[tuple[str, str], Prote
         where = addresses(shown)
         sheets[key] = Sheet.of(shown, found, *where)
         contributions[key] = contributed(shown, where, rules.profile)
-    return Harvest(sheets, contributions, contradicted(table))
+    calendar = table.plan.calendar
+    return Harvest(sheets, contributions, contradicted(table), calendar, institutions)
 
 
 def _any(marks: Iterable[Bools]) -> Bools:
@@ -181,7 +233,7 @@ def _narrowed(table: Table, flags: Flags, max_dims: int) -> Flags:
 
 
 def write(
-    one: Prepared, harvests: Sequence[Harvest], facts: Facts, building: Path, now: datetime
+    work: Work, one: Prepared, kept: Sequence[str], facts: Facts, building: Path
 ) -> tuple[Path, Manifest]:
     """Put the seasons of a service together and write its release."""
     plan = one.plan
@@ -189,6 +241,8 @@ def write(
     folder = building / plan.service.id
     folder.mkdir()
     places = places_of(plan)
+    whole = Whole(plan.calendar, one.institutions, len(places))
+    harvests = [whole.placed(_kept(work, key)) for key in kept]
     counts = {}
     for key in sorted(facts.profiles):
         sheet = together([harvest.sheets[key] for harvest in harvests])
@@ -207,4 +261,15 @@ def write(
         cells=counts,
         contradicted=frozenset().union(*(harvest.contradicted for harvest in harvests)),
     )
-    return folder, sealed(contents(one, folder, known), now)
+    return folder, sealed(contents(one, folder, known), work.staging.now)
+
+
+def _kept(work: Work, key: str) -> Harvest:
+    harvest = work.staging.harvest(key, work.key)
+    if not isinstance(harvest, Harvest):
+        raise ReleaseError(
+            "staging_changed",
+            "Somebody changed the staging folder while this build ran; build again.",
+            "构建期间暂存目录被改动，请重新构建。",
+        )
+    return harvest

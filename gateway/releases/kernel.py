@@ -120,10 +120,14 @@ def collapse(rows: Rows, names: Sequence[str], sizes: Sequence[int]) -> Rows:
 
 
 def located(cells: Ints, codes: Ints, size: int) -> Ints:
-    """Place of each code (below `size`) among the ascending `cells`; -1 where it is none."""
+    """Place of each code (below `size`) among the ascending `cells`; -1 where it is none.
+
+    Cells beyond `size` are those of periods and places in which the codes' fact has no rows.
+    """
     if size <= _SPARSE * (len(codes) + len(cells)):
         table = np.full(size, -1, np.int64)
-        table[cells] = np.arange(len(cells))
+        inside = cells[: np.searchsorted(cells, size)]
+        table[inside] = np.arange(len(inside))
         return table[codes]
     if not len(cells):
         return np.full(len(codes), -1, np.int64)

@@ -1,22 +1,22 @@
-"""From a warehouse to one service's coded rows: run the facts, check them, code and cut them."""
+"""From a warehouse to one service's coded rows: stage the facts, check them, cut them by season."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from gateway.catalogue.load import Catalogue
-from gateway.catalogue.model import Grain, Service
-from gateway.releases.domains import Encoded, encode
-from gateway.releases.facts import Coded, Shared, coded, columns_wanted, periods, shared_lists
+from gateway.catalogue.model import Service
+from gateway.releases.encoding import Hidden, encode, lists
+from gateway.releases.engine.loading import Stager, Wanted, read_season
+from gateway.releases.engine.staging import Staged
+from gateway.releases.engine.survey import Survey, chains
+from gateway.releases.facts import Shared, city_of, coded, columns_wanted, periods, shared_lists
 from gateway.releases.manifest import ReleaseError
 from gateway.releases.plan import Plan
-from gateway.releases.records import read_records
-from gateway.releases.seasons import seasons
+from gateway.releases.records import as_records, wanted
+from gateway.releases.seasons import seasons_of
 from gateway.releases.shapes import fact_columns, fit, shapes
-from gateway.releases.source import Atoms, Source
 
 _INFLATED = 1.005
 _LOST = 0.5
@@ -24,15 +24,19 @@ _LOST = 0.5
 
 @dataclass(frozen=True)
 class Prepared:
-    """What to build of a service: the plan as a whole, without rows, and season by season.
+    """What to build of a service: the plan as a whole, without rows, and where the rows lie.
 
     With it what the manifest says about how the rows came about.
     """
 
     plan: Plan
-    seasons: Mapping[str, Plan]
+    seasons: tuple[str, ...]
+    staged: Mapping[str, Staged]
+    records: Staged | None
+    hidden: Hidden
     unmapped: Mapping[str, int]
     institutions: tuple[str, ...]
+    reused: int  # of the facts and the records, how many were staged before
 
 
 @dataclass(frozen=True)
@@ -46,41 +50,27 @@ class Limits:
 
 
 def prepare(
-    catalogue: Catalogue,
-    service: Service,
-    source: Source,
-    limits: Limits,
-    *,
-    sensitive: Mapping[str, frozenset[str]],
-    grain: Grain,
+    catalogue: Catalogue, service: Service, stager: Stager, limits: Limits, *, hidden: Hidden
 ) -> Prepared:
-    """The rows of the service's lattice, in seasons as long as `grain`."""
-    atoms = {name: _atoms(catalogue, service, source, name) for name in service.facts}
-    encoded = encode(service, atoms, sensitive)
-    shared = shared_lists(atoms)
-    facts = {n: coded(service, n, atoms[n], encoded, shared) for n in service.facts}
-    check_totals(service, facts, shared)
-    del atoms
-    plan = replace(
-        _plan(service, facts, encoded, shared, limits),
-        records=read_records(catalogue, service, source, sensitive),
-    )
-    whole = replace(plan, facts={}, records=None)
-    return Prepared(whole, seasons(plan, grain), encoded.unmapped, shared.institutions)
-
-
-def _plan(
-    service: Service,
-    facts: Mapping[str, Coded],
-    encoded: Encoded,
-    shared: Shared,
-    limits: Limits,
-) -> Plan:
+    """Stage what the service counts, and find out what all its seasons have in common."""
+    wanted_ = {name: _wanted(catalogue, service, stager, name) for name in service.facts}
+    found = {name: stager.stage(fact) for name, fact in wanted_.items()}
+    staged = {name: one for name, (one, _) in found.items()}
+    reused = sum(before for _, before in found.values())
+    records = None
+    if (sql := catalogue.records_sql(service)) is not None:
+        name = f"{service.id}/{service.disclosure.records}"
+        records, before = stager.stage(Wanted(name, wanted(stager.source, sql), {}))
+        reused += before
+    surveys = {name: one.survey for name, one in staged.items()}
+    check_totals(service, surveys)
+    shared = _shared(surveys)
+    closed = lists(service, surveys, hidden)
     every = periods(shared.months, service.periods)
     every_shape = shapes(service, limits.max_dims)
-    return Plan(
+    plan = Plan(
         service=service,
-        domains=encoded.domains,
+        domains=closed.domains,
         shapes=every_shape,
         fits=tuple(fit(service, shape) for shape in every_shape),
         periods=every,
@@ -88,20 +78,72 @@ def _plan(
         cities=shared.cities,
         n_institutions=len(shared.institutions) + 1,
         least=(limits.persons, limits.institutions, limits.exposure),
-        facts=facts,
+        facts={},
         calendar=every,
         numbers=tuple(range(len(every))),
     )
+    return Prepared(
+        plan,
+        seasons_of(shared.months, stager.grain),
+        staged,
+        records,
+        hidden,
+        closed.unmapped,
+        shared.institutions,
+        reused,
+    )
 
 
-def _atoms(catalogue: Catalogue, service: Service, source: Source, name: str) -> Atoms:
+def season_plan(one: Prepared, season: str) -> tuple[Plan, tuple[str, ...]]:
+    """The plan of one season with its rows, and the institutions in the order it numbers them."""
+    service = one.plan.service
+    atoms = {name: read_season(staged, season) for name, staged in one.staged.items()}
+    encoded = encode(service, atoms, one.plan.domains, one.hidden)
+    shared = replace(shared_lists(atoms), counties=one.plan.counties, cities=one.plan.cities)
+    own = periods(shared.months, service.periods)
+    records = None
+    if one.records is not None:
+        records = as_records(service, read_season(one.records, season), one.hidden)
+    plan = replace(
+        one.plan,
+        periods=own,
+        n_institutions=len(shared.institutions) + 1,
+        facts={n: coded(service, n, atoms[n], encoded, shared) for n in service.facts},
+        calendar=own,
+        numbers=tuple(range(len(own))),
+        records=records,
+    )
+    return plan, shared.institutions
+
+
+def _wanted(catalogue: Catalogue, service: Service, stager: Stager, name: str) -> Wanted:
     sums, records = columns_wanted(service, name)
     columns = fact_columns(service, service.facts[name])
     numbers = tuple(dict.fromkeys((*sums, *records)))
-    return source.atoms(catalogue.fact_sql(service, name), columns, numbers, each=bool(records))
+    query = stager.source.wanted(
+        catalogue.fact_sql(service, name), columns, numbers, each=bool(records)
+    )
+    files = " and ".join(f"{service.id}/{file}" for file in service.facts[name].queries)
+    return Wanted(files, query, chains(service, name))
 
 
-def check_totals(service: Service, facts: Mapping[str, Coded], shared: Shared) -> None:
+def _shared(surveys: Mapping[str, Survey]) -> Shared:
+    """Every month, place, institution and maker that occurs in a fact, sorted."""
+
+    def union(name: str) -> tuple[str, ...]:
+        return tuple(sorted({v for s in surveys.values() for v in s.shared.get(name, ())}))
+
+    counties = union("geo_county")
+    return Shared(
+        tuple(sorted({month for survey in surveys.values() for month in survey.amounts})),
+        counties,
+        tuple(sorted({city_of(county) for county in counties})),
+        union("fixmedins_code"),
+        union("maker"),
+    )
+
+
+def check_totals(service: Service, surveys: Mapping[str, Survey]) -> None:
     """A fact that splits another's records (fee lines of settlements) must add up to it.
 
     A query that joins before it adds up repeats an amount once per line: then the parts exceed the
@@ -110,19 +152,13 @@ def check_totals(service: Service, facts: Mapping[str, Coded], shared: Shared) -
     main = [n for n in service.facts if n not in service.disclosure.side]
     whole = [n for n in main if not service.facts[n].requires_any]
     for part in (n for n in main if service.facts[n].requires_any):
-        for month in range(len(shared.months)):
-            parts, total = (_amount(facts[n], month) for n in (part, whole[0]))
+        for month in sorted({m for survey in surveys.values() for m in survey.amounts}):
+            parts, total = (surveys[n].amount(month) for n in (part, whole[0]))
             if parts and not _LOST * total <= parts <= _INFLATED * total:
                 raise ReleaseError(
                     "fact_totals",
                     f"{service.id}: the amounts of fact `{part}` are {parts / max(total, 1):.2f} "
-                    f"times those of `{whole[0]}` in {shared.months[month]}: records are repeated "
+                    f"times those of `{whole[0]}` in {month}: records are repeated "
                     "or lost (is something joined before it is added up?).",
                     f"{service.id}：事实{part}与{whole[0]}的金额不符，请检查是否先连接后汇总。",
                 )
-
-
-def _amount(fact: Coded, month: int) -> int:
-    low, high = np.searchsorted(fact.months, [month, month + 1])
-    scale = 10 ** fact.scales["magnitude"]
-    return int(fact.rows.sums[1, low:high].sum() // scale)

@@ -18,7 +18,7 @@ from gateway.releases.domains import OTHER, listed, recoded
 from gateway.releases.facts import city_of, label_of
 from gateway.releases.kernel import Bools, Ints, mixed
 from gateway.releases.shapes import dims_by_column
-from gateway.releases.source import Atoms, Source, Words
+from gateway.releases.source import Atoms, Query, Source, Words
 
 _FIXED = {"period_m", "geo_county", "geo_city", "psn_no", "fixmedins_code", "counting", "magnitude"}
 
@@ -90,15 +90,22 @@ class Grid:
         return np.array([*table, place.get(OTHER, -1)], np.int64)[words.codes]
 
 
+def wanted(source: Source, sql: str) -> Query:
+    """The query of a service's records, as it is read: row by row, with every column it has."""
+    columns = [name for name in source.columns(sql) if name not in _FIXED]
+    return source.wanted(sql, columns, (), each=True)
+
+
 def read_records(
     catalogue: Catalogue, service: Service, source: Source, hidden: Mapping[str, frozenset[str]]
 ) -> Records | None:
-    """The records a service names in its contract; `hidden` codes, by column, as rolled up."""
+    """All records a service names in its contract; `hidden` codes, by column, as rolled up."""
     sql = catalogue.records_sql(service)
-    if sql is None:
-        return None
-    columns = [name for name in source.columns(sql) if name not in _FIXED]
-    atoms = source.atoms(sql, columns, (), each=True)
+    return None if sql is None else as_records(service, source.atoms(wanted(source, sql)), hidden)
+
+
+def as_records(service: Service, atoms: Atoms, hidden: Mapping[str, frozenset[str]]) -> Records:
+    """Rows of the query as records, those that count."""
     words = {**atoms.words, **dict(_rolled_up(service, atoms, hidden))}
     found = Records(words, atoms.numbers["magnitude"])
     return found.take(atoms.numbers["counting"] > 0)

@@ -1,19 +1,18 @@
 """One build on its way: which job can start when, and what has come in so far.
 
-Services are loaded; once all that are linked with each other are there, their seasons are counted
+Services are staged; once all that are linked with each other are there, their seasons are counted
 and protected; once these are done, and the warehouse is judged good enough, each is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from gateway.releases.contents import Facts
-from gateway.releases.jobs import Appraisal, Harvest, Work, appraise, load, season, write
+from gateway.releases.jobs import Appraisal, Reaped, Work, appraise, load, season, write
 from gateway.releases.keys import fingerprint
 from gateway.releases.manifest import Manifest
 from gateway.releases.parallel import Crew
@@ -24,14 +23,24 @@ Group = tuple[str, ...]
 _GUESSED = 20  # jobs per service, until they can be counted
 
 
+@dataclass(frozen=True)
+class Reuse:
+    """What of a build lay in staging already."""
+
+    facts: int = 0
+    facts_of: int = 0
+    seasons: int = 0
+    seasons_of: int = 0
+
+
 class Run:
     """The state of a build; everything here happens in the process that was asked for it."""
 
-    def __init__(self, work: Work, folder: Path, now: datetime) -> None:
-        self._work, self._folder, self._now = work, folder, now
+    def __init__(self, work: Work, folder: Path) -> None:
+        self._work, self._folder = work, folder
         self._groups: list[Group] = []
         self._prepared: dict[str, Prepared] = {}
-        self._harvests: dict[str, dict[str, Harvest]] = {}
+        self._reaped: dict[Group, dict[str, Reaped]] = {}
         self._due: dict[Group, int] = {}  # seasons that are not done yet
         self._appraisal: Appraisal | None = None
         self._done = 0
@@ -42,6 +51,18 @@ class Run:
     def share(self) -> float:
         """How much of the build is done, as far as its jobs are known."""
         return self._done / self._expected
+
+    @property
+    def reuse(self) -> Reuse:
+        """What was taken up from an earlier build, finished or not."""
+        loaded = self._prepared.values()
+        reaped = [one for own in self._reaped.values() for one in own.values()]
+        return Reuse(
+            sum(one.reused for one in loaded),
+            sum(len(one.staged) + (one.records is not None) for one in loaded),
+            sum(one.reused for one in reaped),
+            len(reaped),
+        )
 
     def start(self, hands: Crew, groups: Sequence[Group]) -> None:
         """Load the services; those of one group are linked and wait for each other."""
@@ -64,22 +85,18 @@ class Run:
             self._hands.start(self._appraised, appraise, self._work, sorted(labels))
 
     def _grow(self, group: Group) -> None:
-        """Hand out the seasons of a group, and with them the rows."""
-        held = {name: self._prepared[name].seasons for name in group}
-        labels = sorted({label for own in held.values() for label in own})
+        """Hand out the seasons of a group."""
+        labels = sorted({label for name in group for label in self._prepared[name].seasons})
         self._due[group] = len(labels)
-        for name in group:
-            self._prepared[name] = replace(self._prepared[name], seasons={})
         for label in labels:
-            plans = {name: own[label] for name, own in held.items() if label in own}
+            own = {n: one for n in group if label in (one := self._prepared[n]).seasons}
             then = partial(self._harvested, group, label)
-            self._hands.start(then, season, self._work, label, plans)
+            self._hands.start(then, season, self._work, label, own)
 
-    def _harvested(self, group: Group, label: str, made: Mapping[str, Harvest]) -> None:
+    def _harvested(self, group: Group, label: str, made: Reaped) -> None:
         self._done += 1
         self._due[group] -= 1
-        for name, harvest in made.items():
-            self._harvests.setdefault(name, {})[label] = harvest
+        self._reaped.setdefault(group, {})[label] = made
         self._write_if_ready(group)
 
     def _appraised(self, appraisal: Appraisal) -> None:
@@ -91,13 +108,14 @@ class Run:
     def _write_if_ready(self, group: Group) -> None:
         if self._due.get(group) != 0 or self._appraisal is None:
             return
+        reaped = [made.kept for _, made in sorted(self._reaped[group].items())]
         for name in group:
-            harvests = self._harvests.pop(name, {})
-            ordered = [harvests[label] for label in sorted(harvests)]
+            kept = [own[name] for own in reaped if name in own]
             facts = self._facts(name, self._appraisal)
             self._hands.start(
-                self._written, write, self._prepared[name], ordered, facts, self._folder, self._now
-            )
+                self._written, write,
+                self._work, self._prepared[name], kept, facts, self._folder,
+            )  # fmt: skip
 
     def _facts(self, name: str, appraisal: Appraisal) -> Facts:
         work = self._work

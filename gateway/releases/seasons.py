@@ -1,17 +1,34 @@
 """Seasons: a longest period with the shorter ones inside it, counted and protected by itself.
 
 Nothing is published that adds up seasons, so none can be found by subtraction from another: each is
-a job of its own, as small as a quarter and as many at a time as there are processors.
+a job of its own, as small as a quarter and as many at a time as there are processors. A season
+knows nothing of the others, so what it gives is the same whichever are built with it; only when a
+release is written do its cells get their place in the whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from gateway.catalogue.model import Grain, Service
+from gateway.releases.contributions import Columns
 from gateway.releases.facts import Period, label_of
-from gateway.releases.plan import Plan
+from gateway.releases.kernel import Ints
+from gateway.releases.sheet import Sheet
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """What one season gives to the release of a service, by profile key, in its own numbers."""
+
+    sheets: Mapping[str, Sheet]
+    contributions: Mapping[str, Columns]
+    contradicted: frozenset[int]
+    calendar: tuple[Period, ...]
+    institutions: tuple[str, ...]
 
 
 def longest(services: Iterable[Service]) -> Grain:
@@ -20,28 +37,46 @@ def longest(services: Iterable[Service]) -> Grain:
     return max((grain for service in services for grain in service.periods), key=order.index)
 
 
-def seasons(plan: Plan, grain: Grain) -> dict[str, Plan]:
-    """The plan cut into seasons as long as `grain`, by their label, each with its own rows."""
-    numbers: dict[str, list[int]] = {}
-    for number, period in enumerate(plan.periods):
-        numbers.setdefault(season_of(period, grain), []).append(number)
-    return {label: _cut(plan, numbers[label]) for label in sorted(numbers)}
+def seasons_of(months: Iterable[str], grain: Grain) -> tuple[str, ...]:
+    """The seasons that months lie in, in order."""
+    return tuple(sorted({label_of(month, grain) for month in months}))
 
 
-def season_of(period: Period, grain: Grain) -> str:
-    """The label of the season a period lies in."""
-    if period.grain == grain:
-        return period.label
-    return label_of(period.label, grain) if period.grain is Grain.MONTH else period.label[:4]
+@dataclass(frozen=True)
+class Whole:
+    """How a release numbers what its seasons number each for itself."""
 
+    calendar: Sequence[Period]
+    institutions: Sequence[str]
+    places: int
 
-def _cut(plan: Plan, numbers: list[int]) -> Plan:
-    own = tuple(plan.periods[number] for number in numbers)
-    first, last = min(p.first for p in own), max(p.last for p in own)
-    return replace(
-        plan,
-        periods=own,
-        numbers=tuple(numbers),
-        facts={name: fact.cut(first, last) for name, fact in plan.facts.items()},
-        records=plan.records.during({(p.grain, p.label) for p in own}) if plan.records else None,
-    )
+    def placed(self, harvest: Harvest) -> Harvest:
+        """A season's cells and providers as the release numbers them."""
+        return replace(
+            harvest,
+            sheets={
+                key: replace(sheet, block=self._blocks(sheet.block, harvest))
+                for key, sheet in harvest.sheets.items()
+            },
+            contributions={
+                key: self._columns(columns, harvest) if columns else columns
+                for key, columns in harvest.contributions.items()
+            },
+        )
+
+    def _blocks(self, block: Ints, harvest: Harvest) -> Ints:
+        at = {(p.grain, p.label): number for number, p in enumerate(self.calendar)}
+        then = np.array([at[p.grain, p.label] for p in harvest.calendar], np.int64)
+        number, place = np.divmod(block, self.places)
+        shape, period = np.divmod(number, len(harvest.calendar))
+        placed: Ints = (shape * len(self.calendar) + then[period]) * self.places + place
+        return placed
+
+    def _columns(self, columns: Columns, harvest: Harvest) -> Columns:
+        """Providers are the known ones, the unknown, and each region's pooled ones."""
+        at = {name: number for number, name in enumerate(self.institutions)}
+        known = [at[name] for name in harvest.institutions]
+        rest = np.arange(1 + self.places) + len(self.institutions)
+        provider = np.concatenate([np.array(known, np.int64), rest])[columns["provider"]]
+        block = self._blocks(columns["block"], harvest)
+        return {**columns, "block": block, "provider": provider}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.catalogue.model import Dim, Service
+from gateway.errors import OperatorError
 from gateway.releases.domains import SENSITIVE, Domain, listed
 from gateway.releases.shapes import dims_by_column
 
@@ -64,10 +65,29 @@ def is_sensitive(document: Mapping[str, Any], dim: Dim, code: str) -> bool:
         )
     return any(
         code.startswith(entry["prefix"]) and entry["implies"] in enabled
-        for family in document["families"].get(dim.name, ())
+        for family in _families(document, dim)
         for entry in document["prefix"].get(family, ())
     )
 
 
 def _kind(document: Mapping[str, Any], dim: Dim) -> str:
-    return str(document["dims"].get(dim.name, "prefix"))
+    """Whether a dim's codes are diagnoses or are compared by prefix; a dim that nothing is said of
+    is not taken for harmless."""
+    listed = document["dims"].get(dim.name)
+    if listed is not None:
+        return str(listed)
+    if dim.sensitive is None:
+        raise OperatorError(
+            "sensitive_dim_unknown",
+            f"Dim {dim.name} is named in sensitive_dims, but neither data/sensitive.yaml nor its "
+            "own `sensitive` says what its codes are.",
+            f"维度{dim.name}列为敏感维度，但未说明其编码类别。",
+        )
+    return "dx" if dim.sensitive == "dx" else "prefix"
+
+
+def _families(document: Mapping[str, Any], dim: Dim) -> Sequence[str]:
+    """The prefix lists a dim's codes are compared with."""
+    own = (dim.sensitive,) if dim.sensitive and dim.name not in document["dims"] else ()
+    found: Sequence[str] = document["families"].get(dim.name, own)
+    return found

@@ -1,4 +1,4 @@
-"""Read the warehouse: run a service's facts in DuckDB and hand out their atoms, coded.
+"""Read the warehouse: run a service's facts in DuckDB, to be staged or handed out as atoms.
 
 One connection sees the valid rows of every table of one warehouse version and nothing else. Facts
 are merged to one row per key before they leave DuckDB, amounts as integers of their last decimal.
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -21,9 +22,11 @@ import pyarrow.compute as pc
 
 from gateway.errors import OperatorError
 from gateway.releases.kernel import Ints
+from synthetic.warehouse.schema import TABLES, arrow_schema
 
 _FLOAT_SCALE = 6  # decimals kept of a column that has no exact type
 _BATCH = 500_000  # rows that leave DuckDB together
+_ROW_GROUP = 250_000
 _MEMORY = "1536MiB"  # of each connection: two loaders and the build itself stay below 6 GiB
 _SHARED = frozenset({"inpatient"})  # views of many joins and few rows
 _WORD = re.compile(r"[a-z_0-9]+")
@@ -58,6 +61,36 @@ class Atoms:
     rows: int
 
 
+@dataclass(frozen=True)
+class Query:
+    """A fact as it is read: the columns that key its rows, and the decimals of its numbers."""
+
+    sql: str
+    names: tuple[str, ...]
+    scales: Mapping[str, int]
+    each: bool
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """What a row holds besides its keys."""
+        return ("counting", *self.scales)
+
+    def statement(self, season: str = "") -> str:
+        """One row per key, or each row as it is; with a column `season` if one is named."""
+        keys = [f'"{name}"' for name in self.names]
+        texts = [f"CAST({key} AS VARCHAR) AS {key}" for key in keys]
+        counting = "coalesce(counting, false)"
+        counting = counting if self.each else f"bool_or({counting})"
+        numbers = [_number(name, scale, self.each) for name, scale in self.scales.items()]
+        heads = [f"{season} AS season"] if season else []
+        some = " WHERE period_m IS NOT NULL" if season else ""
+        tail = "" if self.each else f" GROUP BY {', '.join(keys)}"
+        return (
+            f"SELECT {', '.join([*heads, *texts])}, {counting} AS counting, {', '.join(numbers)} "
+            f"FROM ({self.sql}\n) AS fact{some}{tail}"
+        )
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
@@ -67,12 +100,15 @@ def digest(path: Path) -> str:
 class Source:
     """One warehouse version, open for the facts of any service."""
 
-    def __init__(self, version: Path, rollups: str, *, threads: int = 1, memory: str = _MEMORY):
+    def __init__(
+        self, version: Path, rollups: str, *,
+        threads: int = 1, memory: str = _MEMORY, spill: Path | None = None,
+    ):  # fmt: skip
         self.version = version
         self.tables = sorted(version.glob("*.parquet"))
         if not self.tables:
             raise OperatorError("warehouse_empty", f"No tables in {version}.")
-        self._spill = TemporaryDirectory(prefix="sluice-spill-")
+        self._spill = TemporaryDirectory(prefix=".spill-", dir=spill)
         self._con = duckdb.connect(":memory:")
         self._kept: set[str] = set()
         try:
@@ -92,18 +128,21 @@ class Source:
                 f'CREATE VIEW "{path.stem}" AS '
                 f"SELECT * FROM read_parquet('{escaped}') WHERE vali_flag = '1'"
             )
+        present = {path.stem for path in self.tables}
+        for name in sorted(TABLES.keys() - present):  # older or imported: as if nothing was in it
+            self._con.register(name, arrow_schema(TABLES[name]).empty_table())
         self._con.execute(rollups)
 
     def close(self) -> None:
         self._con.close()
         self._spill.cleanup()
 
-    def inputs(self) -> tuple[Input, ...]:
+    def inputs(self, digests: Mapping[str, str]) -> tuple[Input, ...]:
         """Every table with its content hash."""
         found = []
         for path in self.tables:
             rows = self.scalar(f'SELECT count(*) FROM "{path.stem}"')
-            found.append(Input(path.stem, digest(path), rows))
+            found.append(Input(path.stem, digests[path.stem], rows))
         return tuple(found)
 
     def scalar(self, sql: str) -> int:
@@ -115,25 +154,45 @@ class Source:
         """The names of the columns a query gives."""
         return list(self._types(sql.strip().rstrip(";")))
 
-    def atoms(self, sql: str, words: Sequence[str], sums: Sequence[str], each: bool) -> Atoms:
-        """The atoms of one fact: `sums` added up per key, or each row as it is if `each`."""
+    def wanted(self, sql: str, words: Sequence[str], sums: Sequence[str], each: bool) -> Query:
+        """A fact as it is read: `sums` added up per key, or each row as it is if `each`."""
         sql = sql.strip().rstrip(";")
-        self._keep(sql)
         types = self._types(sql)
         names = [*_FIXED[:2], *words, *_FIXED[2:], *(["maker"] if "maker" in types else [])]
         missing = sorted({*names, *sums, "counting", "magnitude"} - types.keys())
         if missing:
             raise OperatorError("fact_columns", f"A fact lacks the columns {', '.join(missing)}.")
         scales = {name: _scale(types[name]) for name in ("magnitude", *sums)}
-        numbers = [_number(name, scale, each) for name, scale in scales.items()]
-        counting = "coalesce(counting, false)"
-        counting = counting if each else f"bool_or({counting})"
-        keys = ", ".join(f'"{name}"' for name in names)
-        tail = "" if each else f" GROUP BY {keys}"
-        reader = self._con.sql(
-            f"SELECT {keys}, {counting} AS counting, {', '.join(numbers)} FROM ({sql}){tail}"
-        ).to_arrow_reader(_BATCH)
-        return _coded(_encoded(reader, names), names, scales)
+        return Query(sql, tuple(names), scales, each)
+
+    def atoms(self, query: Query) -> Atoms:
+        """The atoms of a whole fact."""
+        self._keep(query.sql)
+        reader = self._con.sql(query.statement()).to_arrow_reader(_BATCH)
+        return as_atoms(_encoded(reader, query.names), query.names, query.scales)
+
+    @property
+    def name(self) -> str:
+        return f"duckdb {duckdb.__version__}"
+
+    def write(self, query: Query, whole: str, season: str, folder: Path) -> None:
+        """Write a fact as Parquet, a folder per season; the same rows give the same bytes.
+
+        The catalogue's views are here as such, so that what several facts share is read once.
+        """
+        self._keep(query.sql)
+        keys = ("season", *query.names, *(query.numbers if query.each else ()))
+        order = ", ".join(f'"{name}"' for name in keys)
+        escaped = str(folder).replace("'", "''")
+        self._con.execute(
+            f"COPY (SELECT * FROM ({query.statement(season)}) ORDER BY {order}) TO '{escaped}' "
+            "(FORMAT parquet, COMPRESSION zstd, PARTITION_BY (season), "
+            f"ROW_GROUP_SIZE {_ROW_GROUP})"
+        )
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:  # of any types
+        """All rows of a small answer."""
+        return self._con.execute(sql).fetchall()
 
     def _keep(self, sql: str) -> None:
         """Read a view that several facts share once, with the first of them."""
@@ -155,8 +214,8 @@ def _scale(kind: str) -> int:
 
 
 def _number(name: str, scale: int, each: bool) -> str:
-    whole = f'round("{name}" * {10**scale})::BIGINT'
-    return f'{whole} AS "{name}"' if each else f'sum({whole})::BIGINT AS "{name}"'
+    whole = f'CAST(round("{name}" * {10**scale}) AS BIGINT)'
+    return f'{whole} AS "{name}"' if each else f'CAST(sum({whole}) AS BIGINT) AS "{name}"'
 
 
 def _encoded(reader: pa.RecordBatchReader, names: Sequence[str]) -> pa.Table:
@@ -166,7 +225,7 @@ def _encoded(reader: pa.RecordBatchReader, names: Sequence[str]) -> pa.Table:
     batches = [
         pa.RecordBatch.from_arrays(
             [
-                column.cast(pa.string()).dictionary_encode() if field.name in names else column
+                column.dictionary_encode() if field.name in names else column
                 for field, column in zip(reader.schema, batch.columns, strict=True)
             ],
             schema=schema,
@@ -176,7 +235,8 @@ def _encoded(reader: pa.RecordBatchReader, names: Sequence[str]) -> pa.Table:
     return pa.Table.from_batches(batches, schema).unify_dictionaries()
 
 
-def _coded(table: pa.Table, names: Sequence[str], scales: Mapping[str, int]) -> Atoms:
+def as_atoms(table: pa.Table, names: Sequence[str], scales: Mapping[str, int]) -> Atoms:
+    """Rows whose words are dictionary codes already, as atoms."""
     numbers, present = {}, {}
     for name in scales:
         column = table[name].combine_chunks()

@@ -16,7 +16,7 @@ WITH month AS (
 SELECT strftime(m.first_day, '%Y-%m') AS period_m,
        e.insu_admdvs AS geo_county, city_of(e.insu_admdvs) AS geo_city,
        insutype2(e.insutype) AS insutype2, e.insutype,
-       greatest(0, date_diff('year', e.brdy, m.first_day)
+       greatest(0, year(m.first_day) - year(e.brdy)
            - CASE WHEN strftime(m.first_day, '%m%d') < strftime(e.brdy, '%m%d') THEN 1 ELSE 0 END
        ) AS age,
        e.psn_type, e.gend, e.psn_no,

@@ -1,14 +1,17 @@
 -- Inpatient settlements with what belongs to their encounter as a whole: diagnosis, DRG, length of
 -- stay, readmission. S04, S06 and the inpatient cells of S02 count the same rows, so they agree.
 CREATE OR REPLACE VIEW inpatient AS
-WITH grouped AS (
-    SELECT s.mdtrt_id, max_by(d.drg_code, s.setl_time) AS drg_code,
-           max_by(d.rw, s.setl_time) AS rw, max_by(d.std_fee, s.setl_time) AS std_fee,
-           max_by(d.pay_std_amt, s.setl_time) AS pay_std_amt,
-           max_by(d.case_type, s.setl_time) AS case_type
+WITH ranked AS (
+    SELECT s.mdtrt_id, d.drg_code, d.rw, d.std_fee, d.pay_std_amt, d.case_type,
+           row_number() OVER (
+               PARTITION BY s.mdtrt_id ORDER BY s.setl_time DESC, s.setl_id DESC
+           ) AS place
     FROM drg_rslt_d d
     JOIN setl_d s USING (setl_id)
-    GROUP BY s.mdtrt_id
+), grouped AS (
+    SELECT mdtrt_id, drg_code, rw, std_fee, pay_std_amt, case_type
+    FROM ranked
+    WHERE place = 1
 ), admission AS (
     SELECT mdtrt_id, psn_no, begntime, endtime,
            lead(begntime) OVER (PARTITION BY psn_no ORDER BY begntime, mdtrt_id) AS next_begntime

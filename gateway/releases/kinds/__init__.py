@@ -40,7 +40,7 @@ from gateway.releases.kinds.scene import Scene
 from gateway.releases.kinds.share import share
 from gateway.releases.kinds.summed import summed
 from gateway.releases.kinds.tail import pareto, top_share
-from gateway.releases.kinds.trend import trend
+from gateway.releases.kinds.trend import trend, undecided
 from gateway.releases.kinds.variation import variation
 from gateway.releases.shown import Figure
 
@@ -62,6 +62,7 @@ EVALUATORS: Final[Mapping[type[Kind], Evaluator]] = {
     TopShare: top_share,
     Share: share,
     CountBand: count_band,
+    Trend: undecided,
 }
 
 LATE_EVALUATORS: Final[Mapping[type[Kind], LateEvaluator]] = {

@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from gateway.catalogue.kinds import Pareto, TopShare
 from gateway.releases.kernel import Bools, Ints
@@ -57,18 +56,21 @@ def top_share(define: TopShare, scene: Scene) -> Figure:
     """The share of the largest records, in hundredths."""
     k = scene.rules.profile.k
 
-    def read(values: Ints, starts: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
-        found = [_share(values[a:b], define.percent, k) for a, b in pairwise(starts.tolist())]
-        return np.array([max(f, 0) for f in found], np.int64), np.array(found) >= 0
+    def read(values: Ints, starts: Ints) -> tuple[Ints, Bools]:
+        found = [
+            share_of_largest(values[a:b], define.percent, k) for a, b in pairwise(starts.tolist())
+        ]
+        held = np.array([share is not None for share in found], np.bool_)
+        return np.array([share or 0 for share in found], np.int64), held
 
     values, held = scene.each(define.fact, define.column, read)
     return Figure(values, scene.marked(held), _DECIMALS)
 
 
-def _share(values: Ints, percent: int, k: int) -> int:
-    """Of ascending values; −1 where it is not told."""
+def share_of_largest(values: Ints, percent: int, k: int) -> int | None:
+    """In hundredths, of ascending values; None where it is not told."""
     top = values[len(values) - round(len(values) * percent / 100) :]
     whole, part = int(values.sum()), int(top.sum())
     if len(top) < k or part <= 0 or 2 * int(top[-1]) > part:
-        return -1
+        return None
     return round(100 * part / whole)

@@ -12,9 +12,17 @@ from gateway.catalogue.model import Grain
 from gateway.releases.facts import Period
 from gateway.releases.kernel import Ints
 from gateway.releases.kinds.late import Late
+from gateway.releases.kinds.scene import Scene
 from gateway.releases.shown import HIDDEN, OK, SUPPRESSED, Figure
 
 _BACK = {Grain.MONTH: 3, Grain.QUARTER: 1}
+
+
+def undecided(define: Trend, scene: Scene) -> Figure:
+    """Within one season nothing is told yet: the period before may lie in another."""
+    shown = scene.shown
+    marks = np.where(shown.marks == HIDDEN, HIDDEN, SUPPRESSED).astype(np.uint8)
+    return Figure(np.zeros(len(shown), np.int64), marks, labels=LABELS)
 
 
 def trend(define: Trend, late: Late) -> Figure:

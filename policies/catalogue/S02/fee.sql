@@ -5,7 +5,7 @@ WITH line AS (
            sum(det_item_fee_sumamt) AS amount
     FROM fee_list_d
     WHERE setl_id IS NOT NULL
-    GROUP BY ALL
+    GROUP BY setl_id, med_chrgitm_type, chrgitm_lv
 )
 SELECT s.period_m, s.geo_county, s.geo_city,
        s.insutype2, s.psn_group6, s.age5, s.gend, s.benefit5, s.hosp_lv4, s.pay_loc3,

@@ -5,7 +5,7 @@ WITH product AS (
            sum(cnt) AS units, sum(det_item_fee_sumamt) AS amount
     FROM fee_list_d
     WHERE setl_id IS NOT NULL AND list_type = '101'
-    GROUP BY ALL
+    GROUP BY setl_id, med_list_codg
 )
 SELECT s.period_m, s.geo_county, s.geo_city,
        s.insutype2, s.benefit5, s.hosp_lv4, s.age10, s.gend, d.route,

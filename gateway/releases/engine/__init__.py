@@ -1,0 +1,1 @@
+"""The release engine: facts as SQL, staged season by season, whichever database runs them."""

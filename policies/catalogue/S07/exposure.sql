@@ -1,0 +1,7 @@
+-- Insured days on the insured-place basis; level and group belong to care, not to persons.
+SELECT period_m, geo_county, geo_city,
+       insutype2,
+       psn_no, NULL AS fixmedins_code, true AS counting, days AS magnitude,
+       days
+FROM insured_month
+WHERE days > 0

@@ -1,0 +1,108 @@
+"""Build releases of ever larger warehouses: time, processor time and peak memory, side by side.
+
+    python -m tests.benchmarks.releases ci demo province
+
+Each size is simulated and built in processes of its own, first from nothing, then again with all
+that the first left in staging. The last line of a size says how it grew against the one before.
+Memory is the largest that any one process held; a build has a process more than processors.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+from gateway.releases.build import Order, Step, build
+from gateway.settings import Settings
+
+SIZES = ("mini", "ci")
+SERVICES = ("S02", "S04", "S06", "S09")
+LIMIT = 2048  # MiB of any one process
+_ALONE = "import sys; from tests.benchmarks.releases import measure; measure(*sys.argv[1:])"
+_SLUICE = "from gateway.cli import main; main()"
+
+
+def main() -> None:
+    """Print a line per size and build, and fail where a process needs more than the limit."""
+    asked = sys.argv[1:] if __name__ == "__main__" else []
+    sizes = asked or SIZES
+    _tell(f"Releases of {', '.join(SERVICES)}; at most {LIMIT} MiB a process")
+    heads = ("rows", "from", "wall s", "CPU s", "peak MiB", "staging MB", "reused")
+    _tell(f"{'size':>10}" + "".join(f"{head:>12}" for head in heads))
+    before: dict[str, float] | None = None
+    for size in sizes:
+        with TemporaryDirectory(prefix="releases-") as folder:
+            _run("-c", _SLUICE, "warehouse", "simulate", "--size", size, "--home", folder)
+            first = _measured(folder)
+            again = _measured(folder)
+        _tell(_row(size, "nothing", first))
+        _tell(_row(size, "staging", again))
+        if before is not None:
+            _tell(_growth(before, first))
+        before = first
+        if max(first["peak"], again["peak"]) > LIMIT:
+            raise SystemExit(f"{size}: more than {LIMIT} MiB of memory in one process")
+
+
+def measure(folder: str) -> None:
+    """Build once and print what it took as JSON."""
+    steps: list[Step] = []
+    home, started = Path(folder), perf_counter()
+    made = build(
+        Settings(home=home),
+        Order(SERVICES, waiver="benchmark", alone=True),
+        datetime(2026, 1, 1, tzinfo=UTC),
+        steps.append,
+    )
+    wall = perf_counter() - started
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    reuse = steps[-1].reuse
+    assert reuse is not None
+    whole, kept = reuse.facts_of + reuse.seasons_of, reuse.facts + reuse.seasons
+    told = {
+        "rows": sum(table.rows for table in made[0].inputs),
+        "wall": wall,
+        "cpu": sum(one.ru_utime + one.ru_stime for one in usage),
+        "peak": max(one.ru_maxrss for one in usage) / 1024,
+        "staging": sum(f.stat().st_size for f in (home / "staging").rglob("*") if f.is_file()),
+        "reused": kept / whole,
+    }
+    _tell(json.dumps(told))
+
+
+def _measured(folder: str) -> dict[str, float]:
+    found: dict[str, float] = json.loads(_run("-c", _ALONE, folder))
+    return found
+
+
+def _run(*arguments: str) -> str:
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def _row(size: str, source: str, found: dict[str, float]) -> str:
+    return (
+        f"{size:>10}{found['rows']:>12,.0f}{source:>12}{found['wall']:>12.1f}{found['cpu']:>12.1f}"
+        f"{found['peak']:>12.0f}{found['staging'] / 1e6:>12.1f}{found['reused']:>11.0%}"
+    )
+
+
+def _growth(before: dict[str, float], now: dict[str, float]) -> str:
+    times = {name: now[name] / before[name] for name in ("rows", "wall", "cpu", "peak")}
+    words = ", ".join(f"{name} × {times[name]:.2f}" for name in times)
+    return f"{'':>10}{words}"
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

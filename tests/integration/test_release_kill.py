@@ -1,0 +1,107 @@
+"""Killed at any instant, a build leaves the old releases or the new ones, and the next goes on."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gateway.releases.build import Order, build
+from gateway.releases.store import current
+from gateway.releases.verify import verify
+from gateway.settings import Settings
+from tests.release_warehouse import build_warehouse
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SEED = 20_261_122
+
+# Every change to the disk that Python makes is an instant; the build dies before the one named.
+_BUILD = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from gateway.releases.build import Order, build
+from gateway.settings import Settings
+home, last = Path(sys.argv[1]), int(sys.argv[2])
+seen, inside = 0, False
+def watch(event, args):
+    global seen
+    if inside and event in {"os.rename", "os.mkdir", "os.utime", "os.remove", "os.rmdir", "open"}:
+        seen += 1
+        if seen == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(watch)
+inside = True
+build(Settings(home=home), Order(("S09",), "another reason", alone=True),
+      datetime(2026, 2, 1, tzinfo=UTC))
+inside = False
+print(seen)
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("kill")
+    build_warehouse(folder, persons=150, visits=500, days=170)
+    build(Settings(home=folder), Order(("S09",), "invented records", alone=True), NOW)
+    shutil.rmtree(folder / "staging")
+    return folder
+
+
+def building(home: Path, last: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", _BUILD, str(home), str(last)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, str]]:
+    """How many instants a build has, and the releases it ends with."""
+    copy = Path(shutil.copytree(home, tmp_path_factory.mktemp("undisturbed") / "home"))
+    done = building(copy, 0)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout), current(copy / "releases")
+
+
+def killed_and_finished(
+    home: Path, instants: list[int], undisturbed: dict[str, str], old: dict[str, str]
+) -> None:
+    """Kill one build after the other, each going on from the last, then let one finish."""
+    releases = home / "releases"
+    for instant in instants:
+        done = building(home, instant)
+        assert done.returncode in {-signal.SIGKILL, 0}, done.stderr
+        assert current(releases) in (old, undisturbed)
+        assert all(report.ok for report in verify(releases))
+    done = building(home, 0)
+    assert done.returncode == 0, done.stderr
+    assert current(releases) == undisturbed
+    assert all(report.ok for report in verify(releases))
+    assert not list(releases.glob(".building-*"))
+    assert not list((home / "staging").glob(".*"))
+
+
+def test_builds_killed_one_after_the_other_end_in_the_release_of_an_undisturbed_one(
+    home: Path, undisturbed: tuple[int, dict[str, str]], tmp_path: Path
+) -> None:
+    instants, releases = undisturbed
+    copy = Path(shutil.copytree(home, tmp_path / "home"))
+    chosen = random.Random(SEED).sample(range(1, instants), 2)  # noqa: S311  (instants, no secret)
+    killed_and_finished(copy, [*sorted(chosen), instants - 2], releases, current(home / "releases"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(8))
+def test_a_build_killed_anywhere_changes_nothing_by_halves(
+    home: Path, undisturbed: tuple[int, dict[str, str]], tmp_path: Path, part: int
+) -> None:
+    instants, releases = undisturbed
+    copy = Path(shutil.copytree(home, tmp_path / "home"))
+    chosen = random.Random(SEED + part)  # noqa: S311  (instants, no secret)
+    low, high = instants * part // 8, instants * (part + 1) // 8
+    killed_and_finished(copy, [chosen.randint(low + 1, high)], releases, current(home / "releases"))

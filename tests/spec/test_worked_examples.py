@@ -1,0 +1,157 @@
+"""The worked example of every service: its records become a release, its question is asked.
+
+All examples share one warehouse, each in a city of its own with names of its own, so that one
+build per group of linked services answers them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from gateway.catalogue.load import load_catalogue
+from gateway.catalogue.worked import NOTHING, Example, Line
+from gateway.policy.profiles import merged_profiles, profile_key
+from gateway.releases.build import Order, build
+from gateway.releases.store import Page, ReleaseStore, Selection
+from gateway.serving.questions import read_question
+from gateway.settings import Settings
+from gateway.warehouse import store
+from synthetic.warehouse.schema import TABLES, arrow_schema
+
+CATALOGUE = load_catalogue(Settings().policies)
+EXAMPLES = {
+    name: example for name in CATALOGUE.services if (example := CATALOGUE.example(name)) is not None
+}
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NAMES = {
+    "psn_no", "setl_id", "mdtrt_id", "init_setl_id", "fixmedins_code", "bkkp_sn", "feedetl_sn",
+    "psn_insu_rlts_id", "med_list_codg", "medins_list_codg",
+}  # fmt: skip
+"""Columns that name one record, person or thing: made the example's own."""
+
+
+@dataclass
+class Bench:
+    """A warehouse with the records of all examples, and the releases asked for so far."""
+
+    settings: Settings
+    built: set[str] = field(default_factory=set)
+
+    def page(self, service: str, example: Example) -> Page:
+        """The answer to the example's question from a release of its records."""
+        if service not in self.built:
+            made = build(self.settings, Order((service,), waiver="worked example"), NOW)
+            self.built |= {manifest.service for manifest in made}
+        releases = ReleaseStore(self.settings.releases)
+        manifest = releases.latest(service)
+        assert manifest is not None
+        return releases.page(selection(service, example, manifest.release_id), 0, 5000)
+
+
+def selection(service: str, example: Example, release: str) -> Selection:
+    asked = example.ask.model_dump(mode="json", by_alias=True)
+    contract = CATALOGUE.services[service]
+    question = read_question(contract, orjson.dumps({"purpose": "example", **asked}))
+    profiles = merged_profiles(CATALOGUE.root.parent, CATALOGUE.as_policy_data())
+    return Selection(
+        service=service,
+        release_id=release,
+        profile_key=profile_key(profiles[service, example.scenario]),
+        grain=question.grain,
+        periods=question.periods,
+        geo=question.geo,
+        dims=question.dims,
+        where=question.where,
+        measures=question.measures,
+        levels=question.levels,
+    )
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    home = tmp_path_factory.mktemp("worked")
+    folder = home / "warehouse" / "versions" / "draft"
+    folder.mkdir(parents=True)
+    rows: dict[str, list[dict[str, Any]]] = {table: [] for table in TABLES}
+    for service, example in EXAMPLES.items():
+        for table, line in example.rows():
+            rows[table].append(typed(table, line, service))
+    for table, typed_rows in rows.items():
+        schema = arrow_schema(TABLES[table])
+        pq.write_table(pa.Table.from_pylist(typed_rows, schema=schema), folder / f"{table}.parquet")
+    store.publish(home / "warehouse", folder, {"kind": "test"}, NOW)
+    return Bench(Settings(home=home))
+
+
+def typed(table: str, line: Line, service: str) -> dict[str, Any]:
+    """A record as the warehouse holds it; columns the example does not name are blank."""
+    unknown = line.keys() - {column.name for column in TABLES[table].columns}
+    assert not unknown, f"{service}: {table} has no {', '.join(sorted(unknown))}"
+    schema = arrow_schema(TABLES[table])
+    blank = {f.name: None if f.nullable else value_of(f.type, "0") for f in schema}
+    blank |= {f.name: Decimal(0) for f in schema if pa.types.is_decimal(f.type)}
+    own = {
+        name: value_of(schema.field(name).type, f"{service}{text}" if name in NAMES else text)
+        for name, text in line.items()
+        if text != NOTHING
+    }
+    return {**blank, "vali_flag": "1", **own}
+
+
+def value_of(kind: pa.DataType, text: str) -> Any:  # of the column's own type
+    if pa.types.is_decimal(kind):
+        return Decimal(text)
+    if pa.types.is_integer(kind):
+        return int(text)
+    if pa.types.is_timestamp(kind):
+        return datetime.fromisoformat("2000-01-01" if text == "0" else text)
+    if pa.types.is_date(kind):
+        return date.fromisoformat("2000-01-01" if text == "0" else text)
+    return text
+
+
+def told(page: Page) -> list[Mapping[str, str]]:
+    """The rows of an answer as an example writes them."""
+    found = []
+    for at in range(page.total):
+        row = {name: values[at] for name, values in page.keys.items()}
+        for name, values in page.values.items():
+            value, flag = values[at], page.flags[name][at]
+            row[name] = flag if value is None else f"{value} {flag}"
+        found.append(row)
+    return found
+
+
+@pytest.mark.parametrize("service", EXAMPLES)
+def test_a_release_of_the_records_gives_the_answer_of_the_example(
+    bench: Bench, service: str
+) -> None:
+    example = EXAMPLES[service]
+    assert told(bench.page(service, example)) == example.expected()
+
+
+@pytest.mark.parametrize("service", ["S02", "S04", "S06", "S09"])
+def test_the_first_services_have_an_example(service: str) -> None:
+    assert service in EXAMPLES
+
+
+def test_records_that_hide_nobody_would_not_be_told_apart(tmp_path: Path) -> None:
+    """The examples together show published, rounded and suppressed cells."""
+    flags = {
+        cell.split()[-1]
+        for example in EXAMPLES.values()
+        for row in example.expected()
+        for name, cell in row.items()
+        if name in example.ask.measures
+    }
+    assert {"r", "s"} <= flags
