@@ -91,7 +91,7 @@ class Parts:
         """Whether a query could be answered now."""
         live = self.editions.live
         known = (self.releases.latest(service) for service in live.catalogue.services)
-        parts_work = self.journal.healthy and live.policy.healthy
+        parts_work = self.journal.healthy and self.journal.counted and live.policy.healthy
         return parts_work and any(release is not None for release in known)
 
     def close(self) -> None:

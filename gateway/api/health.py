@@ -22,5 +22,9 @@ async def live() -> Response:
 
 @router.get("/readyz")
 async def ready(request: Request) -> Response:
-    """Journal, directory, policy and at least one release are there."""
-    return _state("ok", 200) if request.app.state.ready() else _state("failing", 503)
+    """Journal, directory, policy and at least one release are there, and it is known what this
+    node has used (`counting`: not yet, its PostgreSQL is away)."""
+    if request.app.state.ready():
+        return _state("ok", 200)
+    counted = request.app.state.desk.journal.counted
+    return _state("failing" if counted else "counting", 503)

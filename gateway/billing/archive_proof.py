@@ -8,7 +8,8 @@ from the journals once more and compared.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeAlias
+from operator import add
+from typing import Final, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -17,14 +18,21 @@ from gateway.billing.archive_events import archived
 from gateway.billing.watermark import hour_begins
 from gateway.journal.events import EventSource
 
-# MD5 over every column of an event, joined by XOR over an hour: the same whatever the order.
-_TOLD = """
-SELECT epoch_us(time) // 3600000000 AS hour, journal, count(*),
-  bit_xor(md5_number(to_json({rows})::VARCHAR))::VARCHAR
-FROM {rows} GROUP BY ALL
+# SHA-256 over every column of an event, added up over an hour in quarters: the same whatever the
+# order, and the same event twice does not cancel out.
+_QUARTERS: Final = ", ".join(
+    f"sum(('0x' || substr(told, {at}, 16))::UBIGINT)::VARCHAR" for at in (1, 17, 33, 49)
+)
+_TOLD = f"""
+SELECT hour, journal, count(*), {_QUARTERS}
+FROM (
+  SELECT epoch_us(time) // 3600000000 AS hour, journal, sha256(to_json({{rows}})::VARCHAR) AS told
+  FROM {{rows}}
+) GROUP BY ALL
 """
 
-_Found: TypeAlias = dict[tuple[int, str], tuple[int, int]]
+_Sums: TypeAlias = tuple[int, ...]
+_Found: TypeAlias = dict[tuple[int, str], _Sums]
 
 
 def same_events(
@@ -35,9 +43,9 @@ def same_events(
     theirs: _Found = {}
     for rows in _read(events, begins, ends):
         db.register("reread", rows)
-        for key, (count, mark) in _sums(db, "reread").items():
-            before = theirs.get(key, (0, 0))
-            theirs[key] = (before[0] + count, before[1] ^ mark)
+        for key, sums in _sums(db, "reread").items():
+            before = theirs.get(key, (0,) * len(sums))
+            theirs[key] = tuple(map(add, before, sums))
     return ours == {key: sums for key, sums in theirs.items() if begins <= key[0] < ends}
 
 
@@ -50,4 +58,4 @@ def _read(events: EventSource, begins: int, ends: int) -> Iterator[pa.Table]:
 
 def _sums(db: duckdb.DuckDBPyConnection, rows: str) -> _Found:
     found = db.execute(_TOLD.format(rows=rows)).fetchall()
-    return {(hour, journal): (count, int(mark)) for hour, journal, count, mark in found}
+    return {(hour, journal): tuple(map(int, sums)) for hour, journal, *sums in found}

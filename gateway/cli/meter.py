@@ -17,7 +17,7 @@ import typer
 
 from gateway.audit.reconcile import Reconciliation, reconcile
 from gateway.billing import books as ledger
-from gateway.billing import closing, payments
+from gateway.billing import closing, payments, proposals
 from gateway.billing.months import truth_of
 from gateway.billing.replay import replay as replay_month
 from gateway.billing.sources import events_of
@@ -25,8 +25,8 @@ from gateway.catalogue.load import load_catalogue
 from gateway.catalogue.tariff import Tariff, charged_by
 from gateway.cli import meter_disputes, meter_metrics, meter_papers, meter_rollup
 from gateway.cli.meter_office import Json, MonthName, books, fen_of, month_named, yuan
-from gateway.cli.office import Actor, act_now, by_edition, show
-from gateway.db.engine import reading
+from gateway.cli.office import Actor, act_now, by_edition, say, show
+from gateway.db.engine import reading, writing
 from gateway.journal.events import one_journal
 from gateway.settings import Settings
 
@@ -93,11 +93,26 @@ def share(month: MonthName, as_json: Json = False) -> None:
 
 
 @app.command()
-def close(month: MonthName, actor: Actor = "", as_json: Json = False) -> None:
-    """Charge, share and close a month, and issue its statements; refuses while anything differs."""
+def propose(month: MonthName, actor: Actor = "", as_json: Json = False) -> None:
+    """Say that a month may be closed as it stands; another person closes it."""
     act = act_now(actor)
     with books() as books_:
-        closed = closing.close(books_, month_named(month), act.at, act.actor)
+        prepared = closing.prepare(books_, month_named(month), act.at)
+        with writing(books_.engine) as session:
+            digest = proposals.propose(session, prepared, act.at, act.actor).digest
+    told = {"month": prepared.month, "digest": digest, "papers": sorted(prepared.papers)}
+    say(told, as_json, f"{prepared.month} is proposed: another person closes it")
+
+
+@app.command()
+def close(month: MonthName, actor: Actor = "", as_json: Json = False) -> None:
+    """Charge, share and close a month that somebody else proposed, and issue its statements;
+    refuses while anything differs."""
+    act = act_now(actor)
+    with books() as books_:
+        prepared = closing.prepare(books_, month_named(month), act.at)
+        with writing(books_.engine) as session:
+            closed = proposals.confirm(session, books_, prepared, act.actor)
     if as_json:
         typer.echo(orjson.dumps(asdict(closed)).decode())
         return

@@ -8,7 +8,7 @@ gives the same reference to another price.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -22,6 +22,8 @@ from gateway.policy.packing import BundleKey
 Former: TypeAlias = Mapping[str, Sequence[Published]]
 """Prices that were published once, by service, and are not on the list any more."""
 
+_MOST: Final = 1_000
+_KNOWN: Final[dict[str, Mapping[str, Tariff]]] = {}
 _DECIDES = ("adopt", "canary", "promote", "restore")
 
 
@@ -37,12 +39,23 @@ def former_prices(
     )
     found: dict[str, list[Published]] = {}
     for name in names.all():
-        with read_files(session, key, name).laid_out() as folder:
-            for service, price in _off_list(load_catalogue(folder).tariffs, now):
-                listed = found.setdefault(service, [])
-                if price.ref not in {one.ref for one in listed}:
-                    listed.append(price)
+        for service, price in _off_list(_tariffs_of(session, key, name), now):
+            listed = found.setdefault(service, [])
+            if price.ref not in {one.ref for one in listed}:
+                listed.append(price)
     return found
+
+
+def _tariffs_of(session: Session, key: BundleKey, name: str) -> Mapping[str, Tariff]:
+    """An edition's price lists. It is named by its content, so it is unpacked once."""
+    known = _KNOWN.get(name)
+    if known is None:
+        with read_files(session, key, name).laid_out() as folder:
+            known = load_catalogue(folder).tariffs
+        if len(_KNOWN) >= _MOST:
+            _KNOWN.clear()
+        _KNOWN[name] = known
+    return known
 
 
 def _off_list(

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 BUSY, IDLE, DRAIN = 0.25, 1.0, 5.0
 LOOK_PATIENCE, SHIP_PATIENCE = 1.0, 10.0
-BEAT = timedelta(minutes=1)
+BEAT, DAY = timedelta(minutes=1), timedelta(days=1)
 
 _CHARGED = """
 SELECT place, time, event_id::text, cells FROM charged_cell
@@ -51,6 +51,9 @@ _EXPIRED = """
 DELETE FROM idempotency WHERE (tenant, client, key) IN (
   SELECT tenant, client, key FROM idempotency WHERE expires <= now() LIMIT 5000)
 """
+# Beats older than any month that runs, the last of each journal apart; a schema of before has not
+# learnt it.
+_FORGET = "SELECT forget_heartbeats()"
 _TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 log = logging.getLogger(__name__)
@@ -61,6 +64,11 @@ class _Beat:
     """When the store last heard that nothing older is still to come."""
 
     at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    swept: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def nothing() -> None:
+    """Nobody wants to know."""
 
 
 class Central:
@@ -81,6 +89,8 @@ class Central:
         self._shipped = 0
         self._ends = inf
         self._whole, self._sick = clock(), ""
+        self.when_there: Callable[[], None] = nothing
+        """Told from its thread, again and again while the store answers."""
 
     @property
     def up(self) -> bool:
@@ -207,6 +217,7 @@ class Central:
             return None, IDLE
         self._count(done)
         self._up.set()
+        self.when_there()
         return db, BUSY if done.new else IDLE
 
     async def _ship(self, db: asyncpg.Connection) -> Shipped:
@@ -267,4 +278,8 @@ class Central:
         for journal in (self._source.journal_id, direct_id(self._source.journal_id)):
             await db.execute(_BEAT, journal, now, last)
         await db.execute(_EXPIRED)
+        if now - self._beat.swept >= DAY:
+            with suppress(asyncpg.UndefinedFunctionError, asyncpg.InsufficientPrivilegeError):
+                await db.execute(_FORGET)
+            self._beat.swept = now
         self._beat.at = now

@@ -122,6 +122,8 @@ class Counters:
         self._uses: dict[str, _Use] = {}
         self.charges = charges or Charges()
         self.spending = Spending()
+        self.complete = True
+        """Whether everything this node has used is in them."""
 
     def reserve(
         self,

@@ -62,6 +62,7 @@ class GroupCommit:
         self._turn = threading.Condition()
         self._idle = False
         self._closing = threading.Event()
+        self._errand: Callable[[], None] | None = None
         self._fault: str | None = None
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
@@ -93,6 +94,13 @@ class GroupCommit:
         waiter: Future[None] = Future()
         self._enqueue(_Pending(entry, waiter))
         return waiter
+
+    def errand(self, doing: Callable[[], None]) -> None:
+        """Let the writer do something between two batches, soon; it must not raise."""
+        with self._turn:
+            self._errand = doing
+            if self._idle:
+                self._turn.notify()
 
     def close(self) -> None:
         """Write what is queued, then stop. New entries are refused from here on."""
@@ -144,14 +152,27 @@ class GroupCommit:
             if self._fault:
                 self._recover()
 
+    def _errands(self) -> None:
+        """Done by the writer with the turn let go of, so that calls can queue meanwhile."""
+        while self._errand is not None and not self._closing.is_set():
+            doing, self._errand = self._errand, None
+            self._turn.release()
+            try:
+                doing()
+            finally:
+                self._turn.acquire()
+
     def _next(self, last: int) -> list[_Pending]:
         """The next batch; empty when closing and nothing is left."""
         with self._turn:
-            if not self._queue:
+            self._errands()
+            while not self._queue and not self._closing.is_set():
                 self._idle = True
-                self._turn.wait_for(lambda: self._queue or self._closing.is_set())
+                self._turn.wait_for(lambda: self._queue or self._errand or self._closing.is_set())
                 self._idle = False
-            elif len(self._queue) < last and not self._closing.is_set():
+                self._errands()
+                last = 0
+            if len(self._queue) < last and not self._closing.is_set():
                 # Not notified while lingering: the wait ends by time alone, at no cost to callers.
                 self._turn.wait(self._pace.linger)
             count = min(len(self._queue), self._pace.batch)

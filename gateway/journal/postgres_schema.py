@@ -148,8 +148,17 @@ CREATE TABLE IF NOT EXISTS heartbeat (
 );
 CREATE OR REPLACE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+  IF TG_OP = 'DELETE' AND TG_TABLE_NAME = 'heartbeat'
+    AND coalesce(current_setting('sluice.forgetting', true), '') = 'on' THEN
+    RETURN NULL;
+  END IF;
   RAISE EXCEPTION 'the journal is append-only' USING ERRCODE = 'restrict_violation';
 END $$;
+CREATE OR REPLACE FUNCTION forget_heartbeats() RETURNS void LANGUAGE sql SECURITY DEFINER
+  SET search_path = sluice_journal, pg_temp SET sluice.forgetting = 'on' AS $$
+DELETE FROM heartbeat h WHERE time < now() - interval '40 days' AND EXISTS (
+  SELECT FROM heartbeat later WHERE later.journal_id = h.journal_id AND later.time > h.time)
+$$;
 CREATE OR REPLACE FUNCTION keep_until_expired() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF OLD.expires > now() THEN
@@ -174,6 +183,8 @@ REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC, {role};
 GRANT USAGE ON SCHEMA {schema} TO {role};
 GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {schema} TO {role};
 GRANT DELETE ON {schema}.idempotency TO {role};
+REVOKE ALL ON FUNCTION {schema}.forget_heartbeats() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION {schema}.forget_heartbeats() TO {role};
 """
 _TEMP = "SELECT format('GRANT TEMPORARY ON DATABASE %I TO %I', current_database(), $1::text)"
 

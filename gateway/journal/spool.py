@@ -104,13 +104,17 @@ class Spool:
         """Bring the sums of `standing` up to the head, and to the central store's `direct`."""
         standing.fold(self._db, self.head.seq, self.head.time, direct, complete=complete)
 
+    def unsure(self) -> list[str]:
+        """Events of this file that the central store may have as well."""
+        return [row[0] for row in self._db.execute("SELECT event_id FROM unsure")]
+
     def reopen(self, now: str) -> None:
         """A fresh connection and a probe written through to the disk: healthy again.
 
         Whether a commit that failed is in the file after all is read back, not guessed.
         """
         self._db.close()
-        self._db = schema.connect(self.path)
+        self._db = schema.connect(self.path, patience=0)
         self._db.execute("INSERT OR REPLACE INTO probe VALUES (1, ?)", (now,))
         self.head = self._read_head()
 

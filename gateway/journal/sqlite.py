@@ -15,22 +15,24 @@ from pathlib import Path
 from typing import Self
 
 from gateway.journal import standing
-from gateway.journal.central import Central
+from gateway.journal.central import Central, nothing
 from gateway.journal.charges import Charged, Charges
 from gateway.journal.checkpoint import CheckpointFile
 from gateway.journal.counters import Counters, Hold, UsageCounters
-from gateway.journal.direct_start import open_direct, unfolded
+from gateway.journal.direct_start import count_late, open_direct, unfolded
 from gateway.journal.entry import Entry
 from gateway.journal.group import GroupCommit, Pace
 from gateway.journal.idempotency import InFlight, KeyName, Remembered, find
 from gateway.journal.port import JournalDamaged, JournalUnavailable
+from gateway.journal.postgres import StoreDown
 from gateway.journal.reader import charged
 from gateway.journal.schema import connect_reading
 from gateway.journal.seal import prepare
 from gateway.journal.spool import Spool
 from gateway.journal.stamp import Stamp, Stamper
 from gateway.journal.standing import FOLD_EVERY, Standing
-from gateway.journal.stores import Signed, Stores
+from gateway.journal.stores import Direct, Signed, Stores
+from gateway.metrics import meters
 from metering.overlap import REPEAT_WINDOW
 from metering.usage import time_of, time_text
 
@@ -100,15 +102,15 @@ class SqliteJournal:
                     journal._stores.fold()  # a journal of before there were sums
                 if store is not None:
                     journal._go_past_the_spool(store, keys, clock, every, undo)
-                journal._restore(now)
+                journal._restore(now, clock)
                 journal._stores.settled()
                 undo.pop_all()
         except sqlite3.DatabaseError as error:
             raise JournalDamaged(f"{path} cannot be used: {error}") from error
-        if journal._central is not None:
-            journal._central.start()
         stores = journal._stores
         journal._group = GroupCommit(stores.append, stores.settled, journal._reopen, pace)
+        if journal._central is not None:
+            journal._central.start()
         return journal
 
     _group: GroupCommit
@@ -117,6 +119,11 @@ class SqliteJournal:
     def healthy(self) -> bool:
         """Whether the last write went through; a health probe shows this."""
         return self._group.healthy
+
+    @property
+    def counted(self) -> bool:
+        """Whether the counters have everything this node has used."""
+        return self.counters.complete
 
     def stamp(self, now: datetime) -> Stamp:
         """Event id and time of one call; ask once, use both everywhere."""
@@ -187,16 +194,44 @@ class SqliteJournal:
         undo.callback(direct.central.close)
         self._stores.direct, self._central = direct, direct.central
 
-    def _restore(self, now: datetime) -> None:
+    def _restore(self, now: datetime, clock: Callable[[], datetime]) -> None:
         last, direct = self._spool.head.time, self._stores.direct
         if direct is not None:
             last = max(last, direct.store.head.time)
             self._stamper = Stamper(_time(last))
-            direct.unfolded += unfolded(direct, self._looking, max(now, _time(last)))
+            folded = standing.direct_folded(self._looking)
+            found = unfolded(direct, self._spool, folded, max(now, _time(last)))
+            if found is None:
+                self._fall_behind(direct, folded, clock)
+            direct.unfolded += found or []
             self._stores.fold()
         latest = max(now, _time(last))
         known = Standing(self._looking, self._spool.head.seq, latest)
         self.counters.restore(known.totals(), known.queries(), known.billable(), latest)
+
+    def _fall_behind(
+        self, direct: Direct, folded: tuple[int, bool], clock: Callable[[], datetime]
+    ) -> None:
+        """Start without knowing the end of the direct chain; it is counted when it can be read."""
+
+        def catch_up() -> None:
+            last = _time(direct.store.head.time)
+            now = max(clock(), last)
+            found = unfolded(direct, self._spool, folded, now)
+            if found is None:
+                raise StoreDown
+            self._stamper.not_before(last)
+            direct.unfolded += found
+            self._stores.behind = False
+            direct.before_use = direct.central.when_there = nothing
+            count_late(self.counters, found, now)
+
+        self._stores.fall_behind()
+        self.counters.complete = False
+        meters.counted(complete=False)
+        direct.lost()
+        direct.before_use = catch_up
+        direct.central.when_there = lambda: self._group.errand(direct.arrive)
 
     def _charged(
         self, tenant: str, release: str, places: Collection[int], after: datetime

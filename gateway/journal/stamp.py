@@ -33,6 +33,11 @@ def uuid7(tick: int, noise: int) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def first_id(moment: datetime) -> str:
+    """No event stamped at this moment or later has a smaller id."""
+    return uuid7((moment - _EPOCH) // timedelta(milliseconds=1) * _TICKS_PER_MS, 0)
+
+
 class Stamper:
     """Stamps calls of one process; `last` is the latest moment already in the journal."""
 
@@ -40,6 +45,11 @@ class Stamper:
         self._lock = Lock()
         self._last = last
         self._tick = 0
+
+    def not_before(self, last: datetime) -> None:
+        """A moment was recorded that was not known of."""
+        with self._lock:
+            self._last = max(self._last, last)
 
     def stamp(self, now: datetime) -> Stamp:
         """A new id and max(last, now)."""

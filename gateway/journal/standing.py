@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.journal.counters import Total
-from metering.calendar import day_of, month_of
+from gateway.journal.stamp import first_id
+from metering.calendar import day_of, month_begins, month_of
 from metering.rating import LineKey
 from metering.usage import UsageEvent, time_of
 
@@ -128,6 +129,7 @@ def fold(
 def _forget(db: sqlite3.Connection, moment: datetime) -> None:
     db.execute("DELETE FROM standing_use WHERE day < ?", (f"{month_of(moment)}-01",))
     db.execute("DELETE FROM standing_query WHERE day < ?", (day_of(moment),))
+    db.execute("DELETE FROM unsure WHERE event_id < ?", (first_id(month_begins(moment)),))
 
 
 def _use(event: UsageEvent) -> tuple[str | int, ...]:

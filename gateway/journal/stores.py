@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 from gateway.errors import OperatorError
-from gateway.journal.central import Central
+from gateway.journal.central import Central, nothing
 from gateway.journal.checkpoint import CheckpointFile
 from gateway.journal.entry import Entry
 from gateway.journal.port import JournalDamaged
@@ -53,6 +53,8 @@ class Direct:
     def __init__(self, store: DirectStore, central: Central, signed: Signed) -> None:
         self.store, self.central, self.signed = store, central, signed
         self.unfolded: list[UsageEvent] = []
+        self.before_use: Callable[[], None] = nothing
+        """What must have succeeded before anything is recorded here; raises `StoreDown`."""
         self._connected = True
 
     def append(self, entries: Sequence[Entry]) -> list[Exception | None]:
@@ -77,6 +79,12 @@ class Direct:
         self._connected = False
         self.central.lost()
 
+    def arrive(self) -> None:
+        """Take the way as soon as it is there, also where nothing is to be recorded."""
+        with suppress(StoreDown):
+            if not self._connected:
+                self._connect()
+
     def folding(self) -> Folding:
         """What was recorded here and is not in the sums yet."""
         head = self.store.head
@@ -88,6 +96,7 @@ class Direct:
         try:
             self.store.connect()
             check_end(self.store, self.signed.file)
+            self.before_use()
         except StoreDown:
             self.lost()
             raise
@@ -111,6 +120,8 @@ class Stores:
         self.direct: Direct | None = None
         self._folded = 0
         self._complete = True
+        self.behind = False
+        """Whether the sums lack events of the direct chain that nobody could read yet."""
         self._closed = False
 
     def append(self, entries: Sequence[Entry]) -> list[Exception | None]:
@@ -132,12 +143,16 @@ class Stores:
 
     def fold(self) -> None:
         """Bring the sums up to date."""
-        if self.direct is None:
+        if self.direct is None or self.behind:
             self.spool.fold(complete=self._complete)
         else:
             self.spool.fold(self.direct.folding(), complete=self._complete)
             self.direct.unfolded.clear()
         self._folded = self.spool.head.seq
+
+    def fall_behind(self) -> None:
+        """The sums stay incomplete until what they lack was read."""
+        self.behind, self._complete = True, False
 
     def reopen(self, now: str) -> None:
         """After trouble: a probe must go through to the disk."""
@@ -153,7 +168,7 @@ class Stores:
             self._signed.sign(self.spool.head)
             if self.direct is not None:
                 self.direct.signed.sign(self.direct.store.head)
-            self._complete = True
+            self._complete = not self.behind
             with suppress(sqlite3.Error):  # sums that cannot be written are made at the next start
                 self.fold()
         finally:

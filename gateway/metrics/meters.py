@@ -98,6 +98,12 @@ class Meters:
         self._depth = gauge("spool_depth", "Entries that wait to be shipped.")
         self._oldest = gauge("spool_oldest_seconds", "Age of the oldest of them.")
         self._direct = gauge("journal_direct", "1 while entries go to the central store at once.")
+        self._counted = Gauge(
+            "journal_counted",
+            "1 while this node knows all it has used; else it limits by refusing.",
+            registry=registry,
+        )
+        self._counted.set(1)
         self._leases = Counter(
             "quota_store_operations",
             "Operations on the shared store of quotas by outcome.",
@@ -149,6 +155,10 @@ class Meters:
     def spool_mode(self, direct: bool) -> None:
         """Whether entries go to the central store at once, and not into the spool."""
         self._direct.set(direct)
+
+    def counted(self, complete: bool) -> None:
+        """Whether the counters have everything this node has used."""
+        self._counted.set(complete)
 
     def lease(self, outcome: Lease) -> None:
         """One operation on the shared store of quotas."""

@@ -109,10 +109,12 @@ class PostgresStore:
                     command_timeout=self._timeout,
                     server_settings=_DURABLE,
                 )
+                if await self._connection.fetchval("SHOW fsync") != "on":
+                    raise QuotaUnproven("fsync is off")
             yield self._connection
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             await self.close()
             raise QuotaUnproven(type(error).__name__) from error
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, QuotaUnproven):
             await self.close()
             raise

@@ -61,6 +61,7 @@ class Quotas:
 
     async def look(self, hold: Hold) -> bool:
         """Learn what others hold, at most twice a second; True if anything was learnt."""
+        self._complete()
         return await self.leases.look(self._keys.of(hold.cost.payer, hold.time).values())
 
     async def prove(
@@ -68,9 +69,10 @@ class Quotas:
     ) -> tuple[PolicyInput, Decision]:
         """The decision that holds over all replicas, and the question it answers."""
         if decision.allow:
+            self._complete()
             if await self._covered(hold, decision):
                 return asked, decision
-        elif not (_is_budget(decision) and await self.look(hold)):
+        elif not (self._counters.complete and _is_budget(decision) and await self.look(hold)):
             return asked, decision
         asked = asked.model_copy(update={"usage": self.seen(hold)})
         decision = await decide(asked)
@@ -86,7 +88,15 @@ class Quotas:
         keys = self._keys.of(hold.cost.payer, hold.time)
         return await self.leases.cover(list(_needs(hold, keys, decision.holds.usage)))
 
+    def _complete(self) -> None:
+        """While it is not known what this node has used, nothing is left of any quota: neither a
+        yes nor a word to the store, which would take less for used than was."""
+        if not self._counters.complete:
+            raise QuotaUnproven("counters")
+
     def _stands(self, key: Key) -> Standing | None:
+        if not self._counters.complete:
+            return None
         return standing_of(self._counters, key, self._clock())
 
 

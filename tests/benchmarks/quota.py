@@ -79,7 +79,7 @@ async def measured(store: ValkeyStore | PostgresStore) -> tuple[float, int]:
 
 @contextmanager
 def servers() -> Iterator[tuple[str, str]]:
-    with valkey_server(appendonly="no") as valkey, postgres_server(fsync="off") as postgres:
+    with valkey_server(appendonly="no") as valkey, postgres_server() as postgres:
         yield valkey.url, postgres.dsn()
 
 

@@ -41,7 +41,12 @@ def test_a_billing_officer_closes_a_month_and_answers_an_objection(home):
     fees = sum(line["amount_fen"] for line in lines)
     assert sum(part["amount_fen"] for part in told(home, "share", MONTH)) == fees > 0
 
-    closed = told(home, "close", MONTH, "--actor", "wang")
+    early = meter(home, "close", MONTH, "--actor", "wang")
+    assert (early.returncode, "[closing.state]" in early.stderr) == (1, True)
+    told(home, "propose", MONTH, "--actor", "Wang")
+    alone = meter(home, "close", MONTH, "--actor", "wang")
+    assert (alone.returncode, "[closing.same_approver]" in alone.stderr) == (1, True)
+    closed = told(home, "close", MONTH, "--actor", "li")
     assert (closed["fees_fen"], closed["lines"]) == (fees, len(lines))
     own = json.loads(meter(home, "statement", MONTH, "T-INS").stdout)
     assert own["closing_balance_fen"] == own["lines_fen"] > 0
@@ -67,7 +72,8 @@ def test_a_billing_officer_closes_a_month_and_answers_an_objection(home):
 
 
 def test_payments_are_booked_once_and_never_beyond_what_is_owed(home):
-    told(home, "close", MONTH, "--actor", "wang")
+    told(home, "propose", MONTH, "--actor", "wang")
+    told(home, "close", MONTH, "--actor", "li")
     owed = {row["account"]: row["fen"] for row in told(home, "balances")}
     paid = meter(home, "receive", "T-PHA", "40", "--receipt", "R-1")
     assert paid.stdout == "R-1: booked; T-PHA owes ¥0.00\n"
