@@ -93,10 +93,12 @@ def simulate(
 def _write(run: Run, writer: Writer, threads: int, progress: Progress) -> None:
     """All tables, cohort by cohort: one is forgotten before the next is drawn."""
     whole: Totals | None = None
+    city: City | None = None
     blocks = sum(len(cohort.blocks) for cohort in run.cohorts)
     done = 0
     for cohort in run.cohorts:
         progress("people", done / blocks)
+        city = None
         city = build_city(cohort)
         for name, table in _base_tables(city).items():
             writer.add(name, damage(cohort, name, table, cohort.cohort))
@@ -106,7 +108,7 @@ def _write(run: Run, writer: Writer, threads: int, progress: Progress) -> None:
             whole = part if whole is None else whole.plus(part)
             done += 1
             progress("claims", 0.04 + 0.94 * done / blocks)
-    if whole is not None:
+    if whole is not None and city is not None:
         for name, table in summed_tables(city, whole).items():
             writer.add(name, table)
 

@@ -306,9 +306,10 @@ def test_pt7_one_clinic_bills_other_drugs_than_it_hands_out(bureau: Sql) -> None
     clinics = bureau.execute("""
       WITH b AS (SELECT f.fixmedins_code, setl_id, med_list_codg, sum(cnt) AS n FROM fee_list_d f
           JOIN s USING (setl_id) WHERE list_type = '101' AND s.lv = 'P' AND s.k = 'OP'
-            AND left(f.fixmedins_code, 5) = 'H9901' AND fee_ocur_time >= '2025-07-01' GROUP BY 1, 2, 3),
+            AND left(f.fixmedins_code, 5) = 'H9901' AND fee_ocur_time >= '2025-07-01'
+          GROUP BY 1, 2, 3),
       t AS (SELECT setl_id, med_list_codg, sum(sel_retn_cnt) AS n FROM sel_trac_d GROUP BY 1, 2)
-      SELECT fixmedins_code, sum(greatest(b.n - coalesce(t.n, 0), 0)) / sum(b.n) AS swapped, sum(b.n)
+      SELECT fixmedins_code, sum(greatest(b.n - coalesce(t.n, 0), 0)) / sum(b.n), sum(b.n)
       FROM b LEFT JOIN t USING (setl_id, med_list_codg) GROUP BY 1 ORDER BY 2 DESC""").fetchall()
     assert len(clinics) >= 24
     assert float(clinics[0][1]) == pytest.approx(
