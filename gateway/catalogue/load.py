@@ -17,7 +17,7 @@ from gateway.catalogue.model import Dim, Service
 from gateway.catalogue.policy_view import policy_view
 from gateway.catalogue.tariff import Tariff
 from gateway.catalogue.union import together
-from gateway.catalogue.views import OWN, check_views, read_views, shared_files
+from gateway.catalogue.views import OWN, check_views, reached, read_views, shared_files
 from gateway.catalogue.worked import Example, read_example
 
 
@@ -63,12 +63,14 @@ class Catalogue:
         return read_views([*shared_files(self.root), *(path for path in own if path.is_file())])
 
     def definitions_digest(self, service: Service) -> str:
-        """SHA-256 over everything that defines the service's figures; its prices do not."""
-        digest = hashlib.sha256(self.rollups_sql(service).encode())
+        """SHA-256 over everything that defines the service's figures: not its prices, nor the views
+        of others."""
+        texts = [self.fact_sql(service, fact) for fact in sorted(service.facts)]
+        texts.append(self.records_sql(service) or "")
+        digest = hashlib.sha256(reached(self.rollups_sql(service), texts).encode())
         digest.update(service.model_dump_json(exclude={"tariff"}).encode())
-        for fact in sorted(service.facts):
-            digest.update(self.fact_sql(service, fact).encode())
-        digest.update((self.records_sql(service) or "").encode())
+        for text in texts:
+            digest.update(text.encode())
         return digest.hexdigest()
 
     def _text(self, service: Service, name: str) -> str:

@@ -8,7 +8,7 @@ another service, or it itself elsewhere, reads by that name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gateway.catalogue.faults import CatalogueError
@@ -16,7 +16,8 @@ from gateway.catalogue.faults import CatalogueError
 OWN = "views.sql"
 _SHARED = re.compile(r"views_\d\d_[a-z0-9_]+\.sql", re.ASCII)
 _COMMENT = re.compile(r"--[^\n]*")
-_QUOTED = re.compile(r"'(?:[^']|'')*'")
+_PIECE = re.compile(r"--[^\n]*|'(?:[^']|'')*'|;|[^-';]+|.", re.S)
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _MADE = re.compile(r"CREATE\s+OR\s+REPLACE\s+(MACRO|VIEW)\s+([a-z_][a-z0-9_]*)\b", re.I | re.ASCII)
 
 
@@ -28,6 +29,22 @@ def shared_files(root: Path) -> list[Path]:
 def read_views(paths: list[Path]) -> str:
     """The text of several files, one after the other."""
     return "\n".join(path.read_text(encoding="utf-8") for path in paths)
+
+
+def reached(views: str, texts: Iterable[str]) -> str:
+    """The macros and views that queries lead to, by name: what defines them, and nothing besides.
+
+    Comments define nothing. A word that is a name by chance counts: rather one too many.
+    """
+    made = {found[2].lower(): one for one in _plain(views) if (found := _MADE.match(one))}
+    wanted: set[str] = set()
+    waiting = [_COMMENT.sub("", text) for text in texts]
+    while waiting:
+        words = {word.lower() for word in _WORD.findall(waiting.pop())}
+        new = (words & made.keys()) - wanted
+        wanted |= new
+        waiting += [made[name] for name in new]
+    return ";\n".join(one for name, one in made.items() if name in wanted)
 
 
 def check_views(root: Path, folders: list[Path]) -> None:
@@ -62,5 +79,16 @@ def _made(path: Path, before: dict[str, Path]) -> dict[str, Path]:
 
 
 def _statements(path: Path) -> Iterator[str]:
-    text = _QUOTED.sub("''", _COMMENT.sub("", path.read_text(encoding="utf-8")))
-    return (part for piece in text.split(";") if (part := piece.strip()))
+    return _plain(path.read_text(encoding="utf-8"))
+
+
+def _plain(text: str) -> Iterator[str]:
+    """The statements of a text, without comments; a semicolon in quotes ends none."""
+    pieces: list[str] = [""]
+    for found in _PIECE.finditer(text):
+        piece = found[0]
+        if piece == ";":
+            pieces.append("")
+        elif not piece.startswith("--"):
+            pieces[-1] += piece
+    return (part for piece in pieces if (part := piece.strip()))

@@ -19,6 +19,8 @@ from gateway.cli.duties import duties_document
 from gateway.cli.states import states_document
 from gateway.errors import OperatorError
 from gateway.policy.scenario_page import scenarios_page
+from gateway.releases.domains import listed
+from gateway.releases.shapes import dims_by_column
 from gateway.serving.deny_page import deny_codes_page
 from gateway.settings import Settings
 from gateway.staff.operations import load_operations
@@ -31,7 +33,11 @@ Docs = Annotated[Path, typer.Option(help="Folder of the generated documents.")]
 @app.command()
 def check() -> None:
     """Load every service and report what it offers; a fault names file and field."""
-    for service in load_catalogue(Settings().policies).services.values():
+    catalogue = load_catalogue(Settings().policies)
+    for service in catalogue.services.values():
+        for column, dim in dims_by_column(service).items():
+            listed(dim, column)
+        catalogue.example(service.id)
         dims = sum(not dim.pivot for dim in service.dims)
         measures = sum(not measure.internal for measure in service.measures)
         typer.echo(f"{service.id}  {service.code:<20} {dims:>2} dims  {measures:>2} measures  ok")

@@ -17,6 +17,7 @@ from gateway.catalogue.describe import describe
 from gateway.catalogue.load import load_catalogue
 from gateway.identity.boundaries import load_boundaries
 from gateway.policy.contents import gather, read_folder
+from gateway.policy.profiles import merged_profiles
 from gateway.releases.build import Order, build
 from gateway.settings import Settings
 from tests.factories_identity import Machine, add_client, add_grant, add_tenant, new_key, public
@@ -241,6 +242,25 @@ def test_a_folder_that_no_scenario_names_is_granted_to_nobody(tmp_path: Path) ->
     build_warehouse(tmp_path / "home", persons=60, visits=80)
     with pytest.raises(Exception, match="No scenario gives a profile for S29"):
         build(Settings(home=tmp_path / "home", policies=policies), Order(("S29",), "x"), TODAY)
+
+
+@pytest.mark.parametrize("own", ["DC0", "DC1", "DC5", "DC6", "DC7"])
+def test_a_folder_cannot_weaken_what_the_scenario_demands(tmp_path: Path, own: str) -> None:
+    """The stricter of the scenario's profile and the service's holds, threshold by threshold."""
+    policies = with_s29(copy_policies(tmp_path / "policies"))
+    demanded = _profile(policies)
+    path = policies / "catalogue" / "S29" / "service.yaml"
+    path.write_text(FOLDER["service.yaml"].replace("sdc: DC2", f"sdc: {own}"), encoding="utf-8")
+    merged = _profile(policies)
+    for field in ("k_person", "min_exposure", "min_institutions", "count_round"):
+        assert merged[field] >= demanded[field], field
+    for field in ("top1_share_max", "top2_share_max", "amount_sig_digits", "max_dims"):
+        assert merged[field] <= demanded[field], field
+    assert merged["complementary"] is True
+
+
+def _profile(policies: Path) -> dict[str, Any]:
+    return merged_profiles(policies, load_catalogue(policies).as_policy_data())["S29", "SC01"]
 
 
 def test_every_file_of_the_folder_is_part_of_the_edition(tmp_path: Path) -> None:

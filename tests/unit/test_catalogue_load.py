@@ -79,7 +79,10 @@ def test_unreadable_yaml_is_a_sentence_not_a_traceback(policies: Path) -> None:
     [
         lambda root: spoil(root, "p: 25", "p: 26"),
         lambda root: _append(root / "catalogue" / "S04" / "stay.sql"),
-        lambda root: _append(root / "catalogue" / "views_10_settlement.sql"),
+        lambda root: _swap(
+            root / "catalogue" / "views_10_settlement.sql", "<> '1' THEN 1", "= '1' THEN 1"
+        ),
+        lambda root: _swap(root / "catalogue" / "views_00_dims.sql", "age >= 80", "age >= 90"),
     ],
 )
 def test_any_change_of_a_definition_changes_its_digest(
@@ -90,6 +93,24 @@ def test_any_change_of_a_definition_changes_its_digest(
     change(policies)
     after = load_catalogue(policies)
     assert after.definitions_digest(after.services["S04"]) != digest
+
+
+def test_a_view_that_it_does_not_read_is_no_definition_of_a_service(policies: Path) -> None:
+    before = load_catalogue(policies)
+    digests = {n: before.definitions_digest(s) for n, s in before.services.items()}
+    text = (
+        "-- Made by another.\nCREATE OR REPLACE VIEW of_another AS SELECT ';' AS x FROM setl_d;\n"
+    )
+    (policies / "catalogue" / "views_90_another.sql").write_text(text, encoding="utf-8")
+    _swap(policies / "catalogue" / "views_12_insured.sql", "Insured days", "Insured person-days")
+    after = load_catalogue(policies)
+    assert {n: after.definitions_digest(s) for n, s in after.services.items()} == digests
+
+
+def _swap(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def _append(path: Path) -> None:
