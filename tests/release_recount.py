@@ -25,10 +25,21 @@ import numpy as np
 import pyarrow as pa
 
 from tests import served_recount
+from tests.second import s07, s11, s12, s13, s24, slices
 
 PERSONS, INSURED, TOP1, TOP2, ONE_PERSON, MAKERS = 11, 100, 0.8, 0.9, 0.5, 3
-INSTITUTIONS = {"DC2": 3, "DC2P": 5}
-PERSON_FIGURE = {"S02": "persons", "S09": "patients"}
+PERSONS_OF, ROUNDED_TO = {"DC1": 30}, {"DC1": 10}
+INSTITUTIONS = {"DC2": 3, "DC2P": 5, "DC1": 5}
+PERSON_FIGURE = {
+    "S02": "persons", "S24": "persons", **dict.fromkeys(("S09", "S11", "S12", "S13"), "patients"),
+}  # fmt: skip
+ROW_OF = {
+    "S04": "stay_row", "S06": "stay_row", "S07": "dip_row", "S09": "drug_row", "S11": "sold_row",
+    "S12": "nego_row", "S13": "device_row", "S24": "unit_row",
+}  # fmt: skip
+RECOUNTED = {"S02", *ROW_OF}
+SECOND = (s07, s11, s12, s13, s24)
+COUNTING = {"unit_row": "true"}  # whoever is checked counts, whatever the amount
 FEE = ("fee_cat14", "catalog_lv3")
 OWN = ("insutype2", "psn_group6", "age5", "age10", "gend")
 """Dims a person has without any care."""
@@ -42,7 +53,7 @@ _SENSITIVE = """(dx BETWEEN 'B20' AND 'B24' OR dx IN ('Z21', 'R75', 'N46', 'N97'
     OR dx BETWEEN 'B15' AND 'B19' OR dx BETWEEN 'T36' AND 'T50' OR dx BETWEEN 'X60' AND 'X84'
     OR dx BETWEEN 'Y05' AND 'Y07' OR dx IN ('D66', 'D67', 'G70') OR dx BETWEEN 'E70' AND 'E72'
     OR dx BETWEEN 'E74' AND 'E77' OR dx IN ('E84', 'E85') OR dx BETWEEN 'G10' AND 'G12')"""
-_CHAPTER = """CASE WHEN dx < 'C' THEN '01' WHEN dx < 'D50' THEN '02' WHEN dx < 'E' THEN '03'
+CHAPTER = """CASE WHEN dx < 'C' THEN '01' WHEN dx < 'D50' THEN '02' WHEN dx < 'E' THEN '03'
     WHEN dx[1:1] = 'H' THEN if(dx < 'H60', '07', '08') WHEN dx[1:1] IN ('S', 'T') THEN '19'
     WHEN dx[1:1] IN ('V', 'W', 'X', 'Y') THEN '20' WHEN dx[1:1] = 'Z' THEN '21'
     ELSE lpad(MAP {'E': '4', 'F': '5', 'G': '6', 'I': '9', 'J': '10', 'K': '11', 'L': '12',
@@ -64,12 +75,22 @@ ROWS = {
     "care_row": f"SELECT *, {_WHO}, {_AGE5}, (medfee_sumamt * 100)::BIGINT AS fen FROM care",
     "fee_row": f"SELECT *, {_WHO}, {_AGE5}, (amount * 100)::BIGINT AS fen FROM lines",
     "stay_row": f"""
-        SELECT * REPLACE (if({_SENSITIVE}, 'sensitive_other.' || {_CHAPTER}, dx) AS dx_cat3)
+        SELECT * REPLACE (if({_SENSITIVE}, 'sensitive_other.' || {CHAPTER}, dx) AS dx_cat3)
         FROM (SELECT *, dx_cat3 AS dx, {_WHO}, (medfee_sumamt * 100)::BIGINT AS fen
               FROM care WHERE benefit5 = 'IP')""",
     "bill_row": f"""
         SELECT *, {_WHO}, (amount * 100)::BIGINT AS fen FROM lines WHERE benefit5 = 'IP'""",
     "drug_row": f"SELECT *, {_WHO}, (amount * 100)::BIGINT AS fen FROM drugs",
+    "dip_row": f"""
+        SELECT * REPLACE (if({_SENSITIVE}, 'sensitive_other.' || dip_dx4[1:3], dip_dx4) AS dip_dx4)
+        FROM (SELECT *, dip_dx4[1:3] AS dx, {_WHO}, (medfee_sumamt * 100)::BIGINT AS fen
+              FROM dip_stays)""",
+    "sold_row": f"SELECT *, {_WHO}, (amount * 100)::BIGINT AS fen FROM procured",
+    "nego_row": f"SELECT *, {_WHO}, (amount * 100)::BIGINT AS fen FROM negotiated",
+    "device_row": f"SELECT *, {_WHO}, (amount * 100)::BIGINT AS fen FROM devices",
+    "unit_row": """
+        SELECT *, hash(psn_no) AS person, hash(fixmedins_code) AS house, '990100' AS city,
+               (inscp * 100)::BIGINT AS fen FROM checked_units""",
     "insured_row": f"""
         SELECT DISTINCT hash(psn_no) AS person, insu_admdvs AS county,
                insu_admdvs[1:4] || '00' AS city, gend, month, quarter, {_AGE5},
@@ -199,9 +220,11 @@ class Recount:
 
     def __init__(self, warehouse: Path) -> None:
         self._sql = duckdb.connect()
-        for path in warehouse.glob("*.parquet"):
-            self._sql.execute(f"CREATE VIEW {path.stem} AS FROM read_parquet('{path}')")
-        for name, query in {**served_recount.TABLES, **ROWS}.items():
+        slices.tables_of(self._sql, warehouse)
+        second = {name: query for module in SECOND for name, query in module.TABLES.items()}
+        for name, frame in s24.frames(self._sql).items():
+            self._sql.register(name, frame)
+        for name, query in {**served_recount.TABLES, **second, **ROWS}.items():
             self._sql.execute(f"CREATE TABLE {name} AS {query}")
 
     @contextmanager
@@ -265,10 +288,11 @@ class Recount:
     ) -> dict[int, dict[str, float]]:
         """By cell: persons, houses, their largest parts and the whole; insured; makers."""
         self._ask(sheet, cells)
-        maker = "hash(maker)" if "generic" in sheet.columns else "0"
+        named = {"generic", "mcs_generic"} & set(sheet.columns)
+        maker = "hash(maker)" if named else "0"
         self._sql.execute(
             f"CREATE OR REPLACE TEMP TABLE base AS SELECT a.id, person, house, {maker} AS maker, "
-            f"sum(fen) AS fen, bool_or(fen <> 0) AS counts FROM {table} r "
+            f"sum(fen) AS fen, bool_or({COUNTING.get(table, 'fen <> 0')}) AS counts FROM {table} r "
             f"JOIN {_keyed(sheet, sheet.columns)} WHERE {where} GROUP BY ALL"
         )
         known = [column for column in sheet.columns if column in OWN]
@@ -295,7 +319,7 @@ class Recount:
 def _table_of(sheet: Sheet) -> str:
     if sheet.service == "S02":
         return "fee_row" if set(FEE) & set(sheet.columns) else "care_row"
-    return "drug_row" if sheet.service == "S09" else "stay_row"
+    return ROW_OF[sheet.service]
 
 
 def _key(sheet: Sheet, columns: Sequence[str], *, asked: bool = False) -> str:
@@ -326,7 +350,7 @@ def _rules(sheet: Sheet, part: str, i: int, of: Mapping[str, float] | None) -> I
     whole = of["whole"]
     profile = sheet.profile.split("-")[0]
     limits = {
-        "persons": of["persons"] >= PERSONS,
+        "persons": of["persons"] >= PERSONS_OF.get(profile, PERSONS),
         "institutions": of["house_n"] >= INSTITUTIONS[profile],
         "insured": (of["insured"] or 0) >= INSURED,
         "negative": whole >= 0,
@@ -334,10 +358,10 @@ def _rules(sheet: Sheet, part: str, i: int, of: Mapping[str, float] | None) -> I
         "two institutions": not whole or of["house_2"] <= TOP2 * whole,
         "one person": not whole or of["one_1"] <= ONE_PERSON * whole,
     }
-    if "generic" in sheet.columns:
+    if {"generic", "mcs_generic"} & set(sheet.columns):
         limits["makers"] = of["maker_n"] >= MAKERS
         limits["one maker"] = not whole or of["maker_1"] <= TOP1 * whole
     figure = PERSON_FIGURE.get(sheet.service)
     if not part and figure and sheet.marks[i][sheet.measures.index(figure)] == "r":
-        limits["figure"] = abs(sheet.persons[i] - of["persons"]) < 5
+        limits["figure"] = abs(sheet.persons[i] - of["persons"]) < ROUNDED_TO.get(profile, 5)
     yield from (rule for rule, holds in limits.items() if not holds)

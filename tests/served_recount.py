@@ -18,6 +18,8 @@ import duckdb
 Span: TypeAlias = tuple[float, float]
 Cell: TypeAlias = Mapping[str, str]
 Keyed: TypeAlias = dict[tuple[str, ...], object]
+Rounding: TypeAlias = tuple[int, int]
+"""What counts are multiples of, and the significant digits of amounts."""
 
 _PERIODS = "strftime(day, '%Y-%m') AS month, year(day) || 'Q' || quarter(day) AS quarter"
 _PERSON = """
@@ -216,11 +218,17 @@ class Recount:
         clean: duckdb.DuckDBPyConnection,
         tables: Mapping[str, str] = TABLES,
         measures: Mapping[str, Mapping[str, Found]] = MEASURES,
+        rounding: Rounding = (5, 4),
     ) -> None:
-        self._sql, self._measures = clean, measures
+        self._sql, self._measures, self._rounding = clean, measures, rounding
         for name, query in tables.items():
             clean.execute(f"CREATE TABLE {name} AS {query}")
         self._counted: dict[tuple[Part, tuple[str, ...]], Keyed] = {}
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The tables it counts from."""
+        return self._sql
 
     def span(self, service: str, measure: str, cell: Cell) -> Span | str:
         """Where the measure's published value must lie in the cell, or the band it must name."""
@@ -230,7 +238,9 @@ class Recount:
             value = _percentile(found.percentile, value) if found.percentile else value
             if found.style == "label":
                 return str(value)
-            return _band(value) if found.style == "band" else _rounded(found.style, value)
+            if found.style == "band":
+                return _band(value)
+            return _rounded(found.style, value, self._rounding)
         if isinstance(found, Added):
             spans = [
                 (sign, self._number(service, part, cell)) for part, sign in found.terms.items()
@@ -267,13 +277,15 @@ def _percentile(p: int, value: object) -> float:
     return statistics.fmean(map(float, value[first : first + 5]))
 
 
-def _rounded(style: str, value: object) -> Span:
+def _rounded(style: str, value: object, rounding: Rounding) -> Span:
     """SPEC 4.3.6: counts to a multiple of 5 on either side, amounts to four significant digits."""
+    base, digits = rounding
     exact = float(str(value or 0))
     if style == "count":
-        half = 4.9999
+        half = base - 0.0001
     elif style == "amount":
-        half = 0.01 + (0.5 * 10 ** (math.floor(math.log10(abs(exact))) - 3) if exact else 0)
+        size = math.floor(math.log10(abs(exact))) + 1 if exact else 0
+        half = 0.01 + (0.5 * 10 ** (size - digits) if exact else 0)
     else:
         half = 0.5001 if style == "days" else 0.0051
     return exact - half, exact + half

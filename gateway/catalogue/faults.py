@@ -123,10 +123,22 @@ def _circles(measures: Mapping[str, Measure]) -> Iterator[str]:
 
 def _late(measures: Mapping[str, Measure]) -> Iterator[str]:
     """Late figures are read row by row: nothing can be rolled up in them any more."""
-    for name, measure in measures.items():
-        define = measure.define
+    late: set[str] = set()
+    while (
+        more := {
+            name
+            for name, measure in measures.items()
+            if measure.define.late or {part.measure for part in measure.define.parts} & late
+        }
+        - late
+    ):
+        late |= more
+    for name in sorted(late):
+        define = measures[name].define
         if isinstance(define, Ratio) and define.over and define.late:
             yield f"measures.{name}: `over` and `lag_years` do not go together"
+        elif not define.takes_late:
+            yield f"measures.{name}: cannot be made of a figure that looks at other periods"
 
 
 def _person_measure(service: Service, measures: Mapping[str, Measure]) -> Iterator[str]:

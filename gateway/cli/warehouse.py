@@ -67,7 +67,7 @@ def _bar(quiet: bool) -> Iterator[Callable[[str, float], None]]:
 @app.command()
 def simulate(
     *,
-    size: Annotated[Size, typer.Option(help="2 k, 20 k or 200 k persons.")] = "ci",
+    size: Annotated[Size, typer.Option(help="2 k, 20 k, 200 k or 2 M persons.")] = "ci",
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 1,
     defects: Annotated[Defects, typer.Option(help="Faults to plant in the data.")] = "none",
     threads: Annotated[int, typer.Option(min=1, help="Does not change the result.")] = 2,

@@ -65,7 +65,10 @@ def _section(name: str, scenario: Json, bundle: Bundle, catalogue: Catalogue) ->
     for service, entry in scenario["services"].items():
         profile = bundle.documents["profiles"].get(service, {}).get(name)
         named = profile_title(profile["name"]) if profile else "—"
+        offered = catalogue.get(service)
         title = service_title(service)
+        if offered is not None:
+            title = f"{offered.title.zh} {offered.title.en}"
         yield f"| {service} | {title} | {named} | {_restriction(entry)} |"
     yield ""
     yield from _offered(name, scenario, bundle, catalogue)

@@ -14,14 +14,14 @@ CREATE OR REPLACE MACRO layer10(amount) AS
          WHEN amount <= 200000 THEN '100k-200k'
          ELSE '200k+' END;
 
-CREATE OR REPLACE MACRO layer7(amount) AS
-    CASE WHEN amount > 20000 THEN '20k+' ELSE layer10(amount) END;
+CREATE OR REPLACE MACRO layer6(amount) AS
+    CASE WHEN amount > 20000 THEN '20k+' WHEN amount <= 1000 THEN 'le1k' ELSE layer10(amount) END;
 
 -- Scheme, county, age and sex are those of the last settlement of the year; the chapter is that of
 -- the main diagnosis of the costliest encounter that has one.
 CREATE OR REPLACE VIEW person_year AS
 WITH settled AS (
-    SELECT psn_no, left(period_m, 4) AS year, setl_id, mdtrt_id, period_m,
+    SELECT psn_no, left(period_m, 4) AS year, setl_id, mdtrt_id, period_m, enddate,
            geo_county, geo_city, insutype2, age10, gend, medfee_sumamt,
            inscp_amt - fund_pay_sumamt AS oop_inscp,
            fulamt_ownpay_amt + overlmt_selfpay AS oop_out,
@@ -29,7 +29,9 @@ WITH settled AS (
     FROM settlement_counted
 ), ranked AS (
     SELECT psn_no, year, period_m, geo_county, geo_city, insutype2, age10, gend,
-           row_number() OVER (PARTITION BY psn_no, year ORDER BY period_m DESC, setl_id DESC) AS place
+           row_number() OVER (
+               PARTITION BY psn_no, year ORDER BY period_m DESC, enddate DESC, setl_id DESC
+           ) AS place
     FROM settled
 ), total AS (
     SELECT psn_no, year, sum(medfee_sumamt) AS medfee, sum(oop_inscp) AS oop_inscp,
@@ -42,7 +44,9 @@ WITH settled AS (
     GROUP BY psn_no, year, mdtrt_id
 ), costliest AS (
     SELECT e.psn_no, e.year, dx_chapter(m.dscg_maindiag_code) AS dx_chapter,
-           row_number() OVER (PARTITION BY e.psn_no, e.year ORDER BY e.medfee DESC, e.mdtrt_id) AS place
+           row_number() OVER (
+               PARTITION BY e.psn_no, e.year ORDER BY e.medfee DESC, e.mdtrt_id
+           ) AS place
     FROM encounter e
     JOIN mdtrt_d m ON m.mdtrt_id = e.mdtrt_id
     WHERE dx_chapter(m.dscg_maindiag_code) IS NOT NULL

@@ -15,7 +15,7 @@ from synthetic.bureau.devices import Devices
 from synthetic.bureau.dip import Dip
 from synthetic.bureau.enrolment import Enrolment, Units
 from synthetic.bureau.events import STAY, Events, joined
-from synthetic.bureau.grouping import Grouping
+from synthetic.bureau.grouping import Grouping, Standards
 from synthetic.bureau.institutions import Institutions
 from synthetic.bureau.lines import Lines, Split, split
 from synthetic.bureau.lines import joined as joined_lines
@@ -50,6 +50,7 @@ class City:
     grouping: Grouping
     operations: Operations
     dip: Dip
+    standards: Standards
     devices: Devices
     refills: Refills
     switch: Ints

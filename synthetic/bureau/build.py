@@ -19,7 +19,7 @@ from synthetic.bureau.defects import Lost, damage, lost_events
 from synthetic.bureau.devices import devices, mcs_cat
 from synthetic.bureau.dip import dip
 from synthetic.bureau.enrolment import enrolments, units
-from synthetic.bureau.grouping import group
+from synthetic.bureau.grouping import Standards, group
 from synthetic.bureau.institutions import found
 from synthetic.bureau.negotiated import users
 from synthetic.bureau.operations import operate
@@ -94,12 +94,14 @@ def _write(run: Run, writer: Writer, threads: int, progress: Progress) -> None:
     """All tables, cohort by cohort: one is forgotten before the next is drawn."""
     whole: Totals | None = None
     city: City | None = None
+    known: Standards | None = None
     blocks = sum(len(cohort.blocks) for cohort in run.cohorts)
     done = 0
     for cohort in run.cohorts:
         progress("people", done / blocks)
         city = None
-        city = build_city(cohort)
+        city = build_city(cohort, known)
+        known = city.standards
         for name, table in _base_tables(city).items():
             writer.add(name, damage(cohort, name, table, cohort.cohort))
         for tables, part in _all_blocks(city, threads):
@@ -118,8 +120,8 @@ def _default_threads() -> int:
     return min(4, os.cpu_count() or 1)
 
 
-def build_city(run: Run) -> City:
-    """Everything the blocks share."""
+def build_city(run: Run, known: Standards | None = None) -> City:
+    """Everything the blocks share; `known` are the standards that an earlier cohort set."""
     people = populate(run)
     person_years = units(people)
     planned = refills(run, people, person_years)
@@ -132,10 +134,13 @@ def build_city(run: Run) -> City:
     stays = admit(run, people, person_years, wanted, places)
     stays = planted_spread(run, person_years, stays)
     operations = operate(run, stays)
+    grouping, drg = group(run, stays, known)
+    by_score, scores, standards = dip(run, stays, operations, known)
     return City(
         run=run, people=people, units=person_years, rates=rates, enrolment=enrolment,
         places=places, products=made, items=items(made), stays=stays,
-        grouping=group(run, stays), operations=operations, dip=dip(run, stays, operations),
+        grouping=grouping, operations=operations, dip=by_score,
+        standards=Standards(drg, scores, standards),
         devices=devices(run.seed), refills=planned,
         switch=switch_days(run), nego=users(run, people),
         names=tables_base.names(run, people, enrolment),

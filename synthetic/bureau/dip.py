@@ -12,6 +12,7 @@ import numpy as np
 
 from synthetic.bureau.arrays import Array, Flags, Ints, stream
 from synthetic.bureau.diagnoses import dx_codes, read
+from synthetic.bureau.grouping import Standards, standing, usual
 from synthetic.bureau.operations import Operations, oprn_codes
 from synthetic.bureau.settings import Run
 from synthetic.bureau.stays import Stays
@@ -47,28 +48,35 @@ def dip_groups() -> tuple[dict[str, str], ...]:
     return rows("dip")
 
 
-def dip(run: Run, stays: Stays, done: Operations) -> Dip:
-    """Group every stay; the score of a group is its mean cost, 1000 being that of all cases."""
+def dip(
+    run: Run, stays: Stays, done: Operations, known: Standards | None = None
+) -> tuple[Dip, Ints, Ints]:
+    """Group every stay; and the scores of groups, the standards of groups × levels.
+
+    The score of a group is its mean cost, 1000 being that of all cases.
+    """
     rng = stream(run.seed, "dip", run.cohort)
     group = np.where(
         rng.random(len(stays.person)) < _UNGROUPED_SHARE, UNGROUPED, _found(stays, done)
     )
-    score = np.rint(_means(group, stays.cost)[group] / stays.cost.mean() * 100_000)
-    score = np.where(group == UNGROUPED, 0, score).astype(np.int64)
+    size = len(dip_groups())
+    scores = np.rint(_means(group, stays.cost, size) / stays.cost.mean() * 100_000)
+    scores = standing(scores.astype(np.int64), known.score if known else None)
+    score = np.where(group == UNGROUPED, 0, scores[group])
     cell = group * 4 + stays.level
-    standard = np.rint(_means(cell, stays.cost)[cell] * 100).astype(np.int64)
+    standards = usual(cell, stays.cost, 4 * size, known.dip if known else None)
     auxiliary = (stays.severity > _AUXILIARY) & (group != UNGROUPED)
     factor = 0.9 + 0.2 * ((stays.inst * 37) % 11) / 10
     pay = score / 100 * _POINT[np.minimum(stays.level, 2)] * factor
     pay *= np.where(auxiliary, _SURCHARGE, 1.0)
-    return Dip(
-        group, score, np.where(group == UNGROUPED, 0, standard),
-        np.rint(pay).astype(np.int64), auxiliary,
-    )  # fmt: skip
+    standard = np.where(group == UNGROUPED, 0, standards[cell])
+    found = Dip(group, score, standard, np.rint(pay).astype(np.int64), auxiliary)
+    return found, scores, standards
 
 
-def _means(cell: Ints, value: Array) -> Array:
-    return np.bincount(cell, weights=value) / np.maximum(np.bincount(cell), 1)
+def _means(cell: Ints, value: Array, size: int) -> Array:
+    count = np.maximum(np.bincount(cell, minlength=size), 1)
+    return np.bincount(cell, weights=value, minlength=size) / count
 
 
 @cache

@@ -45,8 +45,32 @@ def adrgs(stays: Stays) -> Array:
     return np.array([r["adrg"] for r in read("stays").entry])[stays.entry]
 
 
-def group(run: Run, stays: Stays) -> Grouping:
-    """Group every stay; severity decides between the splits a group has."""
+@dataclass(frozen=True)
+class Standards:
+    """What a case of each group usually costs, set by the first cohort: fen, and score × 100.
+
+    `drg` and `dip` are by group × 4 + level, `score` by DIP group; 0 where no case was seen.
+    """
+
+    drg: Ints
+    score: Ints
+    dip: Ints
+
+
+def usual(cell: Ints, cost: Array, size: int, known: Ints | None) -> Ints:
+    """Mean cost of each cell in fen; what is known already stands."""
+    count = np.maximum(np.bincount(cell, minlength=size), 1)
+    mean = np.bincount(cell, weights=cost, minlength=size) / count
+    return standing(np.rint(mean * 100).astype(np.int64), known)
+
+
+def standing(own: Ints, known: Ints | None) -> Ints:
+    """Values already set, and one's own where there are none."""
+    return own if known is None else np.where(known > 0, known, own)
+
+
+def group(run: Run, stays: Stays, known: Standards | None = None) -> tuple[Grouping, Ints]:
+    """Group every stay, severity deciding between splits; and the standards of groups × levels."""
     rng = stream(run.seed, "grouping", run.cohort)
     adrg = adrgs(stays)
     acute = stays.severity + 0.6 * rng.standard_normal(len(adrg))
@@ -65,16 +89,10 @@ def group(run: Run, stays: Stays) -> Grouping:
     factor = 0.9 + 0.2 * ((stays.inst * 37) % 11) / 10
     pay = np.rint(weight / 10_000 * _RATE[np.minimum(stays.level, 2)] * factor).astype(np.int64)
     operated = np.array([a[1] <= "J" for a in adrg], dtype=bool)
-    return Grouping(drg, weight, _standards(stays, drg), pay, operated)
-
-
-def _standards(stays: Stays, drg: Ints) -> Ints:
-    """Group standard: mean cost of the group at the hospital level over the window, in fen."""
     cell = drg * 4 + stays.level
-    count = np.maximum(np.bincount(cell), 1)
-    mean = np.bincount(cell, weights=stays.cost) / count
-    standard = np.rint(mean[cell] * 100).astype(np.int64)
-    return np.where(drg == UNGROUPED, 0, standard)
+    standards = usual(cell, stays.cost, 4 * len(groups()), known.drg if known else None)
+    standard = np.where(drg == UNGROUPED, 0, standards[cell])
+    return Grouping(drg, weight, standard, pay, operated), standards
 
 
 def case_type(medfee: Ints, found: Grouping) -> Ints:

@@ -45,6 +45,11 @@ def test_cohorts_make_one_warehouse(small: None, tmp_path: Path) -> None:
         assert one(
             sql, "SELECT count(DISTINCT psn_no) FROM psn_insu_d WHERE insu_admdvs = '990104'"
         ) == (9,)
+        assert one(sql, """SELECT count(*) FROM (
+          SELECT drg_code FROM drg_rslt_d JOIN s USING (setl_id)
+          WHERE drg_code <> '0000' GROUP BY drg_code, lv HAVING count(DISTINCT std_fee) > 1
+          UNION ALL SELECT dip_code FROM dip_rslt_d GROUP BY 1
+          HAVING count(DISTINCT score) > 1)""") == (0,)  # fmt: skip
         for name, key in (("setl_d", "setl_id"), ("psn_insu_d", "psn_insu_rlts_id"),
                           ("sel_trac_d", "sel_sn")):  # fmt: skip
             rows, distinct, ordered = one(sql, f"""SELECT count(*), count(DISTINCT {key}),

@@ -91,6 +91,7 @@ def test_the_rules_are_valid(promtool: str) -> None:
 CASES: list[tuple[str, dict[str, str], str]] = [
     ("SluiceNotReady", {"gateway_ready": "0x10"}, "3m"),
     ("SluiceJournalRefuses", {"meter_events_unacked_total": "0+1x20"}, "10m"),
+    ("SluiceNodeCounting", {"journal_counted": "0x10"}, "3m"),
     ("SluiceSpoolAgeing", {"spool_oldest_seconds": "901+60x20", "spool_depth": "5x20"}, "10m"),
     ("SluiceQuarantine", {"meter_events_quarantined_total": "0 0 0 0 0 1 1 1 1 1"}, "8m"),
     ("SluiceQuarantine", {"journal_quarantine": "1x10"}, "1m"),

@@ -46,6 +46,17 @@ def test_what_was_sold_before_a_roll_back_is_still_charged_by_its_price(press, t
     assert prices.rule(sold_by("act.cost-structure/next")) == PerUnit(50_000_000)
 
 
+def test_the_files_of_an_edition_are_unpacked_once(press, tmp_path, monkeypatch):
+    press.bring_live(priced(tmp_path / "a", ENDED, NEXT), "T-INS")
+    press.roll_back()
+    listed = load_catalogue(POLICIES).tariffs
+    with reading(press.engine) as session:
+        first = former_prices(session, press.office.key, listed)
+    monkeypatch.setattr("gateway.editions.published.read_files", None)  # nobody asks for them
+    with reading(press.engine) as session:
+        assert former_prices(session, press.office.key, listed) == first
+
+
 def test_what_a_canary_was_sold_by_is_known_when_the_canary_is_withdrawn(press, tmp_path):
     name = press.bring_canary(priced(tmp_path / "a", ENDED, NEXT), "T-INS")
     press.withdraw(name)

@@ -20,42 +20,50 @@ from tests.release_warehouse import build_warehouse
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SEED = 20_261_122
+PUBLISHING = 14
+"""Instants of publishing one release, at least."""
 
-# Every change to the disk that Python makes is an instant; the build dies before the one named.
+# Every change to the disk that Python makes is an instant; the build dies at the one it is told,
+# counted from the beginning or from where it starts to publish (the first file made read-only).
 _BUILD = """
 import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from gateway.releases.build import Order, build
 from gateway.settings import Settings
-home, last = Path(sys.argv[1]), int(sys.argv[2])
-seen, inside = 0, False
+home, since, last = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+instants = {"os.rename", "os.mkdir", "os.utime", "os.remove", "os.rmdir", "os.chmod", "open"}
+seen, counting = 0, False
 def watch(event, args):
-    global seen
-    if inside and event in {"os.rename", "os.mkdir", "os.utime", "os.remove", "os.rmdir", "open"}:
+    global seen, counting
+    if since == "publish" and event == "os.chmod" and ".building-" in str(args[0]):
+        counting = True
+    if counting and event in instants:
         seen += 1
         if seen == last:
             os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(watch)
-inside = True
-build(Settings(home=home), Order(("S09",), "another reason", alone=True),
+counting = since == "start"
+build(Settings(home=home), Order(("S04",), "another reason", alone=True),
       datetime(2026, 2, 1, tzinfo=UTC))
-inside = False
+counting = False
 print(seen)
 """
+Instant = tuple[str, int]
+FINISH: Instant = ("start", 0)
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kill")
     build_warehouse(folder, persons=150, visits=500, days=170)
-    build(Settings(home=folder), Order(("S09",), "invented records", alone=True), NOW)
+    build(Settings(home=folder), Order(("S04",), "invented records", alone=True), NOW)
     shutil.rmtree(folder / "staging")
     return folder
 
 
-def building(home: Path, last: int) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", _BUILD, str(home), str(last)]
+def building(home: Path, instant: Instant) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", _BUILD, str(home), instant[0], str(instant[1])]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -63,22 +71,22 @@ def building(home: Path, last: int) -> subprocess.CompletedProcess[str]:
 def undisturbed(home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, str]]:
     """How many instants a build has, and the releases it ends with."""
     copy = Path(shutil.copytree(home, tmp_path_factory.mktemp("undisturbed") / "home"))
-    done = building(copy, 0)
+    done = building(copy, FINISH)
     assert done.returncode == 0, done.stderr
     return int(done.stdout), current(copy / "releases")
 
 
 def killed_and_finished(
-    home: Path, instants: list[int], undisturbed: dict[str, str], old: dict[str, str]
+    home: Path, instants: list[Instant], undisturbed: dict[str, str], old: dict[str, str]
 ) -> None:
     """Kill one build after the other, each going on from the last, then let one finish."""
     releases = home / "releases"
     for instant in instants:
         done = building(home, instant)
-        assert done.returncode in {-signal.SIGKILL, 0}, done.stderr
+        assert done.returncode == -signal.SIGKILL, (instant, done.stderr)
         assert current(releases) in (old, undisturbed)
         assert all(report.ok for report in verify(releases))
-    done = building(home, 0)
+    done = building(home, FINISH)
     assert done.returncode == 0, done.stderr
     assert current(releases) == undisturbed
     assert all(report.ok for report in verify(releases))
@@ -91,8 +99,9 @@ def test_builds_killed_one_after_the_other_end_in_the_release_of_an_undisturbed_
 ) -> None:
     instants, releases = undisturbed
     copy = Path(shutil.copytree(home, tmp_path / "home"))
-    chosen = random.Random(SEED).sample(range(1, instants), 2)  # noqa: S311  (instants, no secret)
-    killed_and_finished(copy, [*sorted(chosen), instants - 2], releases, current(home / "releases"))
+    chance = random.Random(SEED)  # noqa: S311  (instants, no secret)
+    chosen = [("start", chance.randrange(1, instants)), ("publish", chance.randint(1, PUBLISHING))]
+    killed_and_finished(copy, chosen, releases, current(home / "releases"))
 
 
 @pytest.mark.slow
@@ -102,6 +111,17 @@ def test_a_build_killed_anywhere_changes_nothing_by_halves(
 ) -> None:
     instants, releases = undisturbed
     copy = Path(shutil.copytree(home, tmp_path / "home"))
-    chosen = random.Random(SEED + part)  # noqa: S311  (instants, no secret)
+    chance = random.Random(SEED + part)  # noqa: S311  (instants, no secret)
     low, high = instants * part // 8, instants * (part + 1) // 8
-    killed_and_finished(copy, [chosen.randint(low + 1, high)], releases, current(home / "releases"))
+    killed_and_finished(
+        copy, [("start", chance.randint(low + 1, high))], releases, current(home / "releases")
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("instant", range(1, PUBLISHING + 1))
+def test_a_build_killed_at_each_instant_of_publishing_changes_nothing_by_halves(
+    home: Path, undisturbed: tuple[int, dict[str, str]], tmp_path: Path, instant: int
+) -> None:
+    copy = Path(shutil.copytree(home, tmp_path / "home"))
+    killed_and_finished(copy, [("publish", instant)], undisturbed[1], current(home / "releases"))

@@ -12,7 +12,7 @@ from gateway.releases.build import Order, build
 from gateway.settings import Settings
 from gateway.warehouse import store
 from synthetic.bureau import simulate
-from tests.release_recount import Recount, sheets
+from tests.release_recount import RECOUNTED, Recount, sheets
 from tests.release_warehouse import Built, built_home
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,6 +31,8 @@ def recount(built: Built) -> Recount:
 def _compared(recount: Recount, releases: Path) -> Counter[str]:
     cells: Counter[str] = Counter()
     for sheet in sheets(releases):
+        if sheet.service not in RECOUNTED:
+            continue  # tests/second counts it in a way of its own
         faults = list(recount.faults(sheet))
         assert not faults, faults[:10]
         cells[sheet.service] += len(sheet)
@@ -41,8 +43,9 @@ def _compared(recount: Recount, releases: Path) -> Counter[str]:
 
 def test_every_shown_cell_keeps_every_threshold(built: Built, recount: Recount) -> None:
     cells = _compared(recount, built.home / "releases")
-    assert set(cells) == {"S02", "S04", "S06", "S09"}
-    assert min(cells.values()) > 50
+    assert set(cells) == RECOUNTED
+    full = {service for service, number in cells.items() if number > 50}
+    assert full >= {"S02", "S04", "S06", "S09", "S11", "S24"}
 
 
 def test_the_smallest_county_is_the_one_with_nine_insured(recount: Recount) -> None:

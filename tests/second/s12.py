@@ -10,7 +10,7 @@ TABLES = {
                if(med_type[1:2] <> '41', 'hospital', if(outside, 'external', 'dual_channel'))
                    AS channel3,
                if(inscp_amt = 0, 0, round(scope * fund_pay_sumamt / inscp_amt, 2)) AS fund_part,
-               d.nego_begndate AS listed, packs
+               d.nego_begndate AS listed, packs, prodentp_name AS maker
         FROM (SELECT setl_id, med_list_codg, sum(det_item_fee_sumamt) AS amount, sum(cnt) AS packs,
                      sum(inscp_amt) AS scope, bool_or(rx_circ_flag = '1') AS outside
               FROM fee_list_d WHERE list_type = '101' GROUP BY 1, 2) l

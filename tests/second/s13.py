@@ -10,7 +10,7 @@ _GROUPS = """MAP {'C040101002': 'FM1', 'C040102001': 'FM1', 'C040202001': 'IC2',
 TABLES = {
     "devices": f"""
         SELECT c.*, m.mcs_class3, m.mcs_generic, coalesce(m.vbp_batch, 'none') AS vbp_batch,
-               pieces, amount, round(amount / pieces, 2) AS each_price,
+               pieces, amount, round(amount / pieces, 2) AS each_price, m.prodentp_name AS maker,
                refd_setl_flag = '0' AND NOT EXISTS (
                    FROM setl_d r WHERE r.init_setl_id = c.setl_id) AND amount > 0 AS stands,
                benefit5 = 'IP' AND {_GROUPS}[m.mcs_generic] = adrg AS named

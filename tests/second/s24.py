@@ -7,7 +7,6 @@ written a second time with sorts, shifts and groups.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -26,8 +25,8 @@ UNIT = ["month", "psn_no", "fixmedins_code", "fixmedins_type", "hosp_lv4", "insc
 class Checked:
     """The warehouse's records as frames, and the units each indicator checks."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, warehouse: duckdb.DuckDBPyConnection) -> None:
+        self._warehouse = warehouse
         houses = self._read("fixmedins_b", "fixmedins_code, fixmedins_type")
         every = self._read(
             "setl_d",
@@ -49,8 +48,7 @@ class Checked:
         self.lines = self._lines()
 
     def _read(self, table: str, columns: str) -> pd.DataFrame:
-        path = self._folder / f"{table}.parquet"
-        return duckdb.connect().execute(f"SELECT {columns} FROM '{path}'").df()
+        return self._warehouse.execute(f"SELECT {columns} FROM {table}").df()
 
     def _stays(self, every: pd.DataFrame) -> pd.DataFrame:
         whole = every[every.kind == "IP"].groupby("mdtrt_id")
@@ -178,7 +176,7 @@ class Checked:
         keys = [*UNIT[:-1], "setl_id", "med_list_codg", "on"]
         items = lines.groupby(keys, as_index=False).inscp.sum().sort_values(["on", "setl_id"])
         since = (items.on - items.groupby(["psn_no", "med_list_codg"]).on.shift()).dt.days
-        return items, since < items.med_list_codg.map(_PERIODS)
+        return items, since < items.med_list_codg.map(_PERIODS).astype(float)
 
     def _f11(self) -> tuple[pd.DataFrame, pd.Series]:
         drugs = self._read("drug_cat_b", "med_list_codg, atc_code")
@@ -193,7 +191,7 @@ class Checked:
         return s, hit | ((code == "009912000000031") & s.hosp_lv4.isin(["T", "S"]))
 
     def _f12(self) -> tuple[pd.DataFrame, pd.Series]:
-        deaths = self._read("psn_info_b", "psn_no, die_date")
+        deaths = self._read("psn_info_b", "psn_no, die_date::TIMESTAMP AS die_date")
         s = self.care.merge(deaths, on="psn_no").merge(
             self.encounters[["mdtrt_id", "dscg_maindiag_code"]], on="mdtrt_id", how="left"
         )
@@ -246,9 +244,9 @@ def _kind(code: str) -> str:
     return names.get(code[:2], "IP" if code[0] == "2" else "OP")
 
 
-def frames(folder: Path) -> dict[str, pd.DataFrame]:
+def frames(warehouse: duckdb.DuckDBPyConnection) -> dict[str, pd.DataFrame]:
     """The units checked, as a table of their own."""
-    units = Checked(folder).units()
+    units = Checked(warehouse).units()
     first = pd.to_datetime(units.month)
     units["quarter"] = first.dt.year.astype(str) + "Q" + first.dt.quarter.astype(str)
     return {"checked_units": units}

@@ -90,6 +90,10 @@ def test_the_projects_own_policies_are_an_edition_by_every_road(tmp_path: Path) 
         "data/x.yml",
         "data/.hidden.yaml",
         "catalogue/S02/x.py",
+        "catalogue/S02/x.csv",
+        "catalogue/S02/codes_X.csv",
+        "catalogue/S02/lists/codes_x.csv",
+        "data/codes_x.csv",
         "bin/tool",
         "a/" * 9 + "a.rego",
         "a/a\n.rego",
@@ -101,6 +105,13 @@ def test_a_file_that_has_no_place_is_refused_by_name(name: str) -> None:
     assert refused.value.code == "edition.file_form"
     assert "\x1b" not in refused.value.message
     assert len(refused.value.message) < 300
+
+
+@pytest.mark.parametrize("name", ["catalogue/codes_x.csv", "catalogue/S29/codes_own_1.csv"])
+def test_code_lists_of_the_catalogue_are_part_of_an_edition(name: str) -> None:
+    files = [open_archive(archive({**RULE, name: text})) for text in (b"code\n", b"code,\n")]
+    assert name in files[0].texts
+    assert files[0].name != files[1].name
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])

@@ -36,12 +36,24 @@ def policies(tmp_path: Path) -> Path:
     root.mkdir()
     for name in SHARED:
         shutil.copy(POLICIES / "catalogue" / name, root)
-    return with_s29(tmp_path, offered=False)
+    with_s29(tmp_path, offered=False)
+    return change(tmp_path, "\nexample:\n", GROWTH)
 
 
 def write(policies: Path, name: str, text: str) -> Path:
     (policies / "catalogue" / "S29" / name).write_text(text, encoding="utf-8")
     return policies
+
+
+GROWTH = """
+- name: growth
+  title: {zh: 同比, en: Growth}
+  item: C06-01
+  level: L2
+  unit: ratio
+  define: {kind: ratio, num: medfee, den: medfee, lag_years: 1, minus_one: true}
+example:
+"""
 
 
 def change(policies: Path, old: str, new: str, name: str = "service.yaml") -> Path:
@@ -135,6 +147,11 @@ def test_a_fault_in_what_a_folder_brings_has_a_code_and_a_place(
         ("[own.sql, special.sql]", "[]", "query"),
         ("num: medfee", "num: avg_cost", "avg_cost: is made of itself"),
         ("den: visits,", "den: visits, over: [house], lag_years: 1,", "do not go together"),
+        (
+            "num: medfee, den: visits",
+            "num: growth, den: visits, over: [house]",
+            "avg_cost: cannot be made of a figure that looks at other periods",
+        ),
         ("person_measure: persons", "person_measure: insured", "insured does not count"),
         ("person_measure: persons", "person_measure: visits", "visits does not count"),
         ("side: [exposure]", "side: [exposure, visit]", "visit is a side fact"),

@@ -55,6 +55,11 @@ class Kind(Frozen):
         return False
 
     @property
+    def takes_late(self) -> bool:
+        """Whether its parts may be late, so that it is worked out after them, row by row."""
+        return self.late
+
+    @property
     def of_insured(self) -> bool:
         """Whether it makes sense of the `exposure` fact, which knows people, no events."""
         return False

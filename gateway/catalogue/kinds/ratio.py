@@ -35,6 +35,10 @@ class Ratio(Kind):
     def late(self) -> bool:
         return self.lag_years != 0
 
+    @property
+    def takes_late(self) -> bool:
+        return not self.over
+
     def phrase(self) -> str:
         factor = f"{self.scale} × " if self.scale != 1 else ""
         return f"{factor}{self.num} ÷ {self._denominator()}"

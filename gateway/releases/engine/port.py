@@ -1,7 +1,7 @@
 """What a release build needs of an engine: facts written down season by season.
 
-Whatever runs the SQL, the rows are the same: whole numbers, keys as text, one row per key, in the
-order of the keys. All that follows, from counting to disclosure control, reads only these files.
+Whatever runs the SQL, the rows are the same: whole numbers, keys as text, one row per key. All that
+follows, from counting to disclosure control, reads only these files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Engine(Protocol):
         """Which engine, in which version: files of another are not taken for its own."""
 
     def write(self, query: Query, whole: str, season: str, folder: Path) -> None:
-        """Write a fact as `season=<label>/*.parquet`, sorted by its keys.
+        """Write a fact as `season=<label>/*.parquet`, in an order that its rows alone decide.
 
         `whole` is its SQL over nothing but tables, `season` the expression of the label.
         """

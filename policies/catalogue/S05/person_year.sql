@@ -11,9 +11,9 @@ WITH billed AS (
 )
 SELECT p.period_m, p.geo_county, p.geo_city,
        p.insutype2, p.age10, p.gend, p.dx_chapter,
-       layer7(p.oop) AS layer7, layer10(p.oop) AS layer10,
-       layer7(p.oop_inscp) AS inscp7, layer10(p.oop_inscp) AS inscp10,
-       layer7(p.oop_out) AS out7, layer10(p.oop_out) AS out10,
+       layer6(p.oop) AS layer6, layer10(p.oop) AS layer10,
+       layer6(p.oop_inscp) AS inscp6, layer10(p.oop_inscp) AS inscp10,
+       layer6(p.oop_out) AS out6, layer10(p.oop_out) AS out10,
        b.psn_no, b.fixmedins_code, b.counting, b.medfee AS magnitude,
        b.medfee, b.oop, b.oop_inscp, b.oop_out
 FROM billed b
