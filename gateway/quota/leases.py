@@ -25,7 +25,9 @@ GRACE = 15.0
 """Seconds in which a call that was covered at the last moment is on record, or never will be."""
 PAUSE = 0.5
 """Seconds between two words that were answered "no more", and after one that was not answered."""
-_QUICK, _SLOW = 1.0, 5.0  # a slab used up sooner than this was small, one that lasted was large
+# A slab used up sooner than this was small, one that lasted was large. Both are long, so that few
+# words are said also where calls are slow.
+_QUICK, _SLOW = 8.0, 20.0
 _FIRST = 8  # calls that the first slab is for
 _LARGEST = 10**9
 _ROUNDS = 16

@@ -22,9 +22,10 @@ from gateway.releases.shown import Figure
 def layer(define: Layered, scene: Scene) -> Figure:
     """The amount that lies in each cell's band, of all who reach it."""
     parts = [scene.found[name] for name in (define.amount, define.persons, define.reached)]
+    amount, inside, reached = (part.values for part in parts)
     low, high = _edges(scene, define.along, define.lower, 10 ** parts[0].scale)
     held = np.logical_and.reduce([*(part.open for part in parts), low >= 0])
-    value = np.where(held, within(*(part.values for part in parts), low, high), 0)
+    value = np.where(held, within(amount, inside, reached, low, high), 0)
     return Figure(scene.rules.amount(value), worst(parts, held), parts[0].scale)
 
 
@@ -52,7 +53,8 @@ def excess(define: Excess, scene: Scene) -> Figure:
 def mean_above(amount: Ints, reached: Ints, low: Ints) -> Ints:
     """amount ÷ reached − low, nearest and never below nothing; of nobody it means nothing."""
     persons = np.maximum(reached, 1)
-    return np.maximum((2 * amount + persons) // (2 * persons) - low, 0)
+    mean: Ints = np.maximum((2 * amount + persons) // (2 * persons) - low, 0)
+    return mean
 
 
 def _edges(scene: Scene, along: str, lower: Mapping[str, int], unit: int) -> tuple[Ints, Ints]:
