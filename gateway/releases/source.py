@@ -187,8 +187,8 @@ class Source:
         escaped = str(folder).replace("'", "''")
         self._con.execute(
             f"COPY (SELECT * FROM ({query.statement(season)}) "
-            f"ORDER BY season, psn_no, hash({hashed})) TO '{escaped}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (season), "
-            f"ROW_GROUP_SIZE {_ROW_GROUP})"
+            f"ORDER BY season, psn_no, hash({hashed})) TO '{escaped}' (FORMAT parquet, "
+            f"COMPRESSION zstd, PARTITION_BY (season), ROW_GROUP_SIZE {_ROW_GROUP})"
         )
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:  # of any types
