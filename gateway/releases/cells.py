@@ -22,27 +22,17 @@ from gateway.releases.kernel import (
     Parties,
     People,
     Shares,
+    Visits,
+    counted,
+    hosts,
     located,
     ordered,
     parties,
     people,
-    shares,
 )
 from gateway.releases.plan import Plan
 from gateway.releases.shapes import Shape
 from gateway.releases.slices import EXPOSURE, Slice, onto, slices, spans
-
-
-@dataclass(frozen=True)
-class _Crowd:
-    """The rows of the cells with enough persons: `place` is a row's cell among these cells."""
-
-    cells: Ints
-    place: Ints
-    inst: Ints
-    counting: Ints
-    amount: Ints
-    lead: Bools
 
 
 class Grouping:
@@ -65,12 +55,11 @@ class Grouping:
         if name is None:
             return None
         main = self.slices[name]
-        rows = main.merged("people", shape.columns)
-        if not len(rows):
+        size = main.size(shape.columns)
+        parts = main.crowd(shape.columns).parts(lambda rows: main.cells(rows, shape.columns)[0])
+        who = people(parts, size)
+        if not len(who.cells):
             return None
-        cell, order = ordered(*main.cells(rows, shape.columns))
-        counting, amount = rows.sums[0][order], rows.sums[1][order]
-        who = people(cell, rows.keys["person"][order], counting, amount)
         width = prod(self.plan.sizes(shape.columns))
         slot, geo = np.divmod(who.cells // width, self.plan.places(self.geo))
         where = (self.span.start + slot, geo, who.cells % width)
@@ -79,7 +68,7 @@ class Grouping:
         held = self.busy.matters(shape, self.level, where, enough)
         if not held.any():
             return None
-        crowd = _crowd(who, enough, rows.keys["inst"][order], (counting, amount))
+        at, length = np.flatnonzero(enough[held]), int(held.sum())
         return Block(
             shape=number,
             level=self.level,
@@ -89,15 +78,17 @@ class Grouping:
             persons=who.persons[held],
             magnitude=who.magnitude[held],
             top_person=who.top[held],
-            **self._parties(main, shape, crowd, np.flatnonzero(enough[held]), int(held.sum())),
+            **self._parties((main, shape), _crowded(parts, who, enough), at, length),
         )
 
     def _parties(
-        self, main: Slice, shape: Shape, crowd: _Crowd, at: Ints, length: int
+        self, of: tuple[Slice, Shape], crowd: _Crowd, at: Ints, length: int
     ) -> dict[str, Any]:  # fields of a block
         """Institutions, makers and insured persons of the crowded cells, at their places."""
-        shape_of = (len(crowd.cells), self.plan.n_institutions)
-        houses = parties(crowd.place, crowd.inst, crowd.counting, crowd.amount, shape_of)
+        main, shape = of
+        houses, hosted = hosts(
+            crowd.parts, crowd.place, (len(crowd.cells), self.plan.n_institutions)
+        )
         exposed = self._exposure(crowd.cells, shape)
         made = self._makers(main, shape, crowd.cells)
         _, inst, insured = self.plan.least
@@ -119,24 +110,8 @@ class Grouping:
             "makers": out(made.parties) if made else np.zeros(length, np.int64),
             "maker_top1": out(made.top1) if made else np.zeros(length, np.int64),
             "squares": squares,
-            "shares": self._shares(crowd, open_, at),
+            "shares": _placed(hosted, open_, at),
         }
-
-    def _shares(self, crowd: _Crowd, open_: Bools, at: Ints) -> Shares:
-        """Providers of the cells that may be published, by place in the block."""
-        chosen = np.flatnonzero(open_)
-        number = np.full(len(open_), -1, np.int64)
-        number[chosen] = np.arange(len(chosen))
-        place = number[crowd.place]
-        keep = place >= 0
-        found = shares(
-            place[keep],
-            crowd.lead[keep],
-            crowd.inst[keep],
-            crowd.counting[keep],
-            (len(chosen), self.plan.n_institutions),
-        )
-        return Shares(at[chosen][found.cells], found.party, found.persons, found.only)
 
     def _makers(self, main: Slice, shape: Shape, cells: Ints) -> Parties | None:
         if not set(self.plan.service.disclosure.makers_for) & set(shape.columns):
@@ -156,25 +131,33 @@ class Grouping:
             source = self.slices[EXPOSURE]
             rows = source.merged("person", known)
             cell, order = ordered(*source.cells(rows, known))
-            who = people(cell, rows.keys["person"][order], rows.sums[0][order], rows.sums[1][order])
-            self._insured[known] = (who.cells, who.persons)
+            self._insured[known] = counted(cell, rows.keys["person"][order], rows.sums[0][order])
         there, persons = self._insured[known]
         return aligned(onto(self.plan, cells, shape.columns, known), there, persons)
 
 
-def _crowd(who: People, enough: Bools, inst: Ints, sums: tuple[Ints, Ints]) -> _Crowd:
-    number = np.where(enough, np.cumsum(enough) - 1, -1)
-    place = number[who.cell_of]
-    keep = place >= 0
-    counting, amount = sums
-    return _Crowd(
-        cells=who.cells[enough],
-        place=place[keep],
-        inst=inst[keep],
-        counting=counting[keep],
-        amount=amount[keep],
-        lead=who.lead[keep],
-    )
+@dataclass(frozen=True)
+class _Crowd:
+    """The cells with enough persons and the place among them of every visit, part by part.
+
+    Visits to other cells have the place after the last.
+    """
+
+    cells: Ints
+    parts: tuple[Visits, ...]
+    place: tuple[Ints, ...]
+
+
+def _crowded(parts: tuple[Visits, ...], who: People, enough: Bools) -> _Crowd:
+    cells = who.cells[enough]
+    number = np.where(enough, np.cumsum(enough) - 1, len(cells))
+    return _Crowd(cells, parts, tuple(number[place] for place in who.place))
+
+
+def _placed(hosted: Shares, open_: Bools, at: Ints) -> Shares:
+    """Providers of the cells that may be published, by place in the block."""
+    own = open_[hosted.cells]
+    return Shares(at[hosted.cells[own]], hosted.party[own], hosted.persons[own], hosted.only[own])
 
 
 def aligned(cells: Ints, there: Ints, values: Ints) -> Ints:

@@ -90,7 +90,7 @@ def spread(values: Ints, starts: Ints) -> Ints:
     return sums
 
 
-def totals(codes: Ints, size: int, columns: Sequence[Ints]) -> tuple[Ints, list[Ints]]:
+def totals(codes: Ints, size: int, columns: Sequence[Ints] | Ints) -> tuple[Ints, list[Ints]]:
     """The distinct codes (all below `size`), ascending, and the sum of each column by code."""
     if size > _SPARSE * len(codes):
         ranked, index = ordered(codes, size)
@@ -136,42 +136,91 @@ def located(cells: Ints, codes: Ints, size: int) -> Ints:
 
 
 @dataclass(frozen=True)
-class People:
-    """Rows by cell and person, and what each cell has of them.
+class Visits:
+    """Persons by cell, each (cell, person) a visit, and the parties of each visit.
 
-    `cell_of` is the place of each row's cell among `cells`, `lead` marks the first row of each
-    (cell, person).
+    Lines of `by_visit` and `by_party` are `counting` (0 or 1) and the net amount. `visit` and
+    `party` say whose a row of `by_party` is, `alone` marks the only counting one of its visit.
     """
+
+    cell: Ints
+    first: Ints  # the first of the rows that made the visit
+    by_visit: Ints
+    visit: Ints
+    party: Ints
+    by_party: Ints
+    alone: Ints
+
+    def __len__(self) -> int:
+        return len(self.cell)
+
+
+def visits(cell: Ints, person: Ints, party: Ints, counting: Ints, amount: Ints) -> Visits:
+    """Who is where; rows are sorted by cell, person, party."""
+    lead = changes(cell) | changes(person)
+    heads, starts = np.flatnonzero(lead), np.flatnonzero(lead | changes(party))
+    visit = (np.cumsum(lead) - 1)[starts]
+    there = spread(counting, starts) > 0
+    places = np.bincount(visit[there], minlength=len(heads))
+    return Visits(
+        cell=cell[heads],
+        first=heads,
+        by_visit=np.stack([(places > 0).astype(np.int64), spread(amount, heads)]),
+        visit=visit,
+        party=party[starts].astype(np.int64),
+        by_party=np.stack([there.astype(np.int64), spread(amount, starts)]),
+        alone=(there & (places[visit] == 1)).astype(np.int64),
+    )
+
+
+@dataclass(frozen=True)
+class People:
+    """What each cell has of persons; `place` numbers the cell of every visit, part by part."""
 
     cells: Ints
     persons: Ints
     top: Ints
     magnitude: Ints
-    cell_of: Ints
-    lead: Bools
+    place: tuple[Ints, ...]
 
 
-def people(cell: Ints, person: Ints, counting: Ints, amount: Ints) -> People:
-    """Persons per cell and the largest net amount of one; rows are sorted by cell, then person.
+def people(parts: Sequence[Visits], size: int) -> People:
+    """Persons per cell (all below `size`) and the largest net amount of one.
 
-    Only rows that are `counting` make a person.
+    Nobody is in two parts. Only visits that are counting make a person.
     """
+    cells, place = numbered([part.cell for part in parts], size)
+    persons, magnitude, top = (np.zeros(len(cells), np.int64) for _ in range(3))
+    for part, where in zip(parts, place, strict=True):
+        counting, amount = part.by_visit
+        np.add.at(persons, where, counting)
+        np.add.at(magnitude, where, amount)
+        np.maximum.at(top, where, np.abs(amount))
+    return People(cells, persons, top, magnitude, place)
+
+
+def numbered(parts: Sequence[Ints], size: int) -> tuple[Ints, tuple[Ints, ...]]:
+    """The distinct codes of all parts (all below `size`), ascending, and the place of each code."""
+    if size > _SPARSE * sum(map(len, parts)):
+        found, place = np.unique(np.concatenate(parts), return_inverse=True)
+        return found, tuple(np.split(place, np.cumsum([len(part) for part in parts[:-1]])))
+    seen = np.zeros(size, np.bool_)
+    for part in parts:
+        seen[part] = True
+    found = np.flatnonzero(seen)
+    number = np.empty(size, np.int64)
+    number[found] = np.arange(len(found))
+    return found, tuple(number[part] for part in parts)
+
+
+def counted(cell: Ints, person: Ints, counting: Ints) -> tuple[Ints, Ints]:
+    """The cells and how many persons each has; rows are sorted by cell, then person."""
     new_cell = changes(cell)
-    lead = new_cell | changes(person)
-    starts, pairs = np.flatnonzero(new_cell), np.flatnonzero(lead)
-    cell_of = np.cumsum(new_cell) - 1
-    amounts = spread(amount, pairs)
-    of_pair = cell_of[pairs]
-    counted = spread(counting, pairs) > 0
-    first = np.flatnonzero(changes(of_pair))
-    return People(
-        cells=cell[starts],
-        persons=np.bincount(of_pair[counted], minlength=len(starts)),
-        top=np.maximum.reduceat(np.abs(amounts), first) if len(first) else first,
-        magnitude=spread(amounts, first),
-        cell_of=cell_of,
-        lead=lead,
-    )
+    starts = np.flatnonzero(new_cell)
+    pairs = np.flatnonzero(new_cell | changes(person))
+    there = spread(counting, pairs) > 0
+    of_pair = (np.cumsum(new_cell) - 1)[pairs]
+    return cell[starts], np.bincount(of_pair[there], minlength=len(starts))
 
 
 @dataclass(frozen=True)
@@ -190,7 +239,12 @@ def parties(
     """Parties of cells 0 … shape[0]-1; `shape[1]` is how many parties there are at all."""
     length, many = shape
     code, (counts, sums) = totals(place * many + party, length * many, [counting, amount])
-    cell, amounts = code // many, np.abs(sums)
+    return _ranked(code // many, counts, sums, length)
+
+
+def _ranked(cell: Ints, counts: Ints, sums: Ints, length: int) -> Parties:
+    """The parties of each cell, one row per cell and party, sorted by cell."""
+    amounts = np.abs(sums)
     there = np.bincount(cell, minlength=length) > 0
     starts = np.flatnonzero(changes(cell))
     top1, top2 = np.zeros(length, np.int64), np.zeros(length, np.int64)
@@ -220,18 +274,22 @@ class Shares:
         return Shares(none, none, none, none)
 
 
-def shares(place: Ints, lead: Bools, party: Ints, counting: Ints, shape: tuple[int, int]) -> Shares:
-    """Persons by cell and party; rows are sorted by cell, person, party.
+def hosts(
+    parts: Sequence[Visits], place: Sequence[Ints], shape: tuple[int, int]
+) -> tuple[Parties, Shares]:
+    """The parties of cells 0 … shape[0]-1 and whom they host; `place` is the cell of each visit.
 
-    `place` numbers the cells 0 … shape[0]-1, `lead` marks the first row of each (cell, person).
+    Visits at place shape[0] count nowhere. `shape[1]` is how many parties there are at all.
     """
-    if not len(place):
-        return Shares.empty()
     length, many = shape
-    starts = np.flatnonzero(lead | changes(party))
-    starts = starts[spread(counting, starts) > 0]
-    owner = np.cumsum(lead)[starts]
-    alone = (np.bincount(owner)[owner] == 1).astype(np.int64)
-    code = place[starts] * many + party[starts]
-    found, (persons, only) = totals(code, length * many, [np.ones_like(alone), alone])
-    return Shares(found // many, found % many, persons, only)
+    code = np.concatenate([p[v.visit] * many + v.party for p, v in zip(place, parts, strict=True)])
+    by_party = np.concatenate([np.vstack([v.by_party, v.alone]) for v in parts], axis=1)
+    found, (persons, sums, only) = totals(code, (length + 1) * many, by_party)
+    last = int(np.searchsorted(found, length * many))
+    found, persons, only, sums = found[:last], persons[:last], only[:last], sums[:last]
+    cell, party = np.divmod(found, many)
+    held = persons > 0
+    return (
+        _ranked(cell, persons, sums, length),
+        Shares(cell[held], party[held], persons[held], only[held]),
+    )

@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
 import numpy as np
 
 from gateway.catalogue.model import GeoLevel
 from gateway.releases.facts import Period, Window
-from gateway.releases.kernel import Ints, Rows, collapse, mixed, unmixed
+from gateway.releases.kernel import Bools, Ints, Rows, Visits, collapse, mixed, unmixed, visits
 from gateway.releases.plan import Plan
 
 EXPOSURE = "exposure"
 _BATCH = 400_000  # rows grouped at a time: bounds memory, and few enough to stay fast
-_LEADING = {"people": ("person", "inst"), "person": ("person",), "maker": ("maker",), "sums": ()}
+_LEADING = {"person": ("person",), "maker": ("maker",), "sums": ()}
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """The persons of a slice, told apart by place and by some event dims.
+
+    Nearly everybody has one value on every person dim: their visits are the same whichever of
+    these a shape names, and `settled` has one row per visit. The rows of others are in `movers`,
+    to be merged for each shape.
+    """
+
+    visits: Visits
+    settled: Rows
+    movers: Rows
+
+    def parts(self, cells: Callable[[Rows], Ints]) -> tuple[Visits, Visits]:
+        """All visits to the cells in which rows lie."""
+        rows, cell = self.movers, cells(self.movers)
+        person, inst = rows.keys["person"], rows.keys["inst"]
+        order = np.lexsort((inst, person, cell))
+        moved = visits(cell[order], person[order], inst[order], *rows.sums[:, order])
+        return replace(self.visits, cell=cells(self.settled)), moved
 
 
 class Slice:
@@ -30,6 +53,7 @@ class Slice:
         self._places = places * (int(rows.keys["slot"].max(initial=0)) + 1)
         self._kept = tuple(c for c in kept if c in window.fact.columns)
         self._merged: dict[tuple[str, tuple[str, ...]], Rows] = {}
+        self._crowds: dict[tuple[str, ...], Crowd] = {}
 
     def merged(self, party: str, columns: Sequence[str]) -> Rows:
         """Rows merged to the person dims, the event dims of `columns` and, before them, `party`."""
@@ -40,6 +64,38 @@ class Slice:
             lines = rows if party == "sums" else Rows(rows.keys, rows.sums[:2])
             self._merged[party, event] = collapse(lines, names, self._radix(rows, names))
         return self._merged[party, event]
+
+    def crowd(self, columns: Sequence[str]) -> Crowd:
+        """The persons and institutions, by place and the event dims of `columns`."""
+        event = tuple(c for c in columns if c not in self._kept)
+        if event not in self._crowds:
+            names = ["place", *event, "person", *self._kept, "inst"]
+            rows = self.window.rows
+            rows = collapse(Rows(rows.keys, rows.sums[:2]), names, self._radix(rows, names))
+            self._crowds[event] = self._split(rows, event)
+        return self._crowds[event]
+
+    def _split(self, rows: Rows, event: Sequence[str]) -> Crowd:
+        moves = self._movers[rows.keys["person"]]
+        own = rows.take(np.flatnonzero(~moves))
+        names = ["place", *event]
+        cell = mixed([own.keys[n] for n in names], self._radix(own, names), len(own))
+        found = visits(cell, own.keys["person"], own.keys["inst"], *own.sums)
+        settled = {n: own.keys[n][found.first] for n in (*names, *self._kept)}
+        return Crowd(found, Rows(settled, found.by_visit), rows.take(np.flatnonzero(moves)))
+
+    @cached_property
+    def _movers(self) -> Bools:
+        """By person: those with more than one value on a person dim."""
+        rows = self.window.rows
+        person = rows.keys["person"]
+        found = np.zeros(int(person.max(initial=0)) + 1, np.bool_)
+        for name in self._kept:
+            own = rows.keys[name]
+            one = np.zeros(len(found), own.dtype)
+            one[person] = own
+            found[person[own != one[person]]] = True
+        return found
 
     def _radix(self, rows: Rows, names: Sequence[str]) -> list[int]:
         return [
@@ -53,7 +109,11 @@ class Slice:
         """The cell each row lies in, place first, and how many codes of cells there are."""
         sizes = [self._places, *self._plan.sizes(columns)]
         code = mixed([rows.keys["place"], *(rows.keys[c] for c in columns)], sizes, len(rows))
-        return code, prod(sizes)
+        return code, self.size(columns)
+
+    def size(self, columns: Sequence[str]) -> int:
+        """How many codes of cells over `columns` there are."""
+        return self._places * prod(self._plan.sizes(columns))
 
 
 def slices(plan: Plan, span: range, level: GeoLevel) -> dict[str, Slice]:

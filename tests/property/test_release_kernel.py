@@ -10,16 +10,18 @@ from hypothesis import strategies as st
 
 from gateway.releases.kernel import (
     Rows,
-    changes,
+    Visits,
     collapse,
+    counted,
+    hosts,
     located,
     mixed,
     ordered,
     parties,
     people,
-    shares,
     totals,
     unmixed,
+    visits,
 )
 
 N_INST, N_CELLS = 3, 4
@@ -41,13 +43,22 @@ def _columns(rows: list[tuple[int, int, int, bool, int]], *sort: int) -> list[np
     return [np.array(column, np.int64) for column in zip(*ordered, strict=True)]
 
 
-@given(atoms)
+def _visits(rows: list[tuple[int, int, int, bool, int]]) -> Visits:
+    return visits(*(_columns(rows, 0, 1, 2) if rows else [np.zeros(0, np.int64)] * 5))
+
+
+def _in_two(rows: list[tuple[int, int, int, bool, int]], few: int) -> list[Visits]:
+    """The same rows in two parts, those of the first few persons apart."""
+    return [_visits([r for r in rows if (r[1] < few) is side]) for side in (True, False)]
+
+
+@given(atoms, st.integers(0, 5), st.sampled_from([N_CELLS, 2**20]))
 @settings(max_examples=150)
 def test_persons_are_distinct_and_only_counting_rows_make_one(
-    rows: list[tuple[int, int, int, bool, int]],
+    rows: list[tuple[int, int, int, bool, int]], few: int, size: int
 ) -> None:
-    cell, person, _, counting, amount = _columns(rows, 0, 1)
-    found = people(cell, person, counting, amount)
+    parts = _in_two(rows, few)
+    found = people(parts, size)
     for c, persons, top, magnitude in zip(
         found.cells, found.persons, found.top, found.magnitude, strict=True
     ):
@@ -58,9 +69,22 @@ def test_persons_are_distinct_and_only_counting_rows_make_one(
         for row in mine:
             net[row[1]] += row[4]
         assert top == max(abs(total) for total in net.values())
-    assert set(found.cells) == {row[0] for row in rows}
-    assert found.cells[found.cell_of].tolist() == cell.tolist()
-    assert int(found.lead.sum()) == len({(row[0], row[1]) for row in rows})
+    assert found.cells.tolist() == sorted({row[0] for row in rows})
+    for part, place in zip(parts, found.place, strict=True):
+        assert found.cells[place].tolist() == part.cell.tolist()
+    assert sum(map(len, parts)) == len({(row[0], row[1]) for row in rows})
+
+
+@given(atoms)
+@settings(max_examples=150)
+def test_counting_persons_alone_agrees_with_counting_all(
+    rows: list[tuple[int, int, int, bool, int]],
+) -> None:
+    cell, person, _, counting, _ = _columns(rows, 0, 1)
+    cells, persons = counted(cell, person, counting)
+    found = people([_visits(rows)], N_CELLS)
+    assert cells.tolist() == found.cells.tolist()
+    assert persons.tolist() == found.persons.tolist()
 
 
 @given(atoms)
@@ -82,14 +106,19 @@ def test_the_two_largest_parties_are_those_of_the_net_amounts(
         assert found.squares[i] == sum(total**2 for total in net.values())
 
 
-@given(atoms)
+@given(atoms, st.integers(0, 5), st.integers(1, N_CELLS))
 @settings(max_examples=150)
 def test_a_provider_s_persons_and_those_nobody_else_has(
-    rows: list[tuple[int, int, int, bool, int]],
+    rows: list[tuple[int, int, int, bool, int]], few: int, length: int
 ) -> None:
-    cell, person, inst, counting, _ = _columns(rows, 0, 1, 2)
-    lead = changes(cell) | changes(person)
-    found = shares(cell, lead, inst, counting, (N_CELLS, N_INST))
+    parts = _in_two(rows, few)
+    place = [np.minimum(part.cell, length) for part in parts]
+    houses, found = hosts(parts, place, (length, N_INST))
+    rows = [row for row in rows if row[0] < length]
+    cell, _, inst, counting, amount = _columns(rows) if rows else [np.zeros(0, np.int64)] * 5
+    alike = parties(cell, inst, counting, amount, (length, N_INST))
+    for name in ("parties", "top1", "top2", "squares"):
+        assert getattr(houses, name).tolist() == getattr(alike, name).tolist()
     seen: dict[tuple[int, int], set[int]] = defaultdict(set)
     for c, p, i, counts, _amount in rows:
         if counts:

@@ -136,6 +136,13 @@ class _Search:
         parts = zip(self.inside, mine, strict=True)
         return tuple(np.concatenate([a, b[used]]) for a, b in parts)  # type: ignore[return-value]  # three in, three out
 
+    @cached_property
+    def _by_count(self) -> tuple[Ints, Ints, Codes]:
+        """As `below`, in order of the upper cell and of the lower one's persons."""
+        upper, lower, codes = self.below
+        order = np.lexsort((self.exact[lower], upper))
+        return upper[order], lower[order], codes[order]
+
     def pairs(self) -> Rests:
         upper, lower, _ = self.inside
         none = np.full(upper.size, NONE)
@@ -143,12 +150,10 @@ class _Search:
 
     def apart(self, axis: int) -> Rests:
         """Outer less two cells in it that no person can be in both of: apart on the axis."""
-        upper, lower, codes = self.below
+        upper, lower, codes = self._by_count
         code = codes[:, axis].astype(np.int64)
         deep = (code > 0) & (code != self.outer.lattice.codes[upper, axis])
         upper, lower, code = upper[deep], lower[deep], code[deep]
-        order = np.lexsort((self.exact[lower], upper))
-        upper, lower, code = upper[order], lower[order], code[order]
         found = []
         for part in _chunks(upper):
             one, two = pairs_near(
@@ -219,7 +224,7 @@ class _Search:
     def covering(self, half: Half) -> Rests:
         """Two cells that each hold one of the only two parts of an inner cell, less that cell."""
         whole = self.exact[half.cells + self.first]
-        lists = [self._holding(half, part, whole) for part in (half.one, half.other)]
+        lists = [self._holding(half, part, whole + self.reach) for part in (half.one, half.other)]
         case = np.concatenate([held[0] for held in lists])
         cell = np.concatenate([held[1] for held in lists])
         side = np.repeat([0, 1], [held[0].size for held in lists])
@@ -233,22 +238,26 @@ class _Search:
         third = half.cells[case[one]] + self.first
         return self.few(Rests.of((cell[one], cell[two]), (third, none)))
 
-    def _holding(self, half: Half, part: Ints, whole: Ints) -> tuple[Ints, Ints]:
-        """Shown cells that hold a part of an inner cell but not all of it, after which cell."""
+    def _holding(self, half: Half, part: Ints, below: Ints) -> tuple[Ints, Ints]:
+        """Shown cells that hold a part of an inner cell but not all of it, after which cell.
+
+        Only those of fewer persons than `below`, a limit for each inner cell.
+        """
         own = self.inner.lattice.codes[half.cells]
         codes = own.copy()
         codes[:, half.axis] = part
-        table = self.inner
-        readers = [(self.up, 0)]
-        if not self.alone:
-            readers.append((Above(table, table.lattice, itself(table.lattice)), self.first))
+        readers = [(self.up, 0)] if self.alone else [(self.up, 0), (self._own, self.first)]
         found = []
         for reader, first in readers:
-            case, cell = reader.containing(codes, Apart(half.axis, own))
-            near = self.exact[cell + first] < whole[case] + self.reach
-            found.append((case[near], cell[near] + first))
+            case, cell = reader.containing(codes, Apart(half.axis, own), below)
+            found.append((case, cell + first))
         case, cell = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return case, cell
+
+    @cached_property
+    def _own(self) -> Above:
+        """Cells of the inner table that contain cells of it."""
+        return Above(self.inner, self.inner.lattice, itself(self.inner.lattice))
 
 
 def _below(of: Counts, axis: int) -> tuple[Ints, Ints]:

@@ -29,6 +29,7 @@ ISLAND_CELLS = 512
 _STEPS, _REACH, _EPS = 30, 0.9, 1e-7
 _FAR = 1e-4  # where nothing stops a first step, it ends after the inverse of this
 _SIDE_BY_SIDE = 1_000_000  # numbers held while several cells walk at a time
+_ALIKE = 64  # cells of an island so small that others may be built like it
 _GLANCE = 4  # sweeps enough to tell which neighbour to hide
 
 
@@ -41,6 +42,7 @@ class Search:
     def __init__(self, most: int = ISLAND_CELLS) -> None:
         self._most = most
         self._safe: set[bytes] = set()
+        self._bases: dict[bytes, Floats] = {}
 
     def __call__(self, problem: Problem, hidden: Bools) -> Ints:
         """Published nodes to hide because sums of persons bound a primary cell to less than 2k."""
@@ -59,19 +61,28 @@ class Search:
     def exposed(self, problem: Problem, nodes: Ints, member: Ints, group: Ints) -> Ints:
         """Primary cells of an island that are not seen to move far enough."""
         if nodes.size <= self._most:
-            return Island.of(problem, nodes, member, group).exposed()
+            return self._judged(Island.of(problem, nodes, member, group))
         found, open_ = [], set(nodes[problem.primary[nodes]].tolist())
         while open_:
             centre = min(open_)
             near = _nearest(centre, self._most, member, group)
             inside = np.isin(member, near)
             part = Island.of(problem, near, member[inside], group[inside])
-            exposed = set(part.exposed().tolist())
+            exposed = set(self._judged(part).tolist())
             open_ -= set(near.tolist()) - exposed
             if centre in exposed:
                 found.append(centre)
             open_.discard(centre)
         return np.array(found, np.int64)
+
+    def _judged(self, island: Island) -> Ints:
+        """Its exposed cells; many small islands are built alike and differ in their counts only."""
+        if island.nodes.size > _ALIKE:
+            return island.exposed(_null_space(island.system))
+        built = np.append(island.system.shape, island.system.ravel()).astype(np.int8).tobytes()
+        if built not in self._bases:
+            self._bases[built] = _null_space(island.system)
+        return island.exposed(self._bases[built])
 
 
 def _nearest(centre: int, most: int, member: Ints, group: Ints) -> Ints:
@@ -110,9 +121,10 @@ class Island:
             system=system,
         )
 
-    def exposed(self) -> Ints:
-        """Primary cells not seen to move far enough."""
-        basis = _null_space(self.system)
+    def exposed(self, basis: Floats) -> Ints:
+        """Primary cells not seen to move far enough, given what the equations leave open."""
+        if basis.shape[1] == 1:
+            return self._exposed_along(basis[:, 0])
         ways = _directions(basis, self.persons)
         seen = self._first_steps(ways)
         enough = self.least - 0.5
@@ -122,6 +134,17 @@ class Island:
                 need = (enough - behind)[cells]
                 seen.add(_walks(basis, self.persons, ways[:, cells] * sign, cells, need))
         exposed: Ints = self.nodes[self.primary & (seen.width < enough)]
+        return exposed
+
+    def _exposed_along(self, way: Floats) -> Ints:
+        """The same where all solutions lie on one line: it ends where a count would be negative."""
+        way = np.where(np.abs(way) < _EPS * np.abs(way).max(), 0.0, way)
+        falls, rises = way < 0, way > 0
+        forth = (self.persons[falls] / -way[falls]).min(initial=np.inf)
+        back = (self.persons[rises] / way[rises]).min(initial=np.inf)
+        width = np.abs(way, where=way != 0, out=np.zeros_like(way))
+        width[way != 0] *= forth + back
+        exposed: Ints = self.nodes[self.primary & (width < self.least - 0.5 + _EPS)]
         return exposed
 
     def _first_steps(self, ways: Floats) -> _Seen:

@@ -197,7 +197,7 @@ def ragged(starts: Ints, chosen: Ints) -> tuple[Ints, Ints]:
     lengths = starts[chosen + 1] - starts[chosen]
     owner = np.repeat(np.arange(chosen.size), lengths)
     before = np.cumsum(lengths) - lengths
-    return np.arange(int(lengths.sum())) - before[owner] + starts[chosen][owner], owner
+    return np.arange(owner.size) + np.repeat(starts[chosen] - before, lengths), owner
 
 
 def _join(parts: list[Ints]) -> Ints:

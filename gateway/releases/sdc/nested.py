@@ -111,22 +111,29 @@ class Above:
             row[: len(codes)] = codes
         return ladder
 
-    def read(self, axis: int, codes: Codes) -> Ints:
-        """The outer codes on an axis that contain inner cells of these codes, finest first."""
+    def read(self, axis: int, codes: Codes, chosen: Ints | None = None) -> Ints:
+        """The outer codes on an axis that contain inner cells of (some of) these codes.
+
+        Finest first.
+        """
         source = self.steps[axis][0]
         at = codes[:, source] if source >= 0 else np.zeros(codes.shape[0], np.int32)
+        at = at if chosen is None else at[chosen]
         found: Ints = self.ladders[axis][at]
         return found
 
-    def containing(self, codes: Codes, apart: Apart | None = None) -> tuple[Ints, Ints]:
+    def containing(
+        self, codes: Codes, apart: Apart | None = None, below: Ints | None = None
+    ) -> tuple[Ints, Ints]:
         """Shown outer cells that contain inner cells of these codes, after which of these.
 
-        With `apart` only those that lack some of a larger cell, as seen along one inner axis.
+        With `apart` only those that lack some of a larger cell, as seen along one inner axis; with
+        `below` only those of fewer persons, a limit for each of the codes.
         """
         axes = [] if apart is None else [i for i, s in enumerate(self.steps) if s[0] == apart.axis]
         if apart is not None and not axes:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        whose, upper = self._containing(codes, apart, axes)
+        whose, upper = self._containing(codes, apart, axes, below)
         if apart is None or len(axes) == 1:
             return whose, upper
         lacking = np.zeros(upper.size, np.bool_)
@@ -136,21 +143,30 @@ class Above:
         return whose[lacking], upper[lacking]
 
     def _containing(
-        self, codes: Codes, apart: Apart | None, axes: Sequence[int]
+        self, codes: Codes, apart: Apart | None, axes: Sequence[int], below: Ints | None
     ) -> tuple[Ints, Ints]:
-        whose, keys = np.arange(codes.shape[0]), np.zeros(codes.shape[0], np.int64)
-        for axis in range(len(self.steps)):
-            options = self.read(axis, codes[whose])
-            if apart is not None and axes == [axis]:
-                all_of_it = self.read(axis, apart.codes[whose])
-                shared = (options[:, :, None] == all_of_it[:, None, :]).any(axis=2)
-                options = np.where(shared, -1, options)
-            row, column = np.nonzero(options >= 0)
-            keys = keys[row] + options[row, column] * self.index.strides[axis]
-            whose = whose[row]
+        """Axis by axis, from the finest cell on."""
+        options = [self.read(axis, codes) for axis in range(len(self.steps))]
+        own = [of[:, 0] for of in options]
+        if apart is not None and len(axes) == 1:
+            all_of_it = self.read(axes[0], apart.codes)
+            shared = (options[axes[0]][:, :, None] == all_of_it[:, None, :]).any(axis=2)
+            options[axes[0]] = np.where(shared, -1, options[axes[0]])
+        whose: Ints = np.flatnonzero(np.logical_and.reduce([code >= 0 for code in own]))
+        keys: Ints = (np.stack(own, axis=1) @ self.index.strides)[whose]
+        for of, code, stride in zip(options, own, self.index.strides, strict=True):
+            same = bool((of[:, 0] == code).all())  # for nearly all cells and axes the only way
+            ways = [(whose, keys)] if same else []
+            for option in of.T[len(ways) :]:
+                there = np.flatnonzero(option[whose] >= 0)
+                case = whose[there]
+                ways.append((case, keys[there] + (option[case] - code[case]) * stride))
+            whose, keys = (np.concatenate(parts) for parts in zip(*ways, strict=True))
         upper = self.outer.find(keys)
-        there = upper >= 0
-        return whose[there], upper[there]
+        found = upper >= 0
+        if below is not None:
+            found &= self.outer.persons[upper] < below[whose]
+        return whose[found], upper[found]
 
 
 def _climb(code: int, parent: Codes | None) -> Iterator[int]:

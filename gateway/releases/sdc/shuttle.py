@@ -59,43 +59,24 @@ def around(problem: Problem, nodes: Ints) -> Ints:
 
 def _sweep(problem: Problem, groups: Ints, low: Ints, high: Ints) -> Ints:
     """Tighten the members of each group by those of the others, in place; which nodes moved."""
-    edges, group = ragged(problem.starts, groups)
+    edges, _ = ragged(problem.starts, groups)
     child, parent, equal = problem.edge_child[edges], problem.parent[groups], problem.equal[groups]
-    starts = np.cumsum(problem.sizes[groups]) - problem.sizes[groups]
-    moves = _Moves.of(child, parent, low, high)
-    low_c, high_c = low[child], high[child]
+    sizes = problem.sizes[groups]
+    starts = np.cumsum(sizes) - sizes
+    low_c, high_c, low_p, high_p = low[child], high[child], low[parent], high[parent]
     sum_low, sum_high = np.add.reduceat(low_c, starts), np.add.reduceat(high_c, starts)
     # parent − Σ others: a floor in every group, a ceiling too where persons add up.
-    room = np.where(equal, high[parent] - sum_low, high[parent])
-    own = np.where(equal[group], low_c, 0)
-    np.minimum.at(high, child, room[group] + own)
-    np.maximum.at(low, child, (low[parent] - sum_high)[group] + high_c)
-    floor = np.where(equal, sum_low, np.maximum.reduceat(low_c, starts))
-    np.maximum.at(low, parent, floor)
-    np.minimum.at(high, parent, sum_high)
-    return moves.made(low, high)
-
-
-@dataclass(frozen=True)
-class _Moves:
-    """What some nodes were before, or all where these are many: that is faster."""
-
-    nodes: Ints | None
-    low: Ints
-    high: Ints
-
-    @classmethod
-    def of(cls, child: Ints, parent: Ints, low: Ints, high: Ints) -> _Moves:
-        if child.size + parent.size > low.size // 2:
-            return cls(None, low.copy(), high.copy())
-        nodes = np.concatenate([child, parent])
-        return cls(nodes, low[nodes], high[nodes])
-
-    def made(self, low: Ints, high: Ints) -> Ints:
-        """The nodes that have moved since."""
-        if self.nodes is None:
-            return np.flatnonzero((low != self.low) | (high != self.high))
-        moved = np.zeros(low.size, np.bool_)
-        changed = (low[self.nodes] != self.low) | (high[self.nodes] != self.high)
-        moved[self.nodes[changed]] = True
-        return np.flatnonzero(moved)
+    ceiling = np.repeat(np.where(equal, high_p - sum_low, high_p), sizes)
+    ceiling += np.where(np.repeat(equal, sizes), low_c, 0)
+    floor = np.repeat(low_p - sum_high, sizes) + high_c
+    least = np.where(equal, sum_low, np.maximum.reduceat(low_c, starts))
+    moved = np.zeros(low.size, np.bool_)
+    for nodes, bound, now in ((child, ceiling, high_c), (parent, sum_high, high_p)):
+        at = np.flatnonzero(bound < now)
+        np.minimum.at(high, nodes[at], bound[at])
+        moved[nodes[at]] = True
+    for nodes, bound, now in ((child, floor, low_c), (parent, least, low_p)):
+        at = np.flatnonzero(bound > now)
+        np.maximum.at(low, nodes[at], bound[at])
+        moved[nodes[at]] = True
+    return np.flatnonzero(moved)
