@@ -31,7 +31,7 @@ PERSONS, INSURED, TOP1, TOP2, ONE_PERSON, MAKERS = 11, 100, 0.8, 0.9, 0.5, 3
 PERSONS_OF, ROUNDED_TO = {"DC1": 30}, {"DC1": 10}
 INSTITUTIONS = {"DC2": 3, "DC2P": 5, "DC1": 5}
 PERSON_FIGURE = {
-    "S02": "persons", "S24": "persons", **dict.fromkeys(("S09", "S11", "S12", "S13"), "patients"),
+    "S02": "persons", **dict.fromkeys(("S09", "S11", "S12", "S13"), "patients"),
 }  # fmt: skip
 ROW_OF = {
     "S04": "stay_row", "S06": "stay_row", "S07": "dip_row", "S09": "drug_row", "S11": "sold_row",
@@ -292,7 +292,7 @@ class Recount:
         maker = "hash(maker)" if named else "0"
         self._sql.execute(
             f"CREATE OR REPLACE TEMP TABLE base AS SELECT a.id, person, house, {maker} AS maker, "
-            f"sum(fen) AS fen, bool_or({COUNTING.get(table, 'fen <> 0')}) AS counts FROM {table} r "
+            f"sum(fen) AS fen, bool_or({counts(sheet)}) AS counts FROM {table} r "
             f"JOIN {_keyed(sheet, sheet.columns)} WHERE {where} GROUP BY ALL"
         )
         known = [column for column in sheet.columns if column in OWN]
@@ -314,6 +314,11 @@ class Recount:
         query = "SELECT county FROM insured_row GROUP BY 1 ORDER BY count(DISTINCT person) LIMIT 1"
         (row,) = self._sql.execute(query).fetchall()
         return str(row[0])
+
+
+def counts(sheet: Sheet) -> str:
+    """Which of its records count for a person figure."""
+    return COUNTING.get(_table_of(sheet), "fen <> 0")
 
 
 def _table_of(sheet: Sheet) -> str:

@@ -255,7 +255,6 @@ def frames(warehouse: duckdb.DuckDBPyConnection) -> dict[str, pd.DataFrame]:
 TABLES: dict[str, str] = {}
 MEASURES: dict[str, dict[str, Found]] = {
     "S24": {
-        "persons": Part("checked_units", "count", "count(DISTINCT psn_no)"),
         "checked": Part("checked_units", "count", "count(*)"),
         "hits": Part("checked_units", "count", "count(*) FILTER (hit)"),
         "amount": Part("checked_units", "amount", "sum(inscp)"),
