@@ -76,6 +76,10 @@ class ReleaseStore:
         self._current = current(self._root)
         self._withdrawn = frozenset(withdrawn(self._root))
 
+    def in_force(self, service_id: str) -> bool:
+        """Whether a release of the service is in force, be it readable or not."""
+        return service_id in self._current
+
     def latest(self, service_id: str) -> Manifest | None:
         """The release in force of a service."""
         release_id = self._current.get(service_id)

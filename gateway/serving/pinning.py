@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import date
 
 from gateway.catalogue.model import Service
-from gateway.errors import BadRequest, Unavailable
+from gateway.errors import BadRequest, NotFound, Unavailable
 from gateway.identity.model import EVERYTHING, Grant
 from gateway.releases.manifest import Manifest
 from gateway.releases.shapes import columns_of, offered
@@ -114,6 +114,8 @@ def _manifest(releases: Releases, service: Service, wanted: str | None) -> Manif
     """The release wanted, or the latest one."""
     if wanted is None:
         latest = releases.latest(service.id)
+        if latest is None and not releases.in_force(service.id):
+            raise NotFound("service_not_open", "")
         if latest is None:
             raise Unavailable("release_unavailable", "")
         return latest

@@ -7,6 +7,8 @@ import shutil
 import sqlite3
 from contextlib import closing
 
+from gateway.releases.publish import point
+from gateway.releases.store import current
 from tests.gateway_factory import COST, Gateway
 
 
@@ -42,11 +44,20 @@ def test_without_its_policy_the_gateway_answers_nothing_and_says_so_in_the_journ
 
 
 def test_a_release_that_cannot_be_read_is_on_record_as_a_failure(own_gateway: Gateway) -> None:
+    assert own_gateway.app.state.desk.releases.latest("S02") is not None  # it was known
     shutil.rmtree(own_gateway.settings.releases / "S02")
     reply = own_gateway.ask()
     assert reply.status_code >= 500
     assert "data" not in reply.json()
     assert results(own_gateway) == [("failed", reply.json()["request_id"])]
+
+
+def test_a_service_that_was_never_released_is_not_open(own_gateway: Gateway) -> None:
+    releases = own_gateway.settings.releases
+    point(releases, {name: chosen for name, chosen in current(releases).items() if name != "S02"})
+    own_gateway.app.state.desk.releases.refresh()
+    reply = own_gateway.ask()
+    assert (reply.status_code, reply.json()["code"]) == (404, "service_not_open")
 
 
 def test_a_cursor_keeps_its_release_until_the_release_is_gone(own_gateway: Gateway) -> None:
