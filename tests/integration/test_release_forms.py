@@ -91,7 +91,8 @@ class Figures:
 
     def told(self) -> set[str]:
         """What is found between the two services and inside each, in words without the place."""
-        (nest,) = nests(self._services)
+        pair = ("S09", "S02")
+        (nest,) = (n for n in nests(self._services) if (n.inner, n.outer) == pair)
         outer, inner = self._published("S02"), self._published("S09")
         found = set(between(nest, self._services, outer, inner))
         found |= {f"S02 alone: {text}" for text in alone(outer)}
