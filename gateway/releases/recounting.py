@@ -52,14 +52,17 @@ class Sheet:
 def recount(
     root: Path, catalogue: Catalogue, sensitive: Mapping[str, Any], warehouse: Path
 ) -> list[Report]:
-    """Check the releases in force of every group of services whose contract names its records."""
+    """Check the releases in force of every group of services whose contract names its records; of
+    a group of which some were not built, those that were."""
     in_force = {e.manifest.service: e for e in entries(root) if e.state == "in force"}
     reports = []
     for service in catalogue.services.values():
-        group = _group(service, catalogue.services)
-        if service.disclosure.records is None or not group.keys() <= in_force.keys():
+        if service.disclosure.records is None or service.id not in in_force:
             continue
-        name = f"{service.id} with {', '.join(sorted(group.keys() - {service.id}))} by records"
+        linked = _group(service, catalogue.services)
+        group = {name: where for name, where in linked.items() if name in in_force}
+        others = ", ".join(sorted(group.keys() - {service.id}))
+        name = f"{service.id}{others and ' with '}{others} by records"
         version = _version(in_force[service.id].manifest, warehouse)
         if version is None:
             reports.append(Report(f"{name}, whose warehouse is gone: not recounted", ()))
