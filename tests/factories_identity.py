@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -73,18 +73,22 @@ def act(actor: str = "测试戊一", at: datetime = NOON, reason: str = "test") 
     return Act(actor, at, reason)
 
 
+def shown(qualifications: Iterable[str]) -> list[dict[str, str]]:
+    """Qualifications with their evidence."""
+    return [
+        {"code": code, "valid_to": "2099-12-31", "evidence_hash": EVIDENCE}
+        for code in qualifications
+    ]
+
+
 def tenant_entry(tenant_id: str = "T-INS", kind: str = "insurer", **facts: object) -> TenantEntry:
     """A tenant with every qualification its usual scenario asks for."""
-    shown = [
-        {"code": code, "valid_to": "2099-12-31", "evidence_hash": EVIDENCE}
-        for code in QUALIFICATIONS.get(kind, ())
-    ]
     entry = {
         "id": tenant_id,
         "type": kind,
         "name": f"测试机构 {tenant_id}（虚构）",
         "source_ips": ["127.0.0.0/8", "::1/128"],
-        "qualifications": shown,
+        "qualifications": shown(QUALIFICATIONS.get(kind, ())),
         "data_security_officer": "测试丁一",
         **facts,
     }

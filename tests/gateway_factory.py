@@ -36,6 +36,7 @@ from tests.factories_identity import (
     add_tenant,
     new_key,
     public,
+    shown,
 )
 from tests.release_warehouse import build_warehouse
 
@@ -171,6 +172,21 @@ class Gateway:
         if key not in self._provers:
             self._provers[key] = ProvenBy(self.machines[client].key, self.clock, token)
         return self._provers[key]
+
+    def admit(self, client: str, tenant: str, kind: str, scenario: str, **facts: object) -> str:
+        """Let the client of one more tenant in, with a grant for a scenario; harmless twice."""
+        if client not in self.machines:
+            identity, key = self.app.state.identity, new_key()
+            bounds = load_boundaries(self.settings.policies)
+            wanted = bounds.scenarios[scenario]["qualification"]
+            add_tenant(identity, tenant, kind=kind, uscc=USCC, qualifications=shown(wanted))
+            grant = {"grant_id": f"G-{tenant}", "tenant_id": tenant, "scenario": scenario}
+            add_grant(identity, bounds, **grant, **VALID, **facts)
+            add_client(identity, client, tenant, public(key))
+            identity.directory.refresh()
+            machine = Machine(client, key, self.settings.base_url)
+            self.machines = {**self.machines, client: machine}
+        return client
 
     def get(self, path: str, client: str = "ins-app") -> httpx.Response:
         """A reading request."""

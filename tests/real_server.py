@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -117,7 +118,7 @@ def end(process: subprocess.Popen[bytes], signal: int) -> None:
 
 
 @dataclass
-class RealServer:
+class RealServer(ABC):
     """One server: start, stop and start again; the port and what it keeps stay.
 
     A kind of server says how it is called (`command`), by what it is ended (`ends_by`: at least
@@ -134,11 +135,11 @@ class RealServer:
 
     ends_by: ClassVar[Mapping[str, int]]
 
-    def command(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def command(self) -> list[str]: ...
 
-    def answers(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def answers(self) -> bool: ...
 
     @property
     def log(self) -> Path:

@@ -52,7 +52,7 @@ def _dim(dim: Dim, lists: Lists) -> dict[str, object]:
 
 def _measure(measure: Measure) -> dict[str, object]:
     rules = {"only_with": list(measure.only_with), "never_with": list(measure.never_with)}
-    definition = measure.define.model_dump(exclude={"fact", "column"})
+    definition = measure.define.model_dump(mode="json", exclude={"fact", "column"})
     return _column(measure) | {"unit": measure.unit, "definition": definition} | rules
 
 

@@ -20,10 +20,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.identity.boundaries import load_boundaries
 from gateway.serving.accept import ARROW
-from tests.factories_identity import Machine, add_client, add_grant, add_tenant, new_key, public
-from tests.gateway_factory import COST, DRUGS, USCC, VALID, Gateway
+from tests.gateway_factory import COST, DRUGS, Gateway
 
 PERIOD = {
     "quarter": {"from": "2024Q2", "to": "2024Q3", "grain": "quarter"},
@@ -69,16 +67,7 @@ SLOWLY = settings(
 @pytest.fixture(scope="module")
 def asked(gateway: Gateway) -> Gateway:
     """The common gateway with a second pharma firm, so that each scenario has two tenants."""
-    identity = gateway.app.state.identity
-    if "pha2-app" not in gateway.machines:
-        key = new_key()
-        add_tenant(identity, "T-PHA2", kind="pharma", uscc=USCC)
-        grant = {"grant_id": "G-T-PHA2", "tenant_id": "T-PHA2", "scenario": "SC05"}
-        add_grant(identity, load_boundaries(gateway.settings.policies), **grant, **VALID)
-        add_client(identity, "pha2-app", "T-PHA2", public(key))
-        identity.directory.refresh()
-        added = Machine("pha2-app", key, gateway.settings.base_url)
-        gateway.machines = {**gateway.machines, "pha2-app": added}
+    gateway.admit("pha2-app", "T-PHA2", "pharma", "SC05")
     return gateway
 
 

@@ -20,8 +20,7 @@ from gateway.policy.contents import gather, read_folder
 from gateway.policy.profiles import merged_profiles
 from gateway.releases.build import Order, build
 from gateway.settings import Settings
-from tests.factories_identity import Machine, add_client, add_grant, add_tenant, new_key, public
-from tests.gateway_factory import TODAY, USCC, VALID, Gateway, copy_policies, serving
+from tests.gateway_factory import TODAY, Gateway, copy_policies, serving
 from tests.release_warehouse import build_warehouse
 
 PROGRAM = Path(__file__).parents[2] / "gateway"
@@ -173,14 +172,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     made = build(settings, Order(("S29",), waiver="invented records"), TODAY)
     assert [manifest.service for manifest in made] == ["S29"]
     with serving(home, policies) as running:
-        identity, key = running.app.state.identity, new_key()
-        add_tenant(identity, "T-29", kind="insurer", uscc=USCC)
-        grant = {"grant_id": "G-29", "tenant_id": "T-29", "scenario": "SC01", "services": ["S29"]}
-        add_grant(identity, load_boundaries(policies), **grant, **VALID)
-        add_client(identity, "s29-app", "T-29", public(key))
-        identity.directory.refresh()
-        machine = Machine("s29-app", key, running.settings.base_url)
-        running.machines = {**running.machines, "s29-app": machine}
+        running.admit("s29-app", "T-29", "insurer", "SC01", services=["S29"])
         yield running
 
 

@@ -67,3 +67,18 @@ class Kind(Frozen):
     @abstractmethod
     def phrase(self) -> str:
         """How the figure is computed, for the reference page."""
+
+
+class OfRecords(Kind):
+    """A figure of a per-record column of one fact."""
+
+    fact: str
+    column: str
+
+    @property
+    def source(self) -> str:
+        return self.fact
+
+    @property
+    def records(self) -> tuple[str, ...]:
+        return (self.column,)

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.catalogue.kinds.base import Kind
+from gateway.catalogue.kinds.base import OfRecords
 
 
-class Pareto(Kind):
+class Pareto(OfRecords):
     """Pareto tail of a per-record column, by Hill's estimator over the largest records.
 
     The threshold is the smallest number of two significant digits that at most `tail_per_mille`
@@ -18,19 +18,9 @@ class Pareto(Kind):
     """
 
     kind: Literal["pareto"]
-    fact: str
-    column: str
     part: Literal["alpha", "threshold", "n"]
     tail_per_mille: int = Field(default=10, gt=0, le=100)
     min_n: int = Field(default=500, ge=500)
-
-    @property
-    def source(self) -> str:
-        return self.fact
-
-    @property
-    def records(self) -> tuple[str, ...]:
-        return (self.column,)
 
     def phrase(self) -> str:
         return (
@@ -39,24 +29,14 @@ class Pareto(Kind):
         )
 
 
-class TopShare(Kind):
+class TopShare(OfRecords):
     """Share of the largest `percent` of records in the sum of all, to two decimals.
 
     Answered where these are k or more and none has more than half of what they have together.
     """
 
     kind: Literal["top_share"]
-    fact: str
-    column: str
     percent: int = Field(default=1, gt=0, lt=100)
-
-    @property
-    def source(self) -> str:
-        return self.fact
-
-    @property
-    def records(self) -> tuple[str, ...]:
-        return (self.column,)
 
     def phrase(self) -> str:
         return f"share of the largest {self.percent} % of {self.column} in their sum"

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gateway.catalogue.kinds.base import Kind
+from gateway.catalogue.kinds.base import OfRecords
 
 
-class Variation(Kind):
+class Variation(OfRecords):
     """Coefficient of variation SD ÷ mean of a per-record column after trimming outliers; needs
     `min_n` records (SPEC §4.3.6)."""
 
     kind: Literal["cv"]
-    fact: str
-    column: str
     min_n: int = 30
-
-    @property
-    def source(self) -> str:
-        return self.fact
-
-    @property
-    def records(self) -> tuple[str, ...]:
-        return (self.column,)
 
     def phrase(self) -> str:
         return f"SD ÷ mean of {self.column}, at least {self.min_n} records"
