@@ -27,7 +27,6 @@ from tests.gateway_factory import (
     COST,
     DRUGS,
     POLICIES,
-    build_home,
     copy_home,
     copy_policies,
     serving,
@@ -37,16 +36,16 @@ MONTH = "2025-06"  # in which the gateway's clock stands
 AFTER = datetime(2025, 7, 10, tzinfo=UTC)
 
 
-def answer_some(folder: Path) -> Path:
-    """A home whose server has answered two insurers and a pharma firm, some things twice."""
-    home = build_home(folder / "home")
-    with serving(home, copy_policies(folder / "policies")) as gateway:
+def answer_some(released: Path, home: Path) -> None:
+    """Make a home of these releases whose server has answered two insurers and a pharma firm, some
+    things twice."""
+    copy_home(released, home)
+    with serving(home, copy_policies(home / "policies")) as gateway:
         gateway.everything("S02", {**COST, "dims": ["benefit5"]})
         gateway.everything("S02", {**COST, "dims": ["benefit5"]})
         gateway.everything("S02", {**COST, "dims": ["benefit5", "gend"]}, client="ins2-app")
         gateway.everything("S09", DRUGS, client="pha-app")
         assert gateway.ask("S09", {**DRUGS, "purpose": "other"}, client="pha-app").is_client_error
-    return home
 
 
 def books_of_copy(asked: Path, home: Path) -> Office:

@@ -7,11 +7,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import tests.one_thread  # noqa: F401  (first: it must be before NumPy)
 from tests.gateway_factory import LARGE, Gateway, build_home, copy_home, copy_policies, serving
+from tests.made_once import made_once
 from tests.postgres_server import postgres, postgres_dsn
 from tests.valkey_server import valkey, valkey_url
+
+settings.register_profile("sluice", deadline=None)  # no test is about the clock on the wall
+settings.load_profile("sluice")
 
 __all__ = ["postgres", "postgres_dsn", "valkey", "valkey_url"]  # fixtures
 
@@ -19,7 +24,7 @@ __all__ = ["postgres", "postgres_dsn", "valkey", "valkey_url"]  # fixtures
 @pytest.fixture(scope="session")
 def released_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a small simulated warehouse and its releases. Read it; change only copies."""
-    return build_home(tmp_path_factory.mktemp("released") / "home")
+    return made_once(tmp_path_factory, "released", build_home)
 
 
 @pytest.fixture(scope="session")

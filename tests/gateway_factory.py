@@ -92,12 +92,11 @@ def copy_policies(
     return folder
 
 
-def build_home(home: Path) -> Path:
-    """A small warehouse of invented records, released for every service."""
+def build_home(home: Path) -> None:
+    """Make a small warehouse of invented records, released for every service."""
     settings = Settings(home=home)
     build_warehouse(home, persons=700, visits=3500)
     build(settings, Order(waiver="invented records"), TODAY)
-    return home
 
 
 def copy_home(home: Path, copy: Path) -> Path:

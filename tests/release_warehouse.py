@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -308,22 +304,21 @@ def build_warehouse(
 
 @dataclass(frozen=True)
 class Built:
-    """A home with a warehouse and releases of all services."""
+    """A home with a warehouse and releases."""
 
     home: Path
-    settings: Settings
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(home=self.home)
 
     @property
     def warehouse(self) -> Path:
         return store.current(self.home / "warehouse")
 
 
-@cache
-def built_home() -> Built:
-    """One home for all release tests of a run, built at first use. Never change it."""
-    home = Path(mkdtemp(prefix="sluice-release-"))
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
+def release_all(home: Path) -> None:
+    """Make a home of invented records with releases of all services."""
     build_warehouse(home)
-    settings = Settings(home=home)
-    build(settings, Order(waiver="invented records"), datetime(2026, 1, 1, tzinfo=UTC))
-    return Built(home, settings)
+    order = Order(waiver="invented records")
+    build(Settings(home=home), order, datetime(2026, 1, 1, tzinfo=UTC))

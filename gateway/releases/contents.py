@@ -15,7 +15,7 @@ import duckdb
 import numpy as np
 
 from gateway import catalogue
-from gateway.catalogue.model import Measure
+from gateway.catalogue.model import Measure, Service
 from gateway.releases.blocks import Block
 from gateway.releases.cellfile import answered, places_of
 from gateway.releases.kernel import unmixed
@@ -63,7 +63,7 @@ def contents(one: Prepared, folder: Path, known: Facts) -> dict[str, Any]:  # fi
             for m in service.measures
             if not m.internal
         ),
-        "person_measure": service.disclosure.person_measure,
+        "person_measure": _published_persons(service),
         "structural_zeros": tuple(
             dict(rule)
             for i, rule in enumerate(service.disclosure.structural_zeros)
@@ -84,6 +84,12 @@ def contents(one: Prepared, folder: Path, known: Facts) -> dict[str, Any]:  # fi
         ),
         "software": software(),
     }
+
+
+def _published_persons(service: Service) -> str | None:
+    """The person count a reader sees; nothing where it serves only the protection."""
+    name = service.disclosure.person_measure
+    return name if any(m.name == name and not m.internal for m in service.measures) else None
 
 
 def _domains(one: Prepared) -> dict[str, tuple[str, ...]]:

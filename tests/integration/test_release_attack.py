@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.release_recount import PERSON_FIGURE, Recount, Sheet, counts, sheets
-from tests.release_warehouse import Built, built_home
+from tests.release_warehouse import Built
 from tests.subtraction_attacker import Attacker, told
 
 K = 11
@@ -46,11 +46,6 @@ class Published:
 
     def leaks(self, *, rounded: bool = False) -> list[str]:
         return [told(leak, self.names) for leak in self.attacker(rounded=rounded).leaks()]
-
-
-@pytest.fixture(scope="module")
-def built() -> Built:
-    return built_home()
 
 
 @pytest.fixture(scope="module")

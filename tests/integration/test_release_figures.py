@@ -11,7 +11,7 @@ import pytest
 
 from gateway.releases.listing import Listed, listing
 from gateway.releases.store import ReleaseStore
-from tests.release_warehouse import Built, built_home
+from tests.release_warehouse import Built
 
 Key = tuple[str, str, tuple[tuple[str, str], ...]]
 
@@ -130,11 +130,6 @@ SHAPES = {
     "S06": [(), ("mdc",), ("adrg",), ("drg",), ("insutype2", "adrg"), ("hosp_lv4", "mdc")],
     "S09": [(), ("atc2",), ("atc4",), ("generic",), ("gend",), ("benefit5", "atc2")],
 }
-
-
-@pytest.fixture(scope="module")
-def built() -> Built:
-    return built_home()
 
 
 @pytest.fixture(scope="module")

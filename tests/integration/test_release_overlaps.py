@@ -40,7 +40,7 @@ def released(home: Path, warehouse: Path, policies: Path) -> Built:
     (home / "warehouse").symlink_to(warehouse)
     settings = Settings(home=home, policies=policies)
     build(settings, Order(COMPARED, waiver="invented records", alone=True), NOW)
-    return Built(home, settings)
+    return Built(home)
 
 
 def leaks(built: Built) -> list[str]:

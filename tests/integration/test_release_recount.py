@@ -13,14 +13,9 @@ from gateway.settings import Settings
 from gateway.warehouse import store
 from synthetic.bureau import simulate
 from tests.release_recount import RECOUNTED, Recount, sheets
-from tests.release_warehouse import Built, built_home
+from tests.release_warehouse import Built
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def built() -> Built:
-    return built_home()
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from gateway.releases.build import Order, build
 from gateway.settings import Settings
 from gateway.warehouse import store
-from tests.release_warehouse import Built, build_warehouse, built_home
+from tests.release_warehouse import Built, build_warehouse
 from tests.second import s01, s05, slices
 from tests.second.slices import LICENSED, PUBLIC, Shown
 from tests.served_recount import Found, Recount, Rounding
@@ -32,10 +32,9 @@ def unequal(tmp_path_factory: pytest.TempPathFactory) -> Built:
     with duckdb.connect() as con:
         con.execute(f"CREATE TABLE bills AS SELECT * REPLACE ({scaled}) FROM '{bills}'")
         con.execute(f"COPY bills TO '{bills}'")
-    settings = Settings(home=home)
     order = Order(("S05",), waiver="invented records", alone=True)
-    build(settings, order, datetime(2026, 1, 1, tzinfo=UTC))
-    return Built(home, settings)
+    build(Settings(home=home), order, datetime(2026, 1, 1, tzinfo=UTC))
+    return Built(home)
 
 
 @pytest.mark.parametrize(
@@ -43,11 +42,14 @@ def unequal(tmp_path_factory: pytest.TempPathFactory) -> Built:
     [("S01", s01.MEASURES, PUBLIC, 10), ("S05", s05.MEASURES, LICENSED, 100)],
 )
 def test_random_cells_agree_with_the_second_implementation(
-    service: str, measures: dict[str, dict[str, Found]], rounding: Rounding, least: int
+    built: Built,
+    service: str,
+    measures: dict[str, dict[str, Found]],
+    rounding: Rounding,
+    least: int,
 ) -> None:
-    home = built_home()
-    recount = slices.recount_of(home.warehouse, [s01, s05], rounding)
-    found = slices.published(home.home / "releases", service, 400, 7, rounding)
+    recount = slices.recount_of(built.warehouse, [s01, s05], rounding)
+    found = slices.published(built.settings.releases, service, 400, 7, rounding)
     known = [one for one in found if one.measure in measures[service]]
     assert len(known) > least
     assert list(slices.astray(recount, known)) == []
@@ -114,12 +116,12 @@ OWN = ("insutype2", "gend", "age10")
 
 
 @pytest.mark.parametrize("service", ["S01", "S05"])
-def test_every_shown_cell_keeps_every_threshold(service: str, unequal: Built) -> None:
-    home, table = (built_home(), "care") if service == "S01" else (unequal, "year_care")
+def test_every_shown_cell_keeps_every_threshold(service: str, built: Built, unequal: Built) -> None:
+    home, table = (built, "care") if service == "S01" else (unequal, "year_care")
     limits, rounding = (DC1, PUBLIC) if service == "S01" else (DC2, LICENSED)
     sql = slices.recount_of(home.warehouse, [s01, s05], rounding).connection
     sql.execute(s05.CARE)
-    found = slices.published(home.home / "releases", service, 10**6, 1, rounding)
+    found = slices.published(home.settings.releases, service, 10**6, 1, rounding)
     shown = {tuple(sorted(one.cell.items())) for one in found}
     assert len(shown) > 5
     for columns in {tuple(name for name, _ in cell) for cell in shown}:

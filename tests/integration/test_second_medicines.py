@@ -13,7 +13,7 @@ from gateway.settings import Settings
 from gateway.warehouse import store
 from synthetic.bureau import simulate
 from tests.gateway_factory import copy_policies
-from tests.release_warehouse import Built, built_home
+from tests.release_warehouse import Built
 from tests.second import s07, s11, s12, s13, s24, slices
 from tests.served_recount import Recount
 from tests.spec.test_worked_examples import EXAMPLES, answer
@@ -25,11 +25,6 @@ LOW = {
     "min_manufacturers: 3": "min_manufacturers: 1",
 }
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def built() -> Built:
-    return built_home()
 
 
 @pytest.fixture(scope="module")
