@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from gateway.cli.office import by_edition, to_build
 from gateway.errors import OperatorError
 from gateway.policy.documents import read_documents
 from gateway.releases.build import Order, Step, build
-from gateway.releases.manifest import Manifest
+from gateway.releases.manifest import Manifest, ReleaseError
 from gateway.releases.recounting import recount
 from gateway.releases.run import Reuse
 from gateway.releases.shelf import Entry, entries, withdraw
@@ -24,6 +25,7 @@ from gateway.releases.verify import Report, verify, verify_together
 from gateway.settings import Settings
 
 app = typer.Typer(help="Releases: protected tables that the gateway serves.", no_args_is_help=True)
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -35,6 +37,7 @@ def _fail(error: OperatorError) -> typer.Exit:
 @app.command("build")
 def build_releases(
     services: Annotated[list[str] | None, typer.Argument(help="Ids or codes; all if none.")] = None,
+    *,
     waiver: Annotated[
         str | None, typer.Option(help="Reason to publish although block rules fail.")
     ] = None,
@@ -44,6 +47,10 @@ def build_releases(
     alone: Annotated[
         bool, typer.Option("--alone", help="Exactly these, without those linked with them.")
     ] = False,
+    since: Annotated[
+        str,
+        typer.Option("--from", metavar="YYYY-MM", help="First month to publish; all if not given."),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Build the services' releases from the current warehouse and put them in force."""
@@ -59,13 +66,20 @@ def build_releases(
 
         try:
             with to_build(Settings(), edition) as (settings, also):
-                order = Order(tuple(services or ()), waiver, also, alone)
+                order = Order(tuple(services or ()), waiver, also, alone, _month(since))
                 made = build(settings, order, datetime.now(UTC), tell)
         except OperatorError as error:
             raise _fail(error) from error
     if last.reuse is not None:
         typer.echo(_reused(last.reuse), err=True)
     _print_built(made, as_json)
+
+
+def _month(text: str) -> str:
+    """A month as it was given; refuses what is none."""
+    if text and not _MONTH.fullmatch(text):
+        raise ReleaseError("month_malformed", f"--from {text}: write a month as 2024-01.")
+    return text
 
 
 def _reused(reuse: Reuse) -> str:

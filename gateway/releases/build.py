@@ -31,6 +31,7 @@ _WORTH_WORKERS = 4 * 1024 * 1024
 class Order:
     """What to build: services by id (all if none), and a reason to go on despite poor quality.
 
+    `since`: the month (YYYY-MM) in whose season the first published period lies; all if empty.
     `alone`: exactly these, without those they are linked with, none of which was ever published.
     """
 
@@ -38,6 +39,7 @@ class Order:
     waiver: str | None = None
     also: tuple[Path, ...] = ()  # policies folders for whose profiles cells are made besides
     alone: bool = False
+    since: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,4 +149,5 @@ def _work(
         sensitive=read_documents(settings.policies)["sensitive"],
         key=rounding_key(settings.keys),
         waiver=order.waiver,
+        since=order.since,
     )

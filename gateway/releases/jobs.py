@@ -59,6 +59,7 @@ class Work:
     profiles: Mapping[str, Mapping[str, Merged]]  # by service, then by profile key
     sensitive: Mapping[str, Any]
     key: bytes
+    since: str = ""  # the month from which on periods are published; all if empty
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def load(work: Work, name: str, grain: Grain) -> Prepared:
             stager,
             _limits(work, service),
             hidden=rolled_up(service, work.sensitive),
+            since=work.since,
         )
     finally:
         source.close()

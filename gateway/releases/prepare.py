@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.catalogue.load import Catalogue
-from gateway.catalogue.model import Service
+from gateway.catalogue.model import Grain, Service
 from gateway.releases.encoding import Hidden, encode, lists
 from gateway.releases.engine.loading import Stager, Wanted, read_season
 from gateway.releases.engine.staging import Staged
 from gateway.releases.engine.survey import Survey, chains
-from gateway.releases.facts import Shared, city_of, coded, columns_wanted, periods, shared_lists
+from gateway.releases.facts import (
+    Shared,
+    city_of,
+    coded,
+    columns_wanted,
+    label_of,
+    periods,
+    shared_lists,
+)
 from gateway.releases.manifest import ReleaseError
 from gateway.releases.plan import Plan
 from gateway.releases.records import as_records, wanted
@@ -50,9 +58,18 @@ class Limits:
 
 
 def prepare(
-    catalogue: Catalogue, service: Service, stager: Stager, limits: Limits, *, hidden: Hidden
+    catalogue: Catalogue,
+    service: Service,
+    stager: Stager,
+    limits: Limits,
+    *,
+    hidden: Hidden,
+    since: str = "",
 ) -> Prepared:
-    """Stage what the service counts, and find out what all its seasons have in common."""
+    """Stage what the service counts, and find out what all its seasons have in common.
+
+    Seasons before the one that the month `since` lies in are left out.
+    """
     wanted_ = {name: _wanted(catalogue, service, stager, name) for name in service.facts}
     found = {name: stager.stage(fact) for name, fact in wanted_.items()}
     staged = {name: one for name, (one, _) in found.items()}
@@ -66,7 +83,8 @@ def prepare(
     check_totals(service, surveys)
     shared = _shared(surveys)
     closed = lists(service, surveys, hidden)
-    every = periods(shared.months, service.periods)
+    months = _months(shared.months, since, stager.grain)
+    every = periods(months, service.periods)
     every_shape = shapes(service, limits.max_dims)
     plan = Plan(
         service=service,
@@ -84,7 +102,7 @@ def prepare(
     )
     return Prepared(
         plan,
-        seasons_of(shared.months, stager.grain),
+        seasons_of(months, stager.grain),
         staged,
         records,
         hidden,
@@ -92,6 +110,18 @@ def prepare(
         shared.institutions,
         reused,
     )
+
+
+def _months(every: Sequence[str], since: str, grain: Grain) -> tuple[str, ...]:
+    first = label_of(since, grain) if since else ""
+    kept = tuple(month for month in every if label_of(month, grain) >= first)
+    if every and not kept:
+        raise ReleaseError(
+            "period_empty",
+            f"The warehouse has nothing from {since} on; its last month is {every[-1]}.",
+            f"仓库中没有{since}及以后的数据，最后一个月为{every[-1]}。",
+        )
+    return kept
 
 
 def season_plan(one: Prepared, season: str) -> tuple[Plan, tuple[str, ...]]:
