@@ -10,8 +10,8 @@ from gateway.demo.client import Participant, Proven, Session
 from gateway.demo.show import Screen
 
 CITY = "990100"
-QUARTERS = {"from": "2024Q1", "to": "2024Q2", "grain": "quarter"}
-MONTHS = {"from": "2024-01", "to": "2024-02", "grain": "month"}
+QUARTERS = {"from": "2025Q1", "to": "2025Q2", "grain": "quarter"}
+MONTHS = {"from": "2025-01", "to": "2025-02", "grain": "month"}
 PRICING = "actuarial_pricing_and_reserving"
 MARKET = "regional_market_and_access_analysis"
 
@@ -24,7 +24,7 @@ COST: dict[str, Any] = {
 }
 THIN: dict[str, Any] = {
     "purpose": PRICING,
-    "period": {"from": "2024Q1", "to": "2024Q1", "grain": "quarter"},
+    "period": {"from": "2025Q1", "to": "2025Q1", "grain": "quarter"},
     "geo": [CITY],
     "dims": ["age5", "benefit5"],
     "measures": ["persons", "medfee"],
