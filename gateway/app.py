@@ -18,6 +18,7 @@ from gateway.api import (
     authzen,
     consent_office,
     health,
+    lineage,
     oauth,
     problems,
     services,
@@ -248,7 +249,9 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     app.state.oauth_audit = OAuthAudit(parts.journal)
     app.router.routes.append(Route(PATH, Queries(parts.desk, clock), methods=["POST"]))
     oauth.install(app)
-    for router in (services.router, usage.router, statements.router, health.router):
+    for router in (
+        services.router, lineage.router, usage.router, statements.router, health.router,
+    ):  # fmt: skip
         app.include_router(router)
     admin = open_admin(settings, parts.identity)
     app.include_router(admin_router(admin, open_upstream(settings, admin)))

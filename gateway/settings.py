@@ -42,6 +42,16 @@ class Settings(BaseSettings):
     policies: Path = Field(
         default=_ROOT / "policies", description="Rego, policy data and the catalogue."
     )
+    release_engine: str = Field(
+        default="duckdb",
+        pattern="^(duckdb|spark)$",
+        description="What runs the facts of a release: DuckDB in the build, or a Spark cluster.",
+    )
+    spark_master: str = Field(default="", description="Its master, as spark://host:port.")
+    spark_properties: Path | None = Field(
+        default=None,
+        description="File of Spark properties by which it is reached, such as its secret.",
+    )
     host: str = Field(default="127.0.0.1", description="Address the server listens on.")
     port: int = Field(default=8780, ge=1, le=65535, description="Port the server listens on.")
     issuer: str = Field(default="", description="Public base URL; empty: http(s)://{host}:{port}.")

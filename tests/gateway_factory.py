@@ -39,6 +39,7 @@ from tests.factories_identity import (
     shown,
 )
 from tests.release_warehouse import build_warehouse
+from tests.waivers import INVENTED
 
 POLICIES = Path(__file__).parents[1] / "policies"
 TODAY = datetime(2025, 6, 2, 4, tzinfo=UTC)
@@ -96,7 +97,7 @@ def build_home(home: Path) -> None:
     """Make a small warehouse of invented records, released for every service."""
     settings = Settings(home=home)
     build_warehouse(home, persons=700, visits=3500)
-    build(settings, Order(waiver="invented records"), TODAY)
+    build(settings, Order(waivers=INVENTED), TODAY)
 
 
 def copy_home(home: Path, copy: Path) -> Path:

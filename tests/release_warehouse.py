@@ -16,6 +16,7 @@ from gateway.releases.build import Order, build
 from gateway.settings import Settings
 from gateway.warehouse import store
 from synthetic.warehouse.schema import TABLES, arrow_schema
+from tests.waivers import INVENTED
 
 Row = dict[str, Any]
 COUNTIES = ("990101", "990102", "990103", "990111")
@@ -320,5 +321,5 @@ class Built:
 def release_all(home: Path) -> None:
     """Make a home of invented records with releases of all services."""
     build_warehouse(home)
-    order = Order(waiver="invented records")
+    order = Order(waivers=INVENTED)
     build(Settings(home=home), order, datetime(2026, 1, 1, tzinfo=UTC))

@@ -192,6 +192,15 @@ def _paths(catalogue: Catalogue) -> dict[str, object]:
             "/v1/services/{service}": {
                 "get": one | {"parameters": [_service_parameter(catalogue)]}
             },
+            "/v1/services/{service}/lineage": {
+                "get": _read(
+                    "getLineage",
+                    "Where each column of the latest release comes from: an OpenLineage event.",
+                    _ANY,
+                    (401, 404, 503),
+                )
+                | {"parameters": [_service_parameter(catalogue)]}
+            },
             "/v1/usage": {"get": usage | {"parameters": [_MONTH]}},
             "/v1/statements": {
                 "get": _read(

@@ -206,6 +206,18 @@ _QUALITY: Schema = {
         },
     },
 }
+_WAIVER: Schema = _object(
+    {
+        "id": _text(),
+        "covers": {"type": "array", "items": _text("A quality figure or integrity rule.")},
+        "first": _text("Month, as 2024-01."),
+        "last": _text("Month, as 2024-03."),
+        "reason": _text("Why the cells are served although this fails."),
+        "until": {"type": "string", "format": "date"},
+        "signed_by": {"type": "array", "items": _text(), "minItems": 2, "maxItems": 2},
+    },
+    ("id", "covers", "first", "last", "reason", "until", "signed_by"),
+)
 _META_FIELDS: Schema = {
     "service": _SERVICE,
     "release": _text("Ask for this release again to get the same cells."),
@@ -213,6 +225,7 @@ _META_FIELDS: Schema = {
     "code_versions": {"type": "object", "additionalProperties": {"type": "string"}},
     "profile": _text("Disclosure profile the cells were protected with."),
     "quality": _QUALITY,
+    "waivers": {"type": "array", "items": _WAIVER},
     "rows": _WHOLE,
     "total_rows": _WHOLE,
     "charge": _CHARGE,

@@ -33,6 +33,8 @@ async def one_service(service: str, caller: SignedIn, desk: ServiceDesk) -> Resp
         periods=release.periods if release else {},
         lists=release.domains if release else {},
     )
-    return Response(
-        orjson.dumps(told | {"release": release and release.release_id}), media_type=JSON
-    )
+    told |= {
+        "estimated": release.estimated if release else {},
+        "release": release and release.release_id,
+    }
+    return Response(orjson.dumps(told), media_type=JSON)

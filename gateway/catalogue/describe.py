@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
 
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Dim, Measure, Service
@@ -11,6 +12,9 @@ from gateway.catalogue.worked import Example, describe_example
 from metering.summary import yuan
 from metering.tariff import MICRO_PER_FEN
 
+Sources: TypeAlias = Callable[[Service], Iterable[str]]
+"""Lines on where the columns of a service come from, a blank one last; or none."""
+
 HEAD = """# Data services
 
 Written by `sluice catalogue docs` from `policies/catalogue/`; edit there. Every figure passes
@@ -18,13 +22,15 @@ disclosure control before it is stored; nothing here can be computed per request
 """
 
 
-def describe(catalogue: Catalogue) -> str:
+def describe(catalogue: Catalogue, sources: Sources = lambda service: ()) -> str:
     """Markdown of all services."""
-    parts = (_service(one, catalogue.example(one.id)) for one in catalogue.services.values())
+    parts = (
+        _service(one, catalogue.example(one.id), sources) for one in catalogue.services.values()
+    )
     return "\n".join([HEAD, *parts])
 
 
-def _service(service: Service, example: Example | None) -> str:
+def _service(service: Service, example: Example | None, sources: Sources) -> str:
     geo = ", ".join(level.level for level in service.geo)
     periods = ", ".join(service.periods)
     lines = [
@@ -38,6 +44,7 @@ def _service(service: Service, example: Example | None) -> str:
         f"- Consumers: {', '.join(service.consumers)}; scenarios: {', '.join(service.scenarios)}",
         f"- Disclosure profile {service.sdc}; output level {service.output_level}; "
         f"at least {service.min_lag_days} days after the period",
+        *(f"- {text}" for text in _subject(service)),
         *(f"- Tariff: {price}" for price in _prices(service.tariff)),
         *(f"- Note: {note.en} {note.zh}" for note in service.notes),
         "",
@@ -49,9 +56,18 @@ def _service(service: Service, example: Example | None) -> str:
         "|---|---|---|---|---|",
         *(_measure(measure) for measure in service.measures if not measure.internal),
         "",
+        *sources(service),
         *((*describe_example(example), "") if example else ()),
     ]
     return "\n".join(lines)
+
+
+def _subject(service: Service) -> Iterator[str]:
+    """What the cells are about, where it is no person."""
+    if service.disclosure.subject == "ledger":
+        yield "Accounts of a fund: rounded, and shown where enough are insured"
+    elif service.disclosure.subject == "open":
+        yield "About no person: shown exactly, nothing is suppressed"
 
 
 def _prices(tariff: Tariff) -> Iterator[str]:

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from gateway.catalogue.kinds import Persons, Ratio
 from gateway.catalogue.model import Measure, Service
+from gateway.catalogue.subject import EXPOSURE, subject_faults
 from gateway.errors import OperatorError
 
-EXPOSURE = "exposure"
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
 
@@ -34,7 +34,7 @@ def faults(service: Service, folder: Path) -> Iterator[str]:
     measures = {measure.name: measure for measure in service.measures}
     if len(measures) < len(service.measures):
         yield "measures: a name appears twice"
-    if EXPOSURE not in service.facts:
+    if EXPOSURE not in service.facts and service.disclosure.subject != "open":
         yield "facts: there is no `exposure` fact"
     yield from _files(service, folder)
     yield from _dims(service)
@@ -42,12 +42,15 @@ def faults(service: Service, folder: Path) -> Iterator[str]:
     for name, fact in service.facts.items():
         unknown = {*fact.dims, *fact.requires_any} - dims
         yield from (f"facts.{name}.dims: unknown {dim}" for dim in sorted(unknown))
+        if fact.stock and name not in service.disclosure.side:
+            yield f"facts.{name}.stock: balances cover no cells; name it in disclosure.side"
     for measure in service.measures:
         yield from (f"measures.{measure.name}{text}" for text in _measure(service, measure))
     if not any(text for m in service.measures for text in _definition(service, m)):
         yield from _circles(measures)
         yield from _late(measures)
     yield from _person_measure(service, measures)
+    yield from subject_faults(service)
 
 
 def _dims(service: Service) -> Iterator[str]:
@@ -96,6 +99,8 @@ def _definition(service: Service, measure: Measure) -> Iterator[str]:
         yield f": unknown measure {part}"
     names = (*define.sums, *define.records)
     yield from (f": {name!r} is no name of a column" for name in names if not _NAME.fullmatch(name))
+    unknown = set(define.needs) - {dim.name for dim in service.dims}
+    yield from (f": unknown dim {dim}" for dim in sorted(unknown))
     if define.source is not None and define.source not in service.facts:
         yield f": unknown fact {define.source}"
     if (
@@ -105,7 +110,7 @@ def _definition(service: Service, measure: Measure) -> Iterator[str]:
     ):
         yield f": {define.fact} is a side fact, its persons are not those of the cells"
     if define.source == EXPOSURE and not define.of_insured:
-        yield ": of the fact exposure there are the sum of `days` and the persons alone"
+        yield ": of the fact exposure there are person-time (sum of `days`) and the persons alone"
 
 
 def _circles(measures: Mapping[str, Measure]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from gateway.catalogue.faults import CatalogueError, faults, invalid
 from gateway.catalogue.lists import with_lists
 from gateway.catalogue.model import Dim, Service
 from gateway.catalogue.policy_view import policy_view
+from gateway.catalogue.subject import reading_faults, restricted
 from gateway.catalogue.tariff import Tariff
 from gateway.catalogue.union import together
 from gateway.catalogue.views import OWN, check_views, reached, read_views, shared_files
@@ -98,7 +99,10 @@ def load_catalogue(policies: Path) -> Catalogue:
         raise CatalogueError("catalogue_empty", f"{root}: no service found (S??/service.yaml)")
     for service in services.values():
         _check_links(service, services, root)
-    return Catalogue(services, root)
+    catalogue = Catalogue(services, root)
+    for service in services.values():
+        _check_reading(catalogue, service)
+    return catalogue
 
 
 def _read(path: Path) -> Any:  # whatever YAML holds; validated by the caller
@@ -155,6 +159,17 @@ def _mapping_of(path: Path, name: str, body: object) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise CatalogueError("catalogue_invalid", f"{path}: {name or 'the file'}: is no mapping")
     return body
+
+
+def _check_reading(catalogue: Catalogue, service: Service) -> None:
+    """A service that is about no person reads no table with one: by every word it reaches."""
+    views = catalogue.rollups_sql(service) if restricted(service) else ""
+    texts = {}
+    for fact in restricted(service):
+        sql = catalogue.fact_sql(service, fact)
+        texts[fact] = sql + reached(views, [sql])
+    for fault in reading_faults(service, texts):
+        raise CatalogueError("fact_subject", f"{catalogue.folder(service.id)}: {fault}")
 
 
 def _check_links(service: Service, services: Mapping[str, Service], root: Path) -> None:

@@ -121,12 +121,15 @@ class Fact(Frozen):
     count), `magnitude` (the amount dominance is judged on), optional `maker`; then value columns.
     A null value contributes nothing. Macros and views (`views_*.sql`, then the folder's own
     `views.sql`) are run before every query. Of several queries the rows are put together, by the
-    names of the columns.
+    names of the columns. The values of a `stock` are of the end of each month (balances): a longer
+    period has those of its last month. Where the subject is not persons, a fact has no `psn_no`,
+    `fixmedins_code`, `counting`, `magnitude` or `maker`.
     """
 
     query: SqlFile | Annotated[tuple[SqlFile, ...], Field(min_length=1)]
     dims: tuple[str, ...]
     requires_any: tuple[str, ...] = ()
+    stock: bool = False
 
     @property
     def queries(self) -> tuple[str, ...]:
@@ -157,8 +160,15 @@ class Disclosure(Frozen):
     among: its cells over the same dims contain this service's, so no rest may be small.
     `records`: a query of the records that this service and those linked with it count, one row
     each, with all their dims: which cells lie inside each other though no roll-up says so.
+
+    `subject`: what the cells are about. `persons` is protected by all rules. `ledger`: accounts of
+    a fund, rounded, and shown where enough are insured. `open`: figures about data, shown as they
+    are. The facts of the latter two reach no table with a person, a settlement or an institution;
+    `reconciles` names those of a ledger that add up settlements to hold against it.
     """
 
+    subject: Literal["persons", "ledger", "open"] = "persons"
+    reconciles: tuple[str, ...] = ()
     person_measure: str | None = None
     side: tuple[str, ...] = ()
     forbid_together: tuple[tuple[str, str], ...] = ()

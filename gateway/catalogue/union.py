@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from gateway.catalogue.faults import CatalogueError
 from gateway.catalogue.model import Service
+from gateway.catalogue.subject import about_persons
 
-_FIXED = (
-    "period_m", "geo_county", "geo_city", "psn_no", "fixmedins_code", "counting", "magnitude",
-)  # fmt: skip
+_FIXED = ("period_m", "geo_county", "geo_city")
+_OF_PERSONS = ("psn_no", "fixmedins_code", "counting", "magnitude")
 _MAKER = re.compile(r"\bmaker\b")
 
 
@@ -36,6 +36,7 @@ def _columns(service: Service, fact: str) -> list[str]:
     own = [m.define for m in service.measures if m.define.source == fact]
     names = [
         *_FIXED,
+        *(_OF_PERSONS if about_persons(service, fact) else ()),
         *(column for dim in service.facts[fact].dims for column in dims[dim]),
         *(column for define in own for column in (*define.sums, *define.records)),
     ]

@@ -36,7 +36,7 @@ def reached(views: str, texts: Iterable[str]) -> str:
 
     Comments define nothing. A word that is a name by chance counts: rather one too many.
     """
-    made = {found[2].lower(): one for one in _plain(views) if (found := _MADE.match(one))}
+    made = {found[2].lower(): one for one in statements(views) if (found := _MADE.match(one))}
     wanted: set[str] = set()
     waiting = [_COMMENT.sub("", text) for text in texts]
     while waiting:
@@ -79,10 +79,10 @@ def _made(path: Path, before: dict[str, Path]) -> dict[str, Path]:
 
 
 def _statements(path: Path) -> Iterator[str]:
-    return _plain(path.read_text(encoding="utf-8"))
+    return statements(path.read_text(encoding="utf-8"))
 
 
-def _plain(text: str) -> Iterator[str]:
+def statements(text: str) -> Iterator[str]:
     """The statements of a text, without comments; a semicolon in quotes ends none."""
     pieces: list[str] = [""]
     for found in _PIECE.finditer(text):

@@ -17,6 +17,7 @@ AREAS = (
     "demo",
     "serve",
     "warehouse",
+    "quality",
     "release",
     "catalogue",
     "policy",

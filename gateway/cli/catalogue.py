@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from gateway.cli.states import states_document
 from gateway.errors import OperatorError
 from gateway.policy.scenario_page import scenarios_page
 from gateway.releases.domains import listed
+from gateway.releases.lineage.page import source_lines
 from gateway.releases.shapes import dims_by_column
 from gateway.serving.deny_page import deny_codes_page
 from gateway.settings import Settings
@@ -62,7 +64,7 @@ def docs(
 def _documents(catalogue: Catalogue) -> dict[str, bytes]:
     operations = load_operations(Settings().policies)
     return {
-        "services.md": describe(catalogue).encode(),
+        "services.md": describe(catalogue, partial(source_lines, catalogue)).encode(),
         "openapi.json": openapi_bytes(catalogue),
         "admin-openapi.json": admin_openapi_bytes(ENDPOINTS),
         "consent-openapi.json": consent_openapi_bytes(),

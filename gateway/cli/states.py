@@ -11,6 +11,7 @@ from gateway.identity.model import (
     TENANT_TRANSITIONS,
 )
 from gateway.identity.states import diagram
+from gateway.quality.waiver import WAIVER_TRANSITIONS
 from gateway.staff.model import GUARDED_TRANSITIONS, STAFF_TRANSITIONS
 
 _HEAD = """# States
@@ -43,6 +44,11 @@ def states_document() -> str:
             "live. A roll-back makes the edition before live again. One edition at a time is "
             "shadow, canary, live. Withdrawn and pushed again, it begins anew.",
             diagram(EDITION_TRANSITIONS, "draft"),
+        ),
+        (
+            "Waiver of data quality",
+            "Proposed by one person, signed by another; after its last day nothing is built on it.",
+            diagram(WAIVER_TRANSITIONS, "proposed"),
         ),
         ("Consent", "Who may take a step stands in brackets.", consent.diagram()),
         (

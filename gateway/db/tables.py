@@ -123,6 +123,7 @@ class GrantRow(Table):
     status: Mapped[str]
     entered_by: Mapped[str]
     credit_limit_fen: Mapped[int | None] = mapped_column(sa.BigInteger)
+    enrolment_list_hash: Mapped[str | None] = mapped_column(sa.String(64))
     created_at: Mapped[datetime]
 
 

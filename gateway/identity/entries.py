@@ -212,6 +212,7 @@ class GrantEntry(Entry):
     price_plan: Line
     credit_limit_fen: Credit | None = None
     agreement_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    enrolment_list_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
 class RegionEntry(Entry):

@@ -212,6 +212,7 @@ class Grant:
     status: str
     entered_by: str = ""
     credit_limit_fen: int | None = None
+    enrolment_list_hash: str | None = None  # of the consents of a programme's members
 
     def is_active(self, today: date) -> bool:
         """True on a day on which the grant may be used, as far as the grant itself decides."""
@@ -238,12 +239,18 @@ class Grant:
             "status": self.status,
             "entered_by": self.entered_by,
             **_credit(self.credit_limit_fen),
+            **_enrolled(self.enrolment_list_hash),
         }
 
 
 def _credit(limit: int | None) -> Document:
     """Named only where somebody set one: a document without it bounds nothing."""
     return {} if limit is None else {"credit_limit_fen": limit}
+
+
+def _enrolled(list_hash: str | None) -> Document:
+    """Named only where the grant has such a list."""
+    return {} if list_hash is None else {"enrolment_list_hash": list_hash}
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,7 @@ def grant_of(row: GrantRow) -> Grant:
         status=row.status,
         entered_by=row.entered_by,
         credit_limit_fen=row.credit_limit_fen,
+        enrolment_list_hash=row.enrolment_list_hash,
     )
 
 
@@ -221,6 +222,7 @@ def grant_row(grant: Grant, now: datetime) -> GrantRow:
         status=grant.status,
         entered_by=grant.entered_by,
         credit_limit_fen=grant.credit_limit_fen,
+        enrolment_list_hash=grant.enrolment_list_hash,
         created_at=now,
     )
 

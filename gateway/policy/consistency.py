@@ -21,6 +21,8 @@ def disagreements(documents: Documents) -> Iterator[str]:
 
 def _scenarios(documents: Documents) -> Iterator[str]:
     profiles, services = documents["sdc_profiles"], documents["services"]
+    # A scenario may deny a service what this installation offers with others only.
+    dims = {dim for service in services.values() for dim in service["dims"]}
     for name, scenario in documents["scenarios"].items():
         place = f"scenario {name}"
         yield from _unknown(place, "profile", [scenario["sdc"]["profile"]], profiles)
@@ -30,9 +32,7 @@ def _scenarios(documents: Documents) -> Iterator[str]:
             listed = services[service]["scenarios"]
             if not {"*", name} & set(listed):
                 yield f"{place} grants {service}, which does not list {name}"
-            yield from _unknown(
-                f"{place}, {service}", "dim", entry.get("dims_deny", []), services[service]["dims"]
-            )
+            yield from _unknown(f"{place}, {service}", "dim", entry.get("dims_deny", []), dims)
 
 
 def _services(documents: Documents) -> Iterator[str]:

@@ -74,6 +74,7 @@ class Grant(_Document):
     agreement_hash: str
     status: str
     credit_limit_fen: Credit = 0
+    enrolment_list_hash: str = ""  # of the consents of a programme's members, where there are
 
 
 class Region(_Document):

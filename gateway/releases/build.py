@@ -13,6 +13,8 @@ from gateway.catalogue.load import Catalogue, load_catalogue
 from gateway.catalogue.model import Service
 from gateway.policy.documents import read_documents
 from gateway.policy.profiles import merged_profiles, profile_key
+from gateway.quality.waiver import Waiver
+from gateway.releases.engine.choice import cluster_of
 from gateway.releases.engine.staging import Staging
 from gateway.releases.jobs import Work
 from gateway.releases.keys import rounding_key
@@ -29,14 +31,14 @@ _WORTH_WORKERS = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Order:
-    """What to build: services by id (all if none), and a reason to go on despite poor quality.
+    """What to build: services by id (all if none), and waivers of poor quality.
 
     `since`: the month (YYYY-MM) in whose season the first published period lies; all if empty.
     `alone`: exactly these, without those they are linked with, none of which was ever published.
     """
 
     services: tuple[str, ...] = ()
-    waiver: str | None = None
+    waivers: tuple[Waiver, ...] = ()
     also: tuple[Path, ...] = ()  # policies folders for whose profiles cells are made besides
     alone: bool = False
     since: str = ""
@@ -70,7 +72,7 @@ def build(
         def tell(doing: str) -> None:
             progress(Step(doing, run.share))
 
-        with crew(_workers(warehouse), tell) as hands:
+        with crew(_workers(warehouse), tell, apart=work.cluster is not None) as hands:
             run.start(hands, _unlinked(catalogue, services))
             hands.finish()
         finished = sorted(run.finished, key=lambda one: one[1].service)
@@ -148,6 +150,7 @@ def _work(
         profiles=by_service,
         sensitive=read_documents(settings.policies)["sensitive"],
         key=rounding_key(settings.keys),
-        waiver=order.waiver,
+        cluster=cluster_of(settings),
+        waivers=order.waivers,
         since=order.since,
     )

@@ -126,6 +126,8 @@ class Grouping:
 
     def _exposure(self, cells: Ints, shape: Shape) -> Ints:
         """Insured persons of each cell, on the dims that exposure has."""
+        if EXPOSURE not in self.plan.facts:
+            return np.zeros(len(cells), np.int64)
         known = tuple(c for c in shape.columns if c in self.plan.facts[EXPOSURE].columns)
         if known not in self._insured:
             source = self.slices[EXPOSURE]

@@ -16,15 +16,18 @@ import numpy as np
 
 from gateway import catalogue
 from gateway.catalogue.model import Measure, Service
+from gateway.quality.waiver import Waiver
 from gateway.releases.blocks import Block
 from gateway.releases.cellfile import answered, places_of
 from gateway.releases.kernel import unmixed
 from gateway.releases.manifest import File, Level, Shown, Table
+from gateway.releases.outlook import estimated
 from gateway.releases.plan import Plan
 from gateway.releases.prepare import Prepared
 from gateway.releases.quality import ByProvider
 from gateway.releases.source import Input, digest
 from gateway.releases.table import Table as ReleaseTable
+from gateway.releases.waived import waived_in
 from synthetic.warehouse.codes import VERSIONS
 
 
@@ -37,7 +40,8 @@ class Facts:
     definitions: str
     quality: Mapping[str, Mapping[str, Any]]  # as the quality check measured it
     providers: Mapping[str, ByProvider]  # how well each delivered, by period
-    waiver: str | None
+    waivers: Sequence[Waiver]  # which the build rests on
+    failing: Mapping[str, Sequence[str]]  # figures and blocking rules, by period
     rounding_key: str
     inputs: Sequence[Input]
     contradicted: frozenset[int]  # impossible combinations that there is somebody in
@@ -51,9 +55,10 @@ def contents(one: Prepared, folder: Path, known: Facts) -> dict[str, Any]:  # fi
         "service": service.id,
         "version": service.version,
         "periods": {
-            str(grain): tuple(p.label for p in plan.periods if p.grain == grain)
+            str(grain): tuple(p.label for p in plan.calendar if p.grain == grain)
             for grain in service.periods
         },
+        "estimated": estimated(service, plan.periods, plan.calendar),
         "geo": places_of(plan),
         "domains": _domains(one),
         "levels": _levels(one),
@@ -64,17 +69,13 @@ def contents(one: Prepared, folder: Path, known: Facts) -> dict[str, Any]:  # fi
             if not m.internal
         ),
         "person_measure": _published_persons(service),
-        "structural_zeros": tuple(
-            dict(rule)
-            for i, rule in enumerate(service.disclosure.structural_zeros)
-            if i not in known.contradicted
-        ),
+        "structural_zeros": _zeros(service, known.contradicted),
         "profiles": {key: dict(p) for key, p in known.profiles.items()},
         "cells": dict(known.cells),
         "definitions": known.definitions,
         "code_versions": {str(k): str(v) for k, v in VERSIONS.items()},
         "quality": {label: dict(known.quality[label]) for label in sorted(labels)},
-        "waiver": known.waiver,
+        "waiver": waived_in(known.waivers, known.failing, sorted(labels)),
         "unmapped": dict(one.unmapped),
         "rounding_key": known.rounding_key,
         "inputs": tuple(Table(table=i.table, sha256=i.sha256, rows=i.rows) for i in known.inputs),
@@ -117,6 +118,16 @@ def _levels(one: Prepared) -> dict[str, Level]:
         if not dim.pivot
         for column in (dim.levels or (dim.name,))
     }
+
+
+def _zeros(
+    service: Service, contradicted: frozenset[int]
+) -> tuple[dict[str, tuple[str, ...]], ...]:
+    """The combinations in which nothing can be; of what is open, any that nothing is in."""
+    if service.disclosure.subject == "open":
+        return ({},)
+    rules = enumerate(service.disclosure.structural_zeros)
+    return tuple(dict(rule) for i, rule in rules if i not in contradicted)
 
 
 def _zero(measure: Measure) -> str | int | None:

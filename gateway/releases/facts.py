@@ -28,6 +28,7 @@ class Coded:
     months: Ints
     records: Mapping[str, Ints] = field(default_factory=dict)
     present: Mapping[str, Ints] = field(default_factory=dict)
+    stock: bool = False
 
     def cut(self, first: int, last: int) -> Coded:
         """The rows of the months `first` to `last`, copied, so that the others can be let go."""
@@ -51,12 +52,16 @@ class Coded:
         rows = self.rows.between(int(low), int(high))
         slots = np.repeat(np.arange(len(span)), [p.last - p.first + 1 for p in span])
         slot = slots[self.months[cut] - span[0].first]
-        return Window(
+        found = Window(
             self,
             Rows({**rows.keys, "slot": slot}, rows.sums),
             {name: values[cut] for name, values in self.records.items()},
             {name: values[cut] for name, values in self.present.items()},
         )
+        if not self.stock:
+            return found
+        last = np.array([period.last for period in span], np.int64)
+        return found.only(np.flatnonzero(self.months[cut] == last[slot]))
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,15 @@ class Window:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def only(self, index: Ints) -> Window:
+        """Some of the rows."""
+        return replace(
+            self,
+            rows=self.rows.take(index),
+            records={name: values[index] for name, values in self.records.items()},
+            present={name: values[index] for name, values in self.present.items()},
+        )
 
 
 def columns_wanted(service: Service, fact: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -132,6 +146,7 @@ def coded(service: Service, name: str, atoms: Atoms, encoded: Encoded, shared: S
         months[order],
         {c: atoms.numbers[c][order] for c in records},
         {c: atoms.present[c].astype(np.int64)[order] for c in records},
+        service.facts[name].stock,
     )
 
 

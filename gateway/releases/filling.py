@@ -68,7 +68,7 @@ class _Sums:
         self._plan, self._span = plan, span
         self._places = plan.places(plan.service.geo[level])
         self._slices = slices(plan, span, plan.service.geo[level])
-        self._days: dict[tuple[str, ...], tuple[Ints, Ints]] = {}
+        self._people: dict[tuple[str, ...], tuple[Ints, dict[str, Ints]]] = {}
 
     def numbered(self, block: Block, at: Ints) -> tuple[Ints, Columns]:
         """The cells as the slices number them, and their columns."""
@@ -78,7 +78,9 @@ class _Sums:
 
     def sums(self, cells: Ints, columns: Columns, facts: Container[str]) -> Mapping[Column, Ints]:
         """Every sum of these facts, which can tell the cells apart."""
-        found = {(EXPOSURE, "days"): self._insured_days(cells, columns)}
+        found: dict[Column, Ints] = {}
+        if EXPOSURE in self._plan.facts:
+            found |= self._insured(cells, columns)
         for name, fact in self._plan.facts.items():
             if name == EXPOSURE or not fact.sums or name not in facts:
                 continue
@@ -92,16 +94,21 @@ class _Sums:
                 found[name, column] = table
         return found
 
-    def _insured_days(self, cells: Ints, columns: Columns) -> Ints:
+    def _insured(self, cells: Ints, columns: Columns) -> Mapping[Column, Ints]:
+        """The sums of who is insured in each cell, treated or not; their days always."""
         fact = self._plan.facts[EXPOSURE]
         known = tuple(c for c in columns if c in fact.columns)
-        if known not in self._days:
+        if known not in self._people:
             source = self._slices[EXPOSURE]
             rows = source.merged("sums", known)
-            line = 2 + fact.sums.index("days") if "days" in fact.sums else 1
-            there, (days,) = totals(*source.cells(rows, known), [rows.sums[line]])
-            self._days[known] = (there, days)
-        return aligned(onto(self._plan, cells, columns, known), *self._days[known])
+            lines = {"days": 1, **{column: 2 + at for at, column in enumerate(fact.sums)}}
+            there, found = totals(
+                *source.cells(rows, known), [rows.sums[line] for line in lines.values()]
+            )
+            self._people[known] = (there, dict(zip(lines, found, strict=True)))
+        there, sums = self._people[known]
+        inside = onto(self._plan, cells, columns, known)
+        return {(EXPOSURE, name): aligned(inside, there, own) for name, own in sums.items()}
 
     def records(
         self, cells: Ints, columns: Columns, facts: Container[str]

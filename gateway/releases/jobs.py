@@ -14,20 +14,28 @@ import numpy as np
 
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Grain, Service
+from gateway.quality.waiver import Waiver
 from gateway.releases.cellfile import addresses, places_of, write_cells
 from gateway.releases.cells import all_blocks
 from gateway.releases.contents import Facts, builder, contents, contradicted
 from gateway.releases.contributions import FILE as CONTRIBUTIONS
 from gateway.releases.contributions import contributed, write_contributions
+from gateway.releases.derived import derived_for
+from gateway.releases.engine.choice import engine_on
 from gateway.releases.engine.loading import Stager
+from gateway.releases.engine.spark import Cluster
 from gateway.releases.engine.sql import Library
 from gateway.releases.engine.staging import Staging, keyed
 from gateway.releases.filling import filled
 from gateway.releases.guarding import Protected
+from gateway.releases.impersonal import contributed_by_region, exact, protected, rules_of
 from gateway.releases.kernel import Bools, Ints
 from gateway.releases.keys import fingerprint
+from gateway.releases.lineage.reading import FILE as LINEAGE
+from gateway.releases.lineage.writing import write_lineage
 from gateway.releases.manifest import Manifest, ReleaseError, sealed
 from gateway.releases.measures import Layout, Rules, figures, finished
+from gateway.releases.outlook import with_rows_ahead
 from gateway.releases.parallel import note
 from gateway.releases.prepare import Limits, Prepared, prepare, season_plan
 from gateway.releases.protection import protect_all
@@ -42,6 +50,7 @@ from gateway.releases.shown import Shown
 from gateway.releases.source import Input, Source
 from gateway.releases.store import cell_file
 from gateway.releases.table import Table
+from gateway.releases.waived import check_quality
 from synthetic.integrity.quality import measure
 
 Merged = Mapping[str, Any]  # a profile as the policy merged it
@@ -55,10 +64,11 @@ class Work:
     warehouse: Path
     digests: Mapping[str, str]  # the content of each of the warehouse's tables
     staging: Staging
-    waiver: str | None
+    waivers: Sequence[Waiver]
     profiles: Mapping[str, Mapping[str, Merged]]  # by service, then by profile key
     sensitive: Mapping[str, Any]
     key: bytes
+    cluster: Cluster | None = None  # where the facts are run; none: here
     since: str = ""  # the month from which on periods are published; all if empty
 
 
@@ -77,27 +87,21 @@ class Appraisal:
     inputs: tuple[Input, ...]
     quality: Mapping[str, Mapping[str, Any]]
     providers: Mapping[str, ByProvider]
+    failing: Mapping[str, Sequence[str]]
+    waivers: tuple[Waiver, ...]
 
 
-def appraise(work: Work, labels: Sequence[str]) -> Appraisal:
+def appraise(work: Work, labels: Sequence[str], gated: bool) -> Appraisal:
     """Measure the quality of the periods and hash the tables; poor quality needs a waiver."""
     note("quality")
     measured = measure(work.warehouse, labels)
-    found = measured.figures
-    failed = max(
-        (int(str(measured.get("blocked_rules") or 0)) for measured in found.values()), default=0
-    )
-    if failed and not work.waiver:
-        raise ReleaseError(
-            "quality_blocks",
-            f"Data quality stops this release: {failed} block rules fail (`sluice warehouse check` "
-            'names them). Repair the warehouse, or record a reason with --waiver "…".',
-            f"数据质量未达标：{failed}条阻断规则未通过，请修复数据或以 --waiver 说明理由。",
-        )
+    today = work.staging.now.date()
+    waivers = check_quality(measured.failing, work.waivers, today) if gated else ()
     source = Source(work.warehouse, work.catalogue.rollups_sql())
     try:
         providers = by_period(labels, measured.institutions)
-        return Appraisal(source.inputs(work.digests), found, providers)
+        inputs = source.inputs(work.digests)
+        return Appraisal(inputs, measured.figures, providers, measured.failing, waivers)
     finally:
         source.close()
 
@@ -107,17 +111,21 @@ def load(work: Work, name: str, grain: Grain) -> Prepared:
     note(f"load {name}")
     service = work.catalogue.services[name]
     views = work.catalogue.rollups_sql(service)
-    source = Source(work.warehouse, views, spill=work.staging.root)
+    more = derived_for(work.catalogue, service, work.warehouse, work.digests, work.staging)
+    digests = {**work.digests, **more.keys}
+    source = Source(work.warehouse, views, spill=work.staging.root, extra=more.paths)
     try:
-        stager = Stager(work.staging, source, source, Library.of(views), work.digests, grain)
-        return prepare(
-            work.catalogue,
-            service,
-            stager,
-            _limits(work, service),
-            hidden=rolled_up(service, work.sensitive),
-            since=work.since,
-        )
+        with engine_on(source, work.cluster) as engine:
+            library = Library.of(views)
+            stager = Stager(work.staging, source, engine, library, digests, grain)
+            return prepare(
+                work.catalogue,
+                service,
+                stager,
+                _limits(work, service),
+                hidden=rolled_up(service, work.sensitive),
+                since=work.since,
+            )
     finally:
         source.close()
 
@@ -126,6 +134,8 @@ def _limits(work: Work, service: Service) -> Limits:
     profiles = work.profiles.get(service.id, {}).values()
     if not profiles:
         raise ReleaseError("profile_missing", f"No scenario gives a profile for {service.id}.")
+    if service.disclosure.subject != "persons":
+        return Limits(max(_most_dims(service, p) for p in profiles), 0, 0, 0)
     return Limits(
         max(int(p["max_dims"]) for p in profiles),
         *(
@@ -133,6 +143,12 @@ def _limits(work: Work, service: Service) -> Limits:
             for field in ("k_person", "min_institutions", "min_exposure")
         ),
     )
+
+
+def _most_dims(service: Service, profile: Merged) -> int:
+    """How many dims a cell may name; a profile that protects nobody sets no limit."""
+    free = service.disclosure.subject == "open"
+    return int(profile.get("max_dims", len(service.dims)) if free else profile["max_dims"])
 
 
 def season(work: Work, label: str, prepared: Mapping[str, Prepared]) -> Reaped:
@@ -184,6 +200,12 @@ def _made_from(work: Work, label: str, one: Prepared) -> dict[str, object]:
 
 
 def _protected(work: Work, tables: Mapping[str, Table]) -> dict[tuple[str, str], Protected]:
+    """What each profile shows; what is about no person is linked with nothing else."""
+    (table, *_) = tables.values()
+    if (service := table.plan.service).disclosure.subject != "persons":
+        profiles = work.profiles[service.id]
+        return {(service.id, key): protected(table, p) for key, p in profiles.items()}
+
     def rounded(service: str, key: str) -> Ints:
         rules = Rules(Profile.of(work.profiles[service][key]), work.key)
         return rules.count(tables[service].whole("persons"), rules.profile.k)
@@ -201,10 +223,11 @@ def _harvest(
     protected: Mapping[tuple[str, str], Protected],
     institutions: tuple[str, ...],
 ) -> Harvest:
-    name = table.plan.service.id
+    service = table.plan.service
+    name = service.id
     patterns = {key: protected[name, key] for key in work.profiles[name]}
     flags = {
-        key: _narrowed(table, pattern.flags, int(work.profiles[name][key]["max_dims"]))
+        key: _narrowed(table, pattern.flags, _most_dims(service, work.profiles[name][key]))
         for key, pattern in patterns.items()
     }
     kept = _any(np.isin(own, (PUBLISHED, COMPLEMENTARY)) for own in flags.values())
@@ -213,11 +236,15 @@ def _harvest(
     sheets, contributions = {}, {}
     for key, own in flags.items():
         shown = Shown.of(full, own[cells])
-        rules = Rules(Profile.of(work.profiles[name][key]), work.key)
+        rules = rules_of(service, work.profiles[name][key], work.key)
         found = figures(shown, rules, patterns[key].withheld[cells])
         where = addresses(shown)
         sheets[key] = Sheet.of(shown, found, *where)
-        contributions[key] = contributed(shown, where, rules.profile)
+        contributions[key] = (
+            contributed(shown, where, rules.profile)
+            if service.disclosure.subject == "persons"
+            else contributed_by_region(shown, where)
+        )
     calendar = table.plan.calendar
     return Harvest(sheets, contributions, contradicted(table), calendar, institutions)
 
@@ -248,7 +275,9 @@ def write(
     counts = {}
     for key in sorted(facts.profiles):
         sheet = together([harvest.sheets[key] for harvest in harvests])
-        sheet = finished(sheet, Layout.of(plan))
+        sheet = finished(with_rows_ahead(sheet, Layout.of(plan)), Layout.of(plan))
+        if plan.service.disclosure.subject == "open":
+            sheet = exact(sheet)
         counts[key] = write_cells(folder / cell_file(key), sheet)
     write_contributions(
         folder / CONTRIBUTIONS,
@@ -258,6 +287,7 @@ def write(
     )
     labels = [period.label for period in plan.calendar]
     write_quality(folder / QUALITY, labels, facts.providers, one.institutions)
+    write_lineage(folder / LINEAGE, work.catalogue, plan.service, labels, facts)
     known = replace(
         facts,
         cells=counts,

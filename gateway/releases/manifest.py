@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -57,14 +57,30 @@ class Shown(_Frozen):
     zero: str | int | None
 
 
+class Waived(_Frozen):
+    """What poor quality a release was made despite: who signed for it, why, for which months."""
+
+    id: str
+    covers: tuple[str, ...]
+    first: str
+    last: str
+    reason: str
+    until: date
+    signed_by: tuple[str, str]
+
+
 class Manifest(_Frozen):
-    """The contents page of one release. Everything but `created` is part of `release_id`."""
+    """The contents page of one release. Everything but `created` is part of `release_id`.
+
+    `estimated` are those of the `periods` that have no data, only forecasts.
+    """
 
     release_id: str
     service: str
     version: str
     created: datetime
     periods: dict[str, tuple[str, ...]]
+    estimated: dict[str, tuple[str, ...]] = {}
     geo: tuple[str, ...]
     domains: dict[str, tuple[str, ...]]
     levels: dict[str, Level]
@@ -77,7 +93,7 @@ class Manifest(_Frozen):
     definitions: str
     code_versions: dict[str, str]
     quality: dict[str, dict[str, Any]]  # as the quality check measured it
-    waiver: str | None
+    waiver: tuple[Waived, ...] | str | None  # a text in releases from before two people signed
     unmapped: dict[str, int]
     rounding_key: str
     inputs: tuple[Table, ...]
@@ -92,6 +108,8 @@ class Manifest(_Frozen):
     def content_id(self) -> str:
         """The id this content must have."""
         body = self.model_dump(mode="json", exclude={"release_id", "created"})
+        if not self.estimated:  # releases from before there were forecasts keep their ids
+            del body["estimated"]
         text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return f"{self.service}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 

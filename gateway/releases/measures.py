@@ -19,7 +19,7 @@ from gateway.releases.kinds import EVALUATORS, LATE_EVALUATORS
 from gateway.releases.kinds.late import Late, Layout
 from gateway.releases.kinds.scene import Rules, Scene, moved
 from gateway.releases.sheet import Sheet, late_measures
-from gateway.releases.shown import ABSENT, HIDDEN, OK, ROUNDED, Figure, Shown
+from gateway.releases.shown import ABSENT, FIGURES, HIDDEN, Figure, Shown
 
 __all__ = ["Layout", "Rules", "figures", "finished"]
 
@@ -61,7 +61,7 @@ def finished(sheet: Sheet, layout: Layout) -> Sheet:
         made = LATE_EVALUATORS[type(measure.define)](measure.define, Late(sheet, layout))
         before = sheet.figure(measure.name).marks
         marks = np.where(before == ABSENT, ABSENT, made.marks).astype(np.uint8)
-        values = np.where((marks == ROUNDED) | (marks == OK), made.values, 0)
+        values = np.where(np.isin(marks, FIGURES), made.values, 0)
         sheet = sheet.with_figure(measure.name, Figure(values, marks, made.scale, made.labels))
     return sheet
 
@@ -77,7 +77,7 @@ def _where_offered(shown: Shown, measure: Measure, raw: Figure) -> Figure:
     plan = shown.table.plan
     offered = shown.where(lambda block: measure.name in plan.fits[block.shape].measures)
     marks = np.where(offered, raw.marks, ABSENT).astype(np.uint8)
-    values = np.where((marks == ROUNDED) | (marks == OK), raw.values, 0)
+    values = np.where(np.isin(marks, FIGURES), raw.values, 0)
     return Figure(values, marks, raw.scale, raw.labels)
 
 

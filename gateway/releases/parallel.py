@@ -33,8 +33,14 @@ _notes: list[Queue[str]] = []  # one per worker process, set once at its start
 class Crew:
     """Does jobs and hands each result to whoever asked for it, in this process."""
 
-    def __init__(self, pool: ProcessPoolExecutor | None, notes: Queue[str] | None, tell: Tell):
-        self._pool, self._notes, self._tell = pool, notes, tell
+    def __init__(
+        self,
+        pool: ProcessPoolExecutor | None,
+        apart: ProcessPoolExecutor | None,
+        notes: Queue[str] | None,
+        tell: Tell,
+    ):
+        self._pool, self._apart, self._notes, self._tell = pool, apart, notes, tell
         self._running: dict[Future[Any], Then] = {}
         self._waiting: list[tuple[Callable[[], Any], Then]] = []
 
@@ -48,12 +54,23 @@ class Crew:
         else:
             self._running[self._pool.submit(work, *args, **kwargs)] = then
 
+    def start_apart(
+        self, then: Callable[[Made], None], work: Callable[Given, Made],
+        *args: Given.args, **kwargs: Given.kwargs,
+    ) -> None:  # fmt: skip
+        """Have a job done by the one worker beside the others, if there is one."""
+        if self._apart is None:
+            self.start(then, work, *args, **kwargs)
+        else:
+            self._running[self._apart.submit(work, *args, **kwargs)] = then
+
     def finish(self) -> None:
         """Return when every job is done, those started by a `then` included."""
-        while self._waiting:
-            job, then = self._waiting.pop(0)
-            then(job())
-        while self._running:
+        while self._waiting or self._running:
+            if self._waiting:
+                job, then = self._waiting.pop(0)
+                then(job())
+                continue
             done, _ = wait(self._running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
             self._listen()
             for future in done:
@@ -68,12 +85,15 @@ class Crew:
 
 
 @contextmanager
-def crew(workers: int, tell: Tell) -> Iterator[Crew]:
-    """Workers for the time of a block; with fewer than two this process does everything itself."""
-    if workers < 2:
+def crew(workers: int, tell: Tell, *, apart: bool = False) -> Iterator[Crew]:
+    """Workers for the time of a block; with fewer than two this process does everything itself.
+
+    `apart`: one worker more, for jobs that only wait for others, one after the other.
+    """
+    if workers < 2 and not apart:
         _here.append(tell)
         try:
-            yield Crew(None, None, tell)
+            yield Crew(None, None, None, tell)
         finally:
             _here.remove(tell)
         return
@@ -81,11 +101,19 @@ def crew(workers: int, tell: Tell) -> Iterator[Crew]:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     context = get_context("spawn")
     notes: Queue[str] = context.Queue()
-    pool = ProcessPoolExecutor(workers, context, _begin, (notes, os.getpid()))
+
+    def pool(size: int) -> ProcessPoolExecutor | None:
+        began = (notes, os.getpid())
+        return ProcessPoolExecutor(size, context, _begin, began) if size else None
+
+    many, beside = pool(workers if workers > 1 else 0), pool(int(apart))
+    _here.append(tell)
     try:
-        yield Crew(pool, notes, tell)
+        yield Crew(many, beside, notes, tell)
     finally:
-        pool.shutdown(cancel_futures=True)
+        _here.remove(tell)
+        for one in filter(None, (many, beside)):
+            one.shutdown(cancel_futures=True)
 
 
 _here: list[Tell] = []  # who listens to jobs done in this process

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Grain, Service
+from gateway.catalogue.subject import about_persons, restricted
 from gateway.releases.encoding import Hidden, encode, lists
 from gateway.releases.engine.loading import Stager, Wanted, read_season
 from gateway.releases.engine.staging import Staged
@@ -20,7 +21,9 @@ from gateway.releases.facts import (
     periods,
     shared_lists,
 )
+from gateway.releases.impersonal import check_columns, check_reading, wrapped
 from gateway.releases.manifest import ReleaseError
+from gateway.releases.outlook import with_outlook
 from gateway.releases.plan import Plan
 from gateway.releases.records import as_records, wanted
 from gateway.releases.seasons import seasons_of
@@ -70,6 +73,9 @@ def prepare(
 
     Seasons before the one that the month `since` lies in are left out.
     """
+    check_reading(
+        service, stager.library, {n: catalogue.fact_sql(service, n) for n in service.facts}
+    )
     wanted_ = {name: _wanted(catalogue, service, stager, name) for name in service.facts}
     found = {name: stager.stage(fact) for name, fact in wanted_.items()}
     staged = {name: one for name, (one, _) in found.items()}
@@ -83,7 +89,7 @@ def prepare(
     check_totals(service, surveys)
     shared = _shared(surveys)
     closed = lists(service, surveys, hidden)
-    months = _months(shared.months, since, stager.grain)
+    months = _months(_told(service, surveys), since, stager.grain)
     every = periods(months, service.periods)
     every_shape = shapes(service, limits.max_dims)
     plan = Plan(
@@ -97,7 +103,7 @@ def prepare(
         n_institutions=len(shared.institutions) + 1,
         least=(limits.persons, limits.institutions, limits.exposure),
         facts={},
-        calendar=every,
+        calendar=with_outlook(service, months, every),
         numbers=tuple(range(len(every))),
     )
     return Prepared(
@@ -110,6 +116,14 @@ def prepare(
         shared.institutions,
         reused,
     )
+
+
+def _told(service: Service, surveys: Mapping[str, Survey]) -> tuple[str, ...]:
+    """The months a service tells of: those of its own accounts, where it is about no person and
+    there are any."""
+    every = {name: {*survey.amounts} for name, survey in surveys.items()}
+    own = set().union(*(every[name] for name in restricted(service)))
+    return tuple(sorted(own or set().union(*every.values())))
 
 
 def _months(every: Sequence[str], since: str, grain: Grain) -> tuple[str, ...]:
@@ -129,7 +143,10 @@ def season_plan(one: Prepared, season: str) -> tuple[Plan, tuple[str, ...]]:
     service = one.plan.service
     atoms = {name: read_season(staged, season) for name, staged in one.staged.items()}
     encoded = encode(service, atoms, one.plan.domains, one.hidden)
-    shared = replace(shared_lists(atoms), counties=one.plan.counties, cities=one.plan.cities)
+    shared = shared_lists(atoms)
+    told = _told(service, {name: staged.survey for name, staged in one.staged.items()})
+    months = tuple(month for month in shared.months if month in told)
+    shared = replace(shared, months=months, counties=one.plan.counties, cities=one.plan.cities)
     own = periods(shared.months, service.periods)
     records = None
     if one.records is not None:
@@ -150,9 +167,11 @@ def _wanted(catalogue: Catalogue, service: Service, stager: Stager, name: str) -
     sums, records = columns_wanted(service, name)
     columns = fact_columns(service, service.facts[name])
     numbers = tuple(dict.fromkeys((*sums, *records)))
-    query = stager.source.wanted(
-        catalogue.fact_sql(service, name), columns, numbers, each=bool(records)
-    )
+    sql = catalogue.fact_sql(service, name)
+    if not about_persons(service, name):
+        check_columns(service, name, stager.source.columns(sql))
+        sql = wrapped(sql)
+    query = stager.source.wanted(sql, columns, numbers, each=bool(records))
     files = " and ".join(f"{service.id}/{file}" for file in service.facts[name].queries)
     return Wanted(files, query, chains(service, name))
 
@@ -181,7 +200,7 @@ def check_totals(service: Service, surveys: Mapping[str, Survey]) -> None:
     """
     main = [n for n in service.facts if n not in service.disclosure.side]
     whole = [n for n in main if not service.facts[n].requires_any]
-    for part in (n for n in main if service.facts[n].requires_any):
+    for part in (n for n in main if whole and service.facts[n].requires_any):
         for month in sorted({m for survey in surveys.values() for m in survey.amounts}):
             parts, total = (surveys[n].amount(month) for n in (part, whole[0]))
             if parts and not _LOST * total <= parts <= _INFLATED * total:

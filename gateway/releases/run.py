@@ -72,7 +72,8 @@ class Run:
         for group in groups:
             grain = longest(self._work.catalogue.services[name] for name in group)
             for name in group:
-                hands.start(partial(self._loaded, group, name), load, self._work, name, grain)
+                then = partial(self._loaded, group, name)
+                hands.start_apart(then, load, self._work, name, grain)
 
     def _loaded(self, group: Group, name: str, made: Prepared) -> None:
         self._done += 1
@@ -82,7 +83,12 @@ class Run:
         if len(self._prepared) == sum(map(len, self._groups)):
             self._expected = self._done + 1 + sum(self._due.values()) + len(self._prepared)
             labels = {p.label for one in self._prepared.values() for p in one.plan.periods}
-            self._hands.start(self._appraised, appraise, self._work, sorted(labels))
+            self._hands.start(self._appraised, appraise, self._work, sorted(labels), self._gated())
+
+    def _gated(self) -> bool:
+        """Whether poor quality stops this build: it does not stop the report of it."""
+        services = self._work.catalogue.services
+        return any(services[name].disclosure.subject != "open" for name in self._prepared)
 
     def _grow(self, group: Group) -> None:
         """Hand out the seasons of a group."""
@@ -125,7 +131,8 @@ class Run:
             definitions=work.catalogue.definitions_digest(work.catalogue.services[name]),
             quality=appraisal.quality,
             providers=appraisal.providers,
-            waiver=work.waiver,
+            waivers=appraisal.waivers,
+            failing=appraisal.failing,
             rounding_key=fingerprint(work.key),
             inputs=appraisal.inputs,
             contradicted=frozenset(),

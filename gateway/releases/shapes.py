@@ -146,6 +146,7 @@ def applies(service: Service, measure: Measure, columns: Columns) -> bool:
     """Whether a cell of these columns can carry the measure."""
     names = names_of(service, columns)
     wanted = not measure.only_with or bool(names & set(measure.only_with))
+    wanted &= set(measure.define.needs) <= names
     return (
         wanted
         and not names & set(measure.never_with)

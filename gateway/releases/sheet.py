@@ -13,7 +13,7 @@ import numpy as np
 
 from gateway.catalogue.model import Measure, Service
 from gateway.releases.kernel import Bools, Ints
-from gateway.releases.shown import OK, ROUNDED, Figure, Marks, Shown
+from gateway.releases.shown import FIGURES, Figure, Marks, Shown
 
 
 @dataclass(frozen=True)
@@ -135,5 +135,4 @@ def together(sheets: Sequence[Sheet]) -> Sheet:
 
 
 def _open(marks: Marks) -> Bools:
-    found: Bools = (marks == ROUNDED) | (marks == OK)
-    return found
+    return np.isin(marks, FIGURES)

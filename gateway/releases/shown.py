@@ -17,7 +17,9 @@ from gateway.releases.sdc.lattice import Flags
 from gateway.releases.table import Table
 
 Marks: TypeAlias = npt.NDArray[np.uint8]
-OK, SUPPRESSED, HIDDEN, ROUNDED = b"oscr"
+OK, SUPPRESSED, HIDDEN, ROUNDED, ESTIMATED = b"oscre"
+FIGURES = (ROUNDED, OK, ESTIMATED)
+"""Marks of what is published."""
 ABSENT = 0  # the measure is not answered for cells of this shape
 
 
@@ -36,7 +38,7 @@ class Figure:
     @property
     def open(self) -> npt.NDArray[np.bool_]:
         """Where a figure is published."""
-        return np.isin(self.marks, (ROUNDED, OK))
+        return np.isin(self.marks, FIGURES)
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ class Slice:
 def slices(plan: Plan, span: range, level: GeoLevel) -> dict[str, Slice]:
     """Every fact of the plan in the periods of a span."""
     chosen = plan.periods[span.start : span.stop]
-    person_dims = plan.facts[EXPOSURE].columns
+    person_dims = plan.facts[EXPOSURE].columns if EXPOSURE in plan.facts else ()
     return {
         name: Slice(plan, fact.window(chosen), level, person_dims)
         for name, fact in plan.facts.items()

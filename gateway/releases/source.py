@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -26,8 +27,7 @@ from synthetic.warehouse.schema import TABLES, arrow_schema
 
 _FLOAT_SCALE = 6  # decimals kept of a column that has no exact type
 _BATCH = 500_000  # rows that leave DuckDB together
-_ROW_GROUP = 250_000
-_MEMORY = "1536MiB"  # of each connection: two loaders and the build itself stay below 6 GiB
+MEMORY = "1536MiB"  # of each connection: two loaders and the build itself stay below 6 GiB
 _SHARED = frozenset({"inpatient"})  # views of many joins and few rows
 _WORD = re.compile(r"[a-z_0-9]+")
 _FIXED = ("period_m", "geo_county", "psn_no", "fixmedins_code")
@@ -102,9 +102,11 @@ class Source:
 
     def __init__(
         self, version: Path, rollups: str, *,
-        threads: int = 1, memory: str = _MEMORY, spill: Path | None = None,
+        threads: int = 1, memory: str = MEMORY, spill: Path | None = None,
+        extra: Mapping[str, Path] = MappingProxyType({}),
     ):  # fmt: skip
-        self.version = version
+        """`extra` are tables, as Parquet files, that lie beside the version; all rows count."""
+        self.version, self.extra = version, extra
         self.tables = sorted(version.glob("*.parquet"))
         if not self.tables:
             raise OperatorError("warehouse_empty", f"No tables in {version}.")
@@ -123,15 +125,30 @@ class Source:
         self._con.execute("SET memory_limit = $m", {"m": memory})
         self._con.execute("SET preserve_insertion_order = false")
         for path in self.tables:
-            escaped = str(path).replace("'", "''")
-            self._con.execute(
-                f'CREATE VIEW "{path.stem}" AS '
-                f"SELECT * FROM read_parquet('{escaped}') WHERE vali_flag = '1'"
-            )
+            self._view(path.stem, path, " WHERE vali_flag = '1'")
+        for name, path in self.extra.items():
+            self._view(name, path)
         present = {path.stem for path in self.tables}
         for name in sorted(TABLES.keys() - present):  # older or imported: as if nothing was in it
             self._con.register(name, arrow_schema(TABLES[name]).empty_table())
         self._con.execute(rollups)
+
+    def _view(self, name: str, path: Path, some: str = "") -> None:
+        escaped = str(path).replace("'", "''")
+        self._con.execute(
+            f"CREATE VIEW \"{name}\" AS SELECT * FROM read_parquet('{escaped}'){some}"
+        )
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The tables of this version by name; a row counts while its `vali_flag` is '1'."""
+        return {path.stem: path for path in self.tables}
+
+    @property
+    def empty(self) -> dict[str, dict[str, str]]:
+        """The columns, with their types, of tables this version does not have."""
+        missing = sorted(TABLES.keys() - self.files.keys())
+        return {table: self._types(f'FROM "{table}"') for table in missing}
 
     def close(self) -> None:
         self._con.close()
@@ -167,35 +184,19 @@ class Source:
 
     def atoms(self, query: Query) -> Atoms:
         """The atoms of a whole fact."""
-        self._keep(query.sql)
+        self.keep(query.sql)
         reader = self._con.sql(query.statement()).to_arrow_reader(_BATCH)
         return as_atoms(_encoded(reader, query.names), query.names, query.scales)
 
-    @property
-    def name(self) -> str:
-        return f"duckdb {duckdb.__version__}"
-
-    def write(self, query: Query, whole: str, season: str, folder: Path) -> None:
-        """Write a fact as Parquet, a folder per season; the same rows give the same bytes.
-
-        The catalogue's views are here as such, so that what several facts share is read once.
-        """
-        self._keep(query.sql)
-        names = (*query.names, *(query.numbers if query.each else ()))
-        # An order that the rows alone decide; sorting by every key would take twice as long.
-        hashed = ", ".join(f'"{name}"' for name in names)
-        escaped = str(folder).replace("'", "''")
-        self._con.execute(
-            f"COPY (SELECT * FROM ({query.statement(season)}) "
-            f"ORDER BY season, psn_no, hash({hashed})) TO '{escaped}' (FORMAT parquet, "
-            f"COMPRESSION zstd, PARTITION_BY (season), ROW_GROUP_SIZE {_ROW_GROUP})"
-        )
+    def run(self, sql: str) -> None:
+        """Have something done."""
+        self._con.execute(sql)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:  # of any types
         """All rows of a small answer."""
         return self._con.execute(sql).fetchall()
 
-    def _keep(self, sql: str) -> None:
+    def keep(self, sql: str) -> None:
         """Read a view that several facts share once, with the first of them."""
         shared = set(_SHARED & {*_WORD.findall(sql)} - self._kept)
         for name in sorted(shared):

@@ -19,13 +19,14 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from gateway.errors import Unavailable
+from gateway.releases.lineage.reading import read_lineage
 from gateway.releases.manifest import FILE, Manifest
 from gateway.releases.ranges import Query, Range, ranges
 
 CURRENT = "CURRENT.json"
 WITHDRAWN = "WITHDRAWN.json"
 _RELEASE = re.compile(r"S\d\d-[0-9a-f]{16}")
-_FLAGS = {"o": "ok", "r": "r", "s": "s", "c": "c", "-": "s"}
+_FLAGS = {"o": "ok", "r": "r", "e": "e", "s": "s", "c": "c", "-": "s"}
 _SPARSE = 8  # from here on single look-ups beat reading the stretch between them
 
 Value: TypeAlias = str | int | float | None
@@ -97,6 +98,13 @@ class ReleaseStore:
                 return None
             self._manifests[release_id] = found
         return self._manifests[release_id]
+
+    def lineage(self, service_id: str) -> dict[str, Any] | None:  # an OpenLineage event
+        """Where the columns of the release in force come from, if there is one that says so."""
+        manifest = self.latest(service_id)
+        if manifest is None:
+            return None
+        return read_lineage(self._root / service_id / manifest.release_id, manifest.created)
 
     def page(self, selection: Selection, offset: int, limit: int) -> Page:
         """Rows `offset` to `offset + limit` of the answer."""

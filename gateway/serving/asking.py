@@ -79,6 +79,17 @@ def used(hold: Hold) -> AskedUsage:
     )
 
 
+def _looked_at(pinned: Pinned) -> AskedPeriod:
+    """The periods whose data the question looks at: a forecast looks at the last ones there are."""
+    question, manifest = pinned.question, pinned.manifest
+    grain, (first, last) = question.grain, (question.periods[0], question.periods[-1])
+    ahead = {*manifest.estimated.get(grain, ())}
+    known = [period for period in manifest.periods.get(grain, ()) if period not in ahead]
+    if known:
+        first, last = (known[-1] if period in ahead else period for period in (first, last))
+    return AskedPeriod(start=first, to=last, grain=grain)
+
+
 def asking(
     case: Case,
     pinned: Pinned,
@@ -100,9 +111,7 @@ def asking(
         grant_id=pinned.grant_id,
         service=question.service.id,
         version=question.service.version,
-        period=AskedPeriod(
-            start=question.periods[0], to=question.periods[-1], grain=question.grain
-        ),
+        period=_looked_at(pinned),
         geo=question.geo,
         dims=question.dims,
         measures=pinned.measures,

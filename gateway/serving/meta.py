@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from gateway.policy.port import Obligations, Usage
+from gateway.releases.manifest import Manifest
 from gateway.serving.charge import Delivery
 from gateway.serving.model import Decided
 
@@ -18,6 +19,26 @@ def remaining(limits: Mapping[str, int], usage: Usage, cells: int) -> dict[str, 
             used = int(getattr(usage, name)) + spent.get(name, 1)
             left[name] = {"limit": limits[name], "remaining": max(0, limits[name] - used)}
     return left
+
+
+def _waivers(manifest: Manifest, periods: Iterable[str]) -> list[dict[str, object]]:
+    """What poor quality of these periods was signed for; they may be quarters or years."""
+    if manifest.waiver is None or isinstance(manifest.waiver, str):
+        return []
+    asked = {period: _months(period) for period in periods}
+    return [
+        one.model_dump(mode="json")
+        for one in manifest.waiver
+        if any(one.first <= last and first <= one.last for first, last in asked.values())
+    ]
+
+
+def _months(period: str) -> tuple[str, str]:
+    """The first and last month of a period."""
+    year, _, rest = period.partition("Q")
+    if rest:
+        return f"{year}-{3 * int(rest) - 2:02d}", f"{year}-{3 * int(rest):02d}"
+    return (period, period) if "-" in period else (f"{period}-01", f"{period}-12")
 
 
 def describe(
@@ -39,6 +60,7 @@ def describe(
         "code_versions": manifest.code_versions,
         "profile": str(obligations.profile.get("name", "")),
         "quality": {p: manifest.quality[p] for p in question.periods if p in manifest.quality},
+        "waivers": _waivers(manifest, question.periods),
         "rows": delivery.rows,
         "total_rows": total_rows,
         "charge": {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.identity.binding import Presented
 from gateway.identity.caller import Caller
@@ -40,6 +40,8 @@ class Releases(Protocol):
     def latest(self, service_id: str) -> Manifest | None: ...
 
     def find(self, release_id: str) -> Manifest | None: ...
+
+    def lineage(self, service_id: str) -> dict[str, Any] | None: ...  # an OpenLineage event
 
     def page(self, selection: Selection, offset: int, limit: int) -> Page: ...
 

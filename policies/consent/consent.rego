@@ -94,6 +94,23 @@ known if {
 
 known if record
 
+known if {
+	enrolled
+	person_free
+}
+
+# METADATA
+# description: |
+#   The members of a programme agreed to be linked when they enrolled, and the grant names the list of
+#   their consents by its hash. That covers figures about the programme, no question about a person.
+enrolled if {
+	data.facts.scenario.consent.required == true
+	data.facts.scenario.consent.type == "enrolment"
+	count(data.facts.grant.enrolment_list_hash) == 64
+	input.consent_id == null
+	input.subject_ref == null
+}
+
 # METADATA
 # description: The person has authorised it and nothing ended it.
 authorised if record.state == "AUTHORISED"

@@ -275,6 +275,33 @@ test_a_scenario_that_goes_by_neither_asks_for_neither if {
 	refused(evaluating, example.with_grant({"scenario": "SC06"})) == set()
 }
 
+# A question about a programme, under a grant that says this of its members' consents.
+about_programme(grant, asked) := refused(
+	object.union(example.question, object.union({"purpose_code": "programme_evaluation"}, asked)),
+	example.with_grant(object.union({"scenario": "SC06"}, grant)),
+)
+
+listed := {"enrolment_list_hash": "5f2b0c3d5f2b0c3d5f2b0c3d5f2b0c3d5f2b0c3d5f2b0c3d5f2b0c3d5f2b0c3d"}
+
+test_a_list_of_members_consents_covers_figures_about_their_programme if {
+	about_programme(listed, {}) == set()
+	about_programme({}, {}) == {"D601"}
+	about_programme({"enrolment_list_hash": ""}, {}) == {"D601"}
+	about_programme({"enrolment_list_hash": "5f2b"}, {}) == {"D601"}
+}
+
+test_a_list_of_members_consents_covers_no_question_about_a_person if {
+	about_programme(listed, {"subject_ref": "subject-1"}) == {"D601"}
+	about_programme(listed, {"consent_id": "c-9"}) == {"D601"}
+	about_programme(listed, {"subject_stopped": true}) == {"D601"}
+}
+
+test_a_list_is_of_no_use_where_each_person_is_asked if {
+	every scenario in ["SC03", "SC04", "SC10"] {
+		refused(example.question, example.with_grant(object.union({"scenario": scenario}, listed))) == {"D601"}
+	}
+}
+
 test_a_consent_that_is_not_asked_for_is_not_looked_at if {
 	aside := {"consent_id": "c-1", "consent": object.union(record, {"state": "REVOKED"})}
 	refused(example.asked(aside), example.world) == set()

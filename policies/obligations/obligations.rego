@@ -43,7 +43,10 @@ sensitive_dx := object.get(data.facts.profile, "sensitive_dx", "none") if not da
 # description: The person is told afterwards where the answer was given on their data.consent.
 default notify_person := false
 
-notify_person if data.consent.required
+notify_person if {
+	data.consent.required
+	not data.consent.enrolled
+}
 
 # METADATA
 # description: What the answer is counted in; free use is counted at price zero.

@@ -91,6 +91,12 @@ test_persons_are_told_where_their_consent_was_used if {
 	told(example.question, world).notify_person == true
 }
 
+test_nobody_is_told_of_figures_about_a_programme if {
+	grant := {"scenario": "SC06", "enrolment_list_hash": "5f2b0c3d5f2b0c3d5f2b0c3d5f2b0c3d5f2b0c3d5f2b0c3d5f2b0c3d5f2b0c3d"}
+	world := object.union(example.with_grant(grant), {"profiles": {"S02": {"SC06": data.sdc_profiles.DC2}}})
+	told(example.question, world).notify_person == false
+}
+
 test_free_use_is_told_as_free if {
 	world := object.union(example.with_grant({"scenario": "SC02"}), {"profiles": {"S02": {"SC02": data.sdc_profiles.DC2}}})
 	told(example.question, world).tariff.free == true

@@ -141,7 +141,7 @@ WHERE refd_setl_flag <> '1' AND (medfee_sumamt < 0 OR init_setl_id IS NOT NULL)
 UNION
 SELECT setl_id, medfee_sumamt FROM setl_d WHERE refd_setl_flag = '1'
 QUALIFY row_number() OVER (PARTITION BY init_setl_id ORDER BY setl_time, setl_id) > 1"""
-_R12_CHECKED = """SELECT count(*) FROM setl_d
+_R12_LOOKS_AT = """SELECT setl_id AS token FROM setl_d
 WHERE refd_setl_flag = '1' OR medfee_sumamt < 0 OR init_setl_id IS NOT NULL"""
 
 _R13 = f"""
@@ -264,7 +264,7 @@ AMOUNT_RULES: tuple[Rule, ...] = (
         Severity.BLOCK,
         "退费为原结算的负数，一对相抵为零",
         "a refund is the negative of its original; the pair adds to zero",
-        (Check("setl_d", ("setl_d",), _R12, _R12_CHECKED),),
+        (Check("setl_d", ("setl_d",), _R12, _R12_LOOKS_AT),),
     ),
     Rule(
         "R13",
@@ -276,7 +276,7 @@ AMOUNT_RULES: tuple[Rule, ...] = (
                 "setl_d",
                 ("setl_d", "setl_list_d", "setl_list_item_d"),
                 _R13,
-                "SELECT count(*) FROM setl_list_d",
+                "SELECT setl_id AS token FROM setl_list_d",
                 _R13_COLUMNS,
             ),
         ),

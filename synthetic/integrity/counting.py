@@ -10,14 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
 from pathlib import Path
-from typing import TypeAlias
-
-import duckdb
 
 from synthetic.integrity.mandatory import always_expected, sometimes_expected
 from synthetic.integrity.model import RuleResult, Severity
+from synthetic.integrity.placing import DELIVERED, Connection, place_failures, place_settlements
 
-Connection: TypeAlias = duckdb.DuckDBPyConnection
+_DELIVERED = ", ".join(f"'{name}'" for name in DELIVERED)
 
 IN_TIME_MINUTES = 10
 """A settlement made in real time should be here after this many minutes (SPEC §9.1)."""
@@ -29,37 +27,6 @@ REAL_TIME = (
     " AND coalesce(setl_type, '2') = '2' AND crte_time IS NOT NULL"
 )
 """Settlements that reach the platform while they are made, and say when they did."""
-
-
-@dataclass(frozen=True)
-class _Source:
-    """How a record finds the month of its settlement, and whose record it is."""
-
-    key: str
-    join: str
-    month: str
-    institution: str = "t.fixmedins_code"
-
-
-_SETTLED = "LEFT JOIN setl_month AS k ON k.setl_id = t.setl_id"
-_SOURCES: Mapping[str, _Source] = {
-    "setl_d": _Source("setl_id", "", "date_trunc('month', t.setl_time)"),
-    "fee_list_d": _Source(
-        "bkkp_sn", _SETTLED, "coalesce(k.month, date_trunc('month', t.fee_ocur_time))"
-    ),
-    "mdtrt_d": _Source(
-        "mdtrt_id",
-        "LEFT JOIN mdtrt_month AS k ON k.mdtrt_id = t.mdtrt_id",
-        "coalesce(k.month, date_trunc('month', t.begntime))",
-    ),
-    "setl_diag_list_d": _Source(
-        "diag_info_id",
-        "JOIN mdtrt_month AS k ON k.mdtrt_id = t.mdtrt_id",
-        "k.month",
-        "k.institution",
-    ),
-    "drg_rslt_d": _Source("setl_id", _SETTLED.removeprefix("LEFT "), "k.month", "k.institution"),
-}
 
 
 @dataclass
@@ -103,75 +70,72 @@ class Ledger:
 def count(
     connection: Connection, warehouse: Path, results: Iterable[RuleResult], rows: Mapping[str, int]
 ) -> Ledger:
-    """Count a warehouse whose rules were run: `failing` holds the records that break one."""
-    _month_tables(connection)
-    found = Ledger()
-    blocking = {result.rule.id for result in results if result.rule.severity is Severity.BLOCK}
-    for record in _SOURCES:
+    """Count a warehouse whose rules were run: `failing` holds the records that break one.
+
+    Leaves `delivered` (what arrived, by table, month and feeder) and `broken` on the connection.
+    """
+    place_settlements(connection)
+    place_failures(connection)
+    connection.execute(
+        "CREATE TEMP TABLE delivered (record VARCHAR, month TIMESTAMP, feeder VARCHAR,"
+        " records BIGINT, expected BIGINT, missing BIGINT, overdue BIGINT)"
+    )
+    for record in DELIVERED:
         if rows.get(record):
-            _count_records(connection, warehouse, record, found)
-            _count_failing(connection, record, found, blocking)
+            _count_records(connection, warehouse, record)
+    found = Ledger()
+    _add_up(connection, found)
+    _count_blocked(connection, found, results)
     _count_arrivals(connection, found)
     if rows.get("setl_fund_d"):
         _count_amounts(connection, found)
-    known = ", ".join(f"'{name}'" for name in _SOURCES)
-    static = connection.execute(
-        f"SELECT DISTINCT rule FROM failing WHERE record NOT IN ({known})"
-    ).fetchall()
-    # A failing record without a month (a catalogue, an enrolment) concerns every month.
-    found.blocked[""] = {rule for (rule,) in static if rule in blocking}
     return found
 
 
-def _month_tables(connection: Connection) -> None:
-    """Month and institution of each settlement and encounter; few institutions, so by number."""
-    connection.execute(
-        "CREATE TYPE institution AS ENUM (SELECT DISTINCT fixmedins_code FROM setl_d)"
-    )
-    connection.execute(
-        "CREATE TEMP TABLE setl_month AS SELECT setl_id, mdtrt_id,"
-        " date_trunc('month', setl_time) AS month, fixmedins_code::institution AS institution"
-        " FROM setl_d"
-    )
-    connection.execute(
-        "CREATE TEMP TABLE mdtrt_month AS SELECT mdtrt_id, max(month) AS month,"
-        " max(institution) AS institution FROM setl_month GROUP BY mdtrt_id"
-    )
-
-
-def _count_records(connection: Connection, warehouse: Path, record: str, found: Ledger) -> None:
-    source = _SOURCES[record]
+def _count_records(connection: Connection, warehouse: Path, record: str) -> None:
+    source = DELIVERED[record]
     always, sometimes = always_expected(record), sometimes_expected(record)
     nullable = [name for name in always if _has_nulls(connection, warehouse, record, name)]
     missing = [f"count_if(t.{name} IS NULL)" for name in nullable]
     missing += [f"count_if({x.condition} AND t.{x.column} IS NULL)" for x in sometimes]
     expected = [f"{len(always)} * count(*)", *(f"count_if({x.condition})" for x in sometimes)]
     ends = f"{source.month} + INTERVAL 1 MONTH + INTERVAL {CUT_OFF_DAYS} DAY"
-    rows = connection.execute(
-        f"SELECT {source.month}, {source.institution}, count(*), {' + '.join(expected)},"
-        f" {' + '.join(missing) or '0'}, count(*) FILTER (t.crte_time > {ends})"
-        f" FROM {record} AS t {source.join} GROUP BY 1, 2"
-    ).fetchall()
-    for month, who, records, wanted, absent, overdue in rows:
-        counts = Counts(records=records, expected=wanted, missing=absent, overdue=overdue)
-        found.by_institution[_label(month), str(who)].add(counts)
-
-
-def _count_failing(connection: Connection, record: str, found: Ledger, blocking: set[str]) -> None:
-    source = _SOURCES[record]
-    joined = (
-        f"FROM failing AS f JOIN {record} AS t ON t.{source.key} = f.token {source.join}"
-        f" WHERE f.record = '{record}' GROUP BY ALL"
+    connection.execute(
+        f"INSERT INTO delivered SELECT '{record}', {source.month}, {source.feeder}, count(*),"
+        f" {' + '.join(expected)}, {' + '.join(missing) or '0'},"
+        f" count(*) FILTER (t.crte_time > {ends}) FROM {record} AS t {source.join} GROUP BY 2, 3"
     )
-    broken = connection.execute(f"SELECT DISTINCT {source.month}, f.rule {joined}").fetchall()
-    for month, rule in broken:
-        if rule in blocking:
-            found.blocked[_label(month)].add(rule)
+
+
+def _add_up(connection: Connection, found: Ledger) -> None:
+    """All tables of a month and institution together."""
     rows = connection.execute(
-        f"SELECT {source.month}, {source.institution}, count(DISTINCT f.token) {joined}"
+        "SELECT month, feeder, sum(records), sum(expected), sum(missing), sum(overdue)"
+        " FROM delivered GROUP BY 1, 2"
     ).fetchall()
-    for month, who, violating in rows:
-        found.by_institution[_label(month), str(who)].add(Counts(violating=violating))
+    for month, who, *numbers in rows:
+        records, expected, missing, overdue = map(int, numbers)
+        counts = Counts(records=records, expected=expected, missing=missing, overdue=overdue)
+        found.by_institution[month_label(month), str(who)].add(counts)
+    for month, who, violating in connection.execute(
+        "SELECT month, feeder, count(*) FROM (SELECT DISTINCT record, token, month, feeder"
+        f" FROM broken WHERE record IN ({_DELIVERED})) GROUP BY 1, 2"
+    ).fetchall():
+        found.by_institution[month_label(month), str(who)].add(Counts(violating=violating))
+
+
+def _count_blocked(connection: Connection, found: Ledger, results: Iterable[RuleResult]) -> None:
+    blocking = {result.rule.id for result in results if result.rule.severity is Severity.BLOCK}
+    for month, rule in connection.execute(
+        f"SELECT DISTINCT month, rule FROM broken WHERE record IN ({_DELIVERED})"
+    ).fetchall():
+        if rule in blocking:
+            found.blocked[month_label(month)].add(rule)
+    static = connection.execute(
+        f"SELECT DISTINCT rule FROM failing WHERE record NOT IN ({_DELIVERED})"
+    ).fetchall()
+    # A failing record without a month (a catalogue, an enrolment) concerns every month.
+    found.blocked[""] = {rule for (rule,) in static if rule in blocking}
 
 
 def _count_arrivals(connection: Connection, found: Ledger) -> None:
@@ -181,7 +145,9 @@ def _count_arrivals(connection: Connection, found: Ledger) -> None:
         f" FROM setl_d WHERE {REAL_TIME} GROUP BY 1, 2"
     ).fetchall()
     for month, who, urgent, in_time in rows:
-        found.by_institution[_label(month), str(who)].add(Counts(urgent=urgent, in_time=in_time))
+        found.by_institution[month_label(month), str(who)].add(
+            Counts(urgent=urgent, in_time=in_time)
+        )
 
 
 def _count_amounts(connection: Connection, found: Ledger) -> None:
@@ -195,7 +161,7 @@ def _count_amounts(connection: Connection, found: Ledger) -> None:
     ).fetchall()
     for month, who, booked, split in rows:
         counts = Counts(booked=int(booked), split=int(split))
-        found.by_institution[_label(month), str(who)].add(counts)
+        found.by_institution[month_label(month), str(who)].add(counts)
 
 
 def _has_nulls(connection: Connection, warehouse: Path, record: str, column: str) -> bool:
@@ -208,5 +174,6 @@ def _has_nulls(connection: Connection, warehouse: Path, record: str, column: str
     return row is None or bool(row[0]) or bool(row[1])
 
 
-def _label(month: date | None) -> str:
+def month_label(month: date | None) -> str:
+    """A month as periods name it; nothing for what has none."""
     return "" if month is None else f"{month:%Y-%m}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synthetic.integrity.codes import invalid_codes_sql
+from synthetic.integrity.coding import CODE_RULES
 from synthetic.integrity.model import Check, Rule, Severity
 
 # Days after a pause in which care is still covered, and before a late enrolment (newborns).
@@ -33,8 +33,8 @@ WHERE CASE WHEN d.mdtrt_id IS NULL THEN {_DISCHARGED}
   ELSE (d.mains = 1 AND d.lowest = 1 AND d.highest = d.n AND d.orders = d.n
     AND (d.code = m.dscg_maindiag_code OR (m.dscg_maindiag_code IS NULL AND NOT {_DISCHARGED})))
     IS NOT TRUE END"""
-_R14_CHECKED = f"""
-SELECT count(*) FROM mdtrt_d AS m WHERE {_DISCHARGED} OR m.mdtrt_id IN (
+_R14_LOOKS_AT = f"""
+SELECT m.mdtrt_id AS token FROM mdtrt_d AS m WHERE {_DISCHARGED} OR m.mdtrt_id IN (
   SELECT mdtrt_id FROM setl_diag_list_d WHERE inout_diag_type = '2' AND diag_type = '1')"""
 
 _R15_MDTRT = "SELECT mdtrt_id AS token, 0 AS amount FROM mdtrt_d WHERE begntime > endtime"
@@ -75,69 +75,6 @@ _R18_LINE = """
 SELECT bkkp_sn AS token, det_item_fee_sumamt AS amount FROM fee_list_d
 WHERE left(med_type, 2) = '41' AND bilg_dept_codg IS NOT NULL"""
 
-_DX = r"[A-Z]\d{2}\.(x\d{2}|\d{3}|\dx\d)(x\d{3})?([+*].*)?"
-
-
-def _r19_codes(table: str, token: str, amount: str = "0") -> Check:
-    wrong = invalid_codes_sql(table)
-    sql = f"SELECT {token} AS token, {amount} AS amount FROM {table} WHERE {wrong}"
-    return Check(table, (table,), sql)
-
-
-def _r19_region(table: str, token: str, amount: str = "0") -> Check:
-    sql = f"""SELECT {token} AS token, {amount} AS amount FROM {table}
-WHERE insu_admdvs NOT IN (SELECT admdvs FROM admdvs_b)"""
-    return Check(table, (table, "admdvs_b"), sql)
-
-
-_R19_INSTITUTION = """
-SELECT s.setl_id AS token, s.medfee_sumamt AS amount
-FROM setl_d AS s LEFT JOIN fixmedins_b AS f ON f.fixmedins_code = s.fixmedins_code
-WHERE f.fixmedins_code IS NULL OR s.enddate < f.begntime::DATE OR s.begndate > f.endtime::DATE"""
-_R19_DRUG = """
-SELECT f.bkkp_sn AS token, f.det_item_fee_sumamt AS amount
-FROM fee_list_d AS f LEFT JOIN drug_cat_b AS d ON d.med_list_codg = f.med_list_codg
-WHERE f.list_type = '101' AND (d.med_list_codg IS NULL
-  OR f.fee_ocur_time::DATE < d.begndate OR f.fee_ocur_time::DATE > d.enddate)"""
-_R19_DIAGNOSIS = f"""
-SELECT diag_info_id AS token, 0 AS amount FROM setl_diag_list_d
-WHERE diag_type = '1' AND NOT regexp_full_match(diag_code, '{_DX}')"""
-_R19_MAIN = f"""
-SELECT mdtrt_id AS token, 0 AS amount FROM mdtrt_d
-WHERE dscg_maindiag_code IS NOT NULL AND NOT regexp_full_match(dscg_maindiag_code, '{_DX}')"""
-_R19_NESTED = """
-SELECT admdvs AS token, 0 AS amount FROM admdvs_b
-WHERE NOT regexp_full_match(admdvs, '\\d{6}') OR (admdvs_lv NOT IN ('0', '1')
-  AND (prnt_admdvs IS NULL OR prnt_admdvs NOT IN (SELECT admdvs FROM admdvs_b)))"""
-_R19_GROUP = r"""
-SELECT setl_id AS token, 0 AS amount FROM drg_rslt_d
-WHERE drg_code <> '0000' AND NOT regexp_full_match(drg_code, '[A-Z](QY|[A-Z][1-9][1359])')"""
-
-_R19 = (
-    _r19_codes("psn_info_b", "psn_no"),
-    _r19_codes("psn_insu_d", "psn_insu_rlts_id"),
-    _r19_codes("fixmedins_b", "fixmedins_code"),
-    _r19_codes("mdtrt_d", "mdtrt_id"),
-    _r19_codes("setl_d", "setl_id", "medfee_sumamt"),
-    _r19_codes("setl_fund_d", "setl_id", "fund_payamt"),
-    _r19_codes("fee_list_d", "bkkp_sn", "det_item_fee_sumamt"),
-    _r19_codes("setl_diag_list_d", "diag_info_id"),
-    _r19_codes("drug_cat_b", "med_list_codg"),
-    _r19_region("psn_insu_d", "psn_insu_rlts_id"),
-    _r19_region("setl_d", "setl_id", "medfee_sumamt"),
-    Check("setl_d", ("setl_d", "fixmedins_b"), _R19_INSTITUTION),
-    Check(
-        "fee_list_d",
-        ("fee_list_d", "drug_cat_b"),
-        _R19_DRUG,
-        "SELECT count(*) FROM fee_list_d WHERE list_type = '101'",
-    ),
-    Check("setl_diag_list_d", ("setl_diag_list_d",), _R19_DIAGNOSIS),
-    Check("mdtrt_d", ("mdtrt_d",), _R19_MAIN),
-    Check("admdvs_b", ("admdvs_b",), _R19_NESTED),
-    Check("drg_rslt_d", ("drg_rslt_d",), _R19_GROUP),
-)
-
 # A stay whose settlements were all refunded did not take place.
 _STAYS = f"""
 SELECT mdtrt_id, psn_no, begntime::DATE AS b, coalesce(endtime, begntime)::DATE AS e, begntime
@@ -175,8 +112,9 @@ measured AS (UNPIVOT spent ON hifp_pay, act_pay_dedc, hifmi_pay, hifob_pay
 SELECT m.last_setl AS token, m.spent_amt - c.cap AS amount
 FROM measured AS m JOIN policy_caps AS c ON c.insutype = m.insutype AND c.field = m.field
 WHERE m.spent_amt > c.cap + 0.05"""
-_R22_CHECKED = """SELECT count(*) FROM (SELECT DISTINCT psn_no, insutype,
-  coalesce(year, strftime(begndate, '%Y')) FROM setl_d)"""
+_R22_LOOKS_AT = """
+SELECT max_by(setl_id, setl_time) AS token FROM setl_d
+GROUP BY psn_no, insutype, coalesce(year, strftime(begndate, '%Y'))"""
 
 # The outlier thresholds look at the whole stay, mid-term settlements included.
 _R23 = f"""
@@ -211,6 +149,8 @@ _R24_COLUMNS = {
     )
 }
 
+_R25_LOOKS_AT = """
+SELECT DISTINCT concat(ym, '/', insutype) AS token FROM fund_flow_m"""
 _R25 = """
 WITH ledger AS (SELECT ym, insutype, sum(amt) AS booked FROM fund_flow_m
   WHERE flow LIKE 'benefit%' AND fund_type <> 'account' GROUP BY ALL),
@@ -226,7 +166,7 @@ EVENT_RULES: tuple[Rule, ...] = (
         Severity.WARN,
         "每次出院恰有一个主诊断，序号连续",
         "one main diagnosis per discharge, numbered without gaps",
-        (Check("mdtrt_d", ("mdtrt_d", "setl_diag_list_d"), _R14, _R14_CHECKED),),
+        (Check("mdtrt_d", ("mdtrt_d", "setl_diag_list_d"), _R14, _R14_LOOKS_AT),),
     ),
     Rule(
         "R15",
@@ -278,17 +218,11 @@ EVENT_RULES: tuple[Rule, ...] = (
                 "fee_list_d",
                 ("fee_list_d",),
                 _R18_LINE,
-                "SELECT count(*) FROM fee_list_d WHERE left(med_type, 2) = '41'",
+                "SELECT bkkp_sn AS token FROM fee_list_d WHERE left(med_type, 2) = '41'",
             ),
         ),
     ),
-    Rule(
-        "R19",
-        Severity.BLOCK,
-        "编码存在且在服务日有效",
-        "every code exists and is valid on the service date",
-        _R19,
-    ),
+    *CODE_RULES,
     Rule(
         "R20",
         Severity.WARN,
@@ -299,7 +233,7 @@ EVENT_RULES: tuple[Rule, ...] = (
                 "mdtrt_d",
                 ("mdtrt_d", "setl_d"),
                 _R20_STAY,
-                f"SELECT count(*) FROM mdtrt_d WHERE {_is_stay()}",
+                f"SELECT mdtrt_id AS token FROM mdtrt_d WHERE {_is_stay()}",
             ),
             Check("setl_d", ("mdtrt_d", "setl_d"), _R20_OUT),
         ),
@@ -316,7 +250,7 @@ EVENT_RULES: tuple[Rule, ...] = (
         Severity.WARN,
         "年度累计不超过政策封顶",
         "annual accumulators stay below the policy caps",
-        (Check("setl_d", ("setl_d", "policy_caps"), _R22, _R22_CHECKED),),
+        (Check("setl_d", ("setl_d", "policy_caps"), _R22, _R22_LOOKS_AT),),
     ),
     Rule(
         "R23",
@@ -342,6 +276,7 @@ EVENT_RULES: tuple[Rule, ...] = (
                 "fund_flow_m",
                 ("fund_flow_m", "setl_d"),
                 _R25,
+                _R25_LOOKS_AT,
                 columns={"fund_flow_m": ("ym", "insutype", "fund_type", "flow", "amt")},
             ),
         ),

@@ -32,20 +32,21 @@ class Status(StrEnum):
 class Check:
     """One part of a rule: the records it looks at and the SQL of those that violate it.
 
-    `failing` selects `token` (key of the record in table `record`) and `amount` (yuan affected).
+    `failing` selects `token` (key of the record in table `record`) and `amount` (yuan affected);
+    `looks_at` the tokens of the records looked at, where these are not all of the table.
     `columns` are needed columns of tables outside the canonical schema.
     """
 
     record: str
     needs: tuple[str, ...]
     failing: str
-    checked: str = ""
+    looks_at: str = ""
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def checked_sql(self) -> str:
         """SQL of the number of records looked at."""
-        return self.checked or f"SELECT count(*) FROM {self.record}"
+        return f"SELECT count(*) FROM ({self.looks_at or f'SELECT 1 FROM {self.record}'})"
 
 
 @dataclass(frozen=True)

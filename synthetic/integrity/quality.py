@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
 from pathlib import Path
 
-from synthetic.integrity.counting import REAL_TIME, Connection, Counts, Ledger, count
-from synthetic.integrity.engine import MEMORY, opened, row_counts, run_rules
+from synthetic.integrity.appraisal import benched
+from synthetic.integrity.counting import REAL_TIME, Counts, Ledger, month_label
+from synthetic.integrity.engine import MEMORY
+from synthetic.integrity.kpis import NAMES, compare_totals, fails
+from synthetic.integrity.merging import name_feeders
+from synthetic.integrity.placing import Connection
 
 _LABEL = "strftime({0}, '%Y-%m')"
 _QUARTER = "concat(year({0}), 'Q', quarter({0}))"
+_YEAR = "year({0})::VARCHAR"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures per period, and what each institution delivered per month (`2024-03`, code)."""
+    """Figures per period, what each institution delivered per month (`2024-03`, code), and which
+    figures and blocking rules fail in each period."""
 
     figures: Mapping[str, dict[str, object]]
     institutions: Mapping[tuple[str, str], Counts] = field(default_factory=dict)
+    failing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def quality(
@@ -32,22 +40,87 @@ def measure(
     warehouse: Path, periods: Sequence[str], memory: str = MEMORY, threads: int = 2
 ) -> Measured:
     """The same figures, with the counts of every institution and month behind them."""
-    with opened(warehouse, memory, threads) as connection:
-        results = run_rules(connection)
-        rows = row_counts(connection)
-        if not rows.get("setl_d"):
+    with benched(warehouse, memory, threads) as bench:
+        if bench.ledger is None:
             reason = "no settlements in the warehouse"
             return Measured({period: _unmeasured(reason) for period in periods})
-        ledger = count(connection, warehouse, results, rows)
-        late = _by_period(connection, _timeliness)
-        drift = _by_period(connection, _accuracy) if rows.get("setl_fund_d") else None
-    figures = {period: _figures(period, ledger, late, drift) for period in periods}
-    return Measured(figures, dict(ledger.by_institution))
+        name_feeders(bench.connection, bench.rows)
+        compare_totals(bench.connection, bench.rows)
+        late = _by_period(bench.connection, _timeliness)
+        split = _by_period(bench.connection, _split) if bench.rows.get("setl_fund_d") else {}
+        beside = _Beside(late, split, _totals(bench.connection))
+    figures = {period: _figures(period, bench.ledger, beside) for period in periods}
+    failing = {period: _failing(figures[period], period, bench.ledger) for period in periods}
+    return Measured(figures, dict(bench.ledger.by_institution), failing)
+
+
+def _failing(found: Mapping[str, object], period: str, ledger: Ledger) -> tuple[str, ...]:
+    """The figures that miss their limits and the blocking rules that are broken."""
+    if not any(ledger.of_month(month).records for month in months_of(period)):
+        return ()
+    values = {name: found[name] for name in NAMES}
+    missed = [n for n in NAMES if fails(n, None if values[n] is None else float(str(values[n])))]
+    return (*missed, *sorted(_blocked(ledger, period)))
+
+
+def _blocked(ledger: Ledger, period: str) -> set[str]:
+    months = months_of(period)
+    return ledger.blocked[""].union(*(ledger.blocked.get(month, set()) for month in months))
+
+
+@dataclass
+class _Totals:
+    """What a month's records are compared with: institutions' reports and the fund's ledger."""
+
+    said: int = 0
+    came: int = 0
+    fee_said: Decimal = Decimal(0)
+    fee_came: Decimal = Decimal(0)
+    fund_said: Decimal = Decimal(0)
+    fund_came: Decimal = Decimal(0)
+    booked: Decimal = Decimal(0)
+    paid: Decimal = Decimal(0)
+
+    def add(self, other: _Totals) -> None:
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+    @property
+    def received(self) -> float | None:
+        return self.came / self.said if self.said else None
+
+    @property
+    def apart(self) -> tuple[float, ...]:
+        """The relative differences there are."""
+        pairs = (self.fee_came, self.fee_said), (self.fund_came, self.fund_said)
+        both = (*pairs, (self.paid, self.booked))
+        return tuple(float(abs(have - want) / abs(want)) for have, want in both if want)
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What figures need besides the counts, by period or month."""
+
+    late: Mapping[str, float | None]
+    split: Mapping[str, float | None]
+    totals: Mapping[str, _Totals]
+
+
+def _totals(connection: Connection) -> dict[str, _Totals]:
+    found: dict[str, _Totals] = {}
+    for month, said, came, *amounts in connection.execute(
+        "SELECT month, said, came, fee_said, fee_came, fund_said, fund_came FROM reported"
+        " WHERE feeder = ''"
+    ).fetchall():
+        found[month_label(month)] = _Totals(int(said), int(came), *amounts)
+    for month, booked, paid in connection.execute("SELECT * FROM booked").fetchall():
+        found.setdefault(month_label(month), _Totals()).add(_Totals(booked=booked, paid=paid))
+    return found
 
 
 def _by_period(connection: Connection, query: Callable[[str], str]) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
-    for label in (_LABEL, _QUARTER):
+    for label in (_LABEL, _QUARTER, _YEAR):
         found.update(connection.execute(query(label.format("setl_time"))).fetchall())
     return found
 
@@ -60,7 +133,7 @@ def _timeliness(label: str) -> str:
     )
 
 
-def _accuracy(label: str) -> str:
+def _split(label: str) -> str:
     """Relative difference between the fund split and the settlement headers."""
     return f"""
 WITH split AS (SELECT setl_id, sum(fund_payamt) AS fund FROM setl_fund_d
@@ -81,33 +154,44 @@ def months_of(period: str) -> tuple[str, ...]:
     return (period,)
 
 
-def _figures(
-    period: str,
-    ledger: Ledger,
-    late: Mapping[str, float | None],
-    drift: Mapping[str, float | None] | None,
-) -> dict[str, object]:
-    months, whole = months_of(period), Counts()
+def _figures(period: str, ledger: Ledger, beside: _Beside) -> dict[str, object]:
+    months, whole, totals = months_of(period), Counts(), _Totals()
     for month in months:
         whole.add(ledger.of_month(month))
+        totals.add(beside.totals.get(month, _Totals()))
     if not whole.records:
         return _unmeasured("no records in this period")
-    blocked = ledger.blocked[""].union(*(ledger.blocked.get(month, set()) for month in months))
-    notes = {"completeness": "field part only: no 3201 totals to compare the records received"}
-    if late.get(period) is None:
-        notes["timeliness"] = "no arrival time (crte_time) on settlements of this period"
-    if drift is None or drift.get(period) is None:
-        notes["accuracy"] = "no fund ledger and no fund split to reconcile against"
-    else:
-        notes["accuracy"] = "no fund ledger: fund split reconciled against settlement headers"
+    late, split = beside.late.get(period), beside.split.get(period)
+    filled = 1 - whole.missing / whole.expected if whole.expected else None
+    apart = [*totals.apart, *([] if split is None else [split])]
     return {
-        "completeness": _rounded(1 - whole.missing / whole.expected if whole.expected else None),
+        "completeness": _rounded(min(_known(filled, totals.received), default=None)),
         "consistency": _rounded(1 - whole.violating / whole.records),
-        "timeliness": _rounded(late.get(period)),
-        "accuracy": _rounded((drift or {}).get(period)),
-        "blocked_rules": len(blocked),
-        "notes": notes,
+        "timeliness": _rounded(late),
+        "accuracy": _rounded(max(apart, default=None)),
+        "blocked_rules": len(_blocked(ledger, period)),
+        "notes": _notes(totals, late, measured=bool(apart)),
     }
+
+
+def _notes(totals: _Totals, late: float | None, *, measured: bool) -> dict[str, str]:
+    """What a figure could not be measured by."""
+    notes = {}
+    if not totals.said:
+        notes["completeness"] = "field part only: no 3201 totals to compare the records received"
+    if late is None:
+        notes["timeliness"] = "no arrival time (crte_time) on settlements of this period"
+    if not measured:
+        notes["accuracy"] = "no 3201 totals, fund ledger or fund split to reconcile against"
+    elif not totals.apart:
+        notes["accuracy"] = (
+            "no 3201 totals, no fund ledger: fund split reconciled against settlement headers"
+        )
+    return notes
+
+
+def _known(*values: float | None) -> list[float]:
+    return [value for value in values if value is not None]
 
 
 def _rounded(value: float | None) -> float | None:

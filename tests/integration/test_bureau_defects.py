@@ -11,6 +11,7 @@ import pytest
 
 from synthetic.bureau import simulate
 from synthetic.bureau.settings import Defects
+from synthetic.integrity.appraisal import Appraisal, appraise
 from synthetic.integrity.counting import Counts
 from synthetic.integrity.engine import opened, run_rules
 from synthetic.integrity.quality import measure
@@ -27,6 +28,7 @@ class City:
     folder: Path
     figures: dict[str, dict[str, float]]
     feeders: dict[str, Counts]
+    appraisal: Appraisal
 
 
 def _damaged(folder: Path, defects: Defects) -> City:
@@ -36,7 +38,7 @@ def _damaged(folder: Path, defects: Defects) -> City:
     for (_, code), counts in found.institutions.items():
         feeders.setdefault(code, Counts()).add(counts)
     figures = {p: {k: float(str(f[k])) for k in _KPIS} for p, f in found.figures.items()}
-    return City(folder, figures, feeders)
+    return City(folder, figures, feeders, appraise(folder))
 
 
 _KPIS = ("completeness", "consistency", "timeliness", "accuracy")
@@ -93,6 +95,75 @@ def test_the_inconsistent_feeder_is_named_with_its_rule(
         JOIN fee_list_d l ON l.bkkp_sn = f.token WHERE f.record = 'fee_list_d'
       GROUP BY ALL ORDER BY count(*) DESC LIMIT 1""").fetchall()
     assert named == [("R19", DRIFTING)]
+
+
+def test_light_defects_leave_the_rules_that_fail_named_with_the_money_on_them(light: City) -> None:
+    failing = [one for one in light.appraisal.findings if one.rule == "R01" and one.feeder]
+    assert failing
+    for one in failing:
+        assert one.table == "fee_list_d"
+        assert 0 < one.failed <= one.checked
+        assert one.amount_affected > 0
+        assert len(one.region) == len("990101")
+        assert one.severity == "block"
+
+
+def test_heavy_defects_fail_every_month_and_name_feeder_and_rule(heavy: City) -> None:
+    months = [one for one in heavy.appraisal.regional if one.period >= "2023-01"]
+    assert all({"completeness", "consistency"} <= {*one.failed} for one in months)
+    worst = [
+        one
+        for one in heavy.appraisal.findings
+        if (one.feeder, one.rule, one.table) == (DRIFTING, "R19", "fee_list_d")
+    ]
+    assert len(worst) == 36  # the months that have lines
+    assert all(one.failed == one.checked for one in worst)
+    assert sum(one.amount_affected for one in worst) > 10_000
+
+
+def test_the_lower_of_fields_and_records_received_is_the_completeness(heavy: City) -> None:
+    tertiary = [one for one in heavy.appraisal.kpis if one.feeder == DRIFTING and not one.table]
+    assert tertiary
+    for one in tertiary:
+        assert one.fields is not None
+        assert one.received is not None
+        assert one.completeness == min(one.fields, one.received)
+    said, arrived = zip(
+        *((1.0, one.received or 0) for one in heavy.appraisal.regional), strict=True
+    )
+    assert sum(arrived) / sum(said) == pytest.approx(0.97, abs=0.004)
+
+
+def test_real_time_classes_and_batches_are_timed_apart(heavy: City) -> None:
+    late = [one for one in heavy.appraisal.regional if "timeliness" in one.failed]
+    assert len(late) > 40
+    assert all(
+        (one.timeliness or 0) >= 120 for one in late
+    )  # minutes: two hours, or more than a day
+
+
+def test_duplicates_and_unmapped_codes_are_further_figures(heavy: City, light: City) -> None:
+    def failing(city: City, name: str) -> float:
+        found = [one.failed for one in city.appraisal.further if one.name == name]
+        return sum(found) / len(found)
+
+    assert failing(heavy, "duplicates") > 0.8
+    assert failing(heavy, "mapped_drugs") > 0.3
+    assert failing(heavy, "valid_codes") > 0.6
+    assert failing(light, "mapped_drugs") == 0
+    assert failing(light, "valid_codes") < 0.1
+
+
+def test_the_public_view_merges_feeders_and_loses_nothing(heavy: City) -> None:
+    public, office = appraise(heavy.folder, public=True), heavy.appraisal
+    assert public.regional == office.regional
+    for total in ("failed", "amount_affected"):
+        assert sum(getattr(one, total) for one in public.findings) == sum(
+            getattr(one, total) for one in office.findings
+        )
+    feeders = {one.feeder for one in (*public.findings, *public.kpis)}
+    assert DRIFTING not in feeders
+    assert all(feeder in {"", "others"} or len(feeder) == len("990111") for feeder in feeders)
 
 
 def test_what_never_arrived_is_missed_in_the_reported_totals(

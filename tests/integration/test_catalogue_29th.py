@@ -22,6 +22,7 @@ from gateway.releases.build import Order, build
 from gateway.settings import Settings
 from tests.gateway_factory import TODAY, Gateway, copy_policies, serving
 from tests.release_warehouse import build_warehouse
+from tests.waivers import INVENTED
 
 PROGRAM = Path(__file__).parents[2] / "gateway"
 FOLDER = {
@@ -169,7 +170,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     home = folder / "home"
     build_warehouse(home, persons=500, visits=2500)
     settings = Settings(home=home, policies=policies)
-    made = build(settings, Order(("S29",), waiver="invented records"), TODAY)
+    made = build(settings, Order(("S29",), waivers=INVENTED), TODAY)
     assert [manifest.service for manifest in made] == ["S29"]
     with serving(home, policies) as running:
         running.admit("s29-app", "T-29", "insurer", "SC01", services=["S29"])

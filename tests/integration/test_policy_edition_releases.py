@@ -17,6 +17,7 @@ from tests.directory_factory import add_tenant, empty_directory
 from tests.edition_factory import Json, Press, variant
 from tests.gateway_factory import POLICIES, TODAY
 from tests.release_warehouse import build_warehouse
+from tests.waivers import INVENTED
 
 
 def twice_as_many(scenario: Json) -> None:
@@ -27,7 +28,7 @@ def twice_as_many(scenario: Json) -> None:
 def settings(tmp_path: Path) -> Settings:
     settings = Settings(home=tmp_path / "home")
     build_warehouse(settings.home, persons=120, visits=400)
-    build(settings, Order(("S06",), waiver="invented records"), TODAY)
+    build(settings, Order(("S06",), waivers=INVENTED), TODAY)
     return settings
 
 

@@ -22,6 +22,7 @@ from gateway.settings import Settings
 from tests.integration.test_release_attack import settlements
 from tests.release_recount import Recount
 from tests.release_warehouse import Built, build_warehouse
+from tests.waivers import INVENTED
 
 QUARTER = "2024Q1"
 COMPARED = ("S02", "S04", "S06")
@@ -39,7 +40,7 @@ def released(home: Path, warehouse: Path, policies: Path) -> Built:
     home.mkdir()
     (home / "warehouse").symlink_to(warehouse)
     settings = Settings(home=home, policies=policies)
-    build(settings, Order(COMPARED, waiver="invented records", alone=True), NOW)
+    build(settings, Order(COMPARED, waivers=INVENTED, alone=True), NOW)
     return Built(home)
 
 

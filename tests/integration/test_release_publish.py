@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,15 +20,16 @@ from typer.testing import CliRunner
 from gateway.cli.release import app
 from gateway.errors import OperatorError
 from gateway.releases.build import Order, build
-from gateway.releases.manifest import Manifest
+from gateway.releases.manifest import Manifest, Waived
 from gateway.releases.shelf import entries, withdraw
 from gateway.releases.store import ReleaseStore, current
 from gateway.releases.verify import verify
 from gateway.settings import Settings
 from tests.release_warehouse import build_warehouse
+from tests.waivers import INVENTED, invented
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ORDER = Order(("S09",), waiver="invented records")
+ORDER = Order(("S09",), waivers=INVENTED)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from gateway.releases.build import Order, build
 from gateway.settings import Settings
-build(Settings(home=Path(sys.argv[1])), Order(("S09",), waiver="another reason"),
+from tests.waivers import invented
+build(Settings(home=Path(sys.argv[1])), Order(("S09",), waivers=invented("another reason")),
       datetime(2026, 2, 1, tzinfo=UTC), lambda step: print(step.doing, flush=True))
 """
 
@@ -119,7 +122,7 @@ def test_a_killed_build_leaves_the_old_release_served(home: Path, tmp_path: Path
         _killed(tmp_path, stage)
         assert current(settings.releases) == before
         assert all(report.ok for report in verify(settings.releases))
-    fresh = _s09(build(settings, Order(("S09",), waiver="another reason"), NOW))
+    fresh = _s09(build(settings, Order(("S09",), waivers=invented("another reason")), NOW))
     assert current(settings.releases)["S09"] == fresh.release_id != before["S09"]
     assert not list(settings.releases.glob(".building-*"))
 
@@ -161,13 +164,18 @@ def test_a_withdrawn_release_is_not_served(home: Path, tmp_path: Path) -> None:
     assert [service for service, state in states.items() if state == "withdrawn"] == ["S09"]
 
 
-def test_poor_quality_stops_a_release_unless_a_reason_is_recorded(
+def test_poor_quality_stops_a_release_unless_two_people_signed_for_it(
     home: Path, tmp_path: Path
 ) -> None:
     settings = _copy(home, tmp_path)
-    with pytest.raises(OperatorError, match="block rules fail"):
-        build(settings, Order(("S09",)), NOW)
-    assert _release(settings).waiver == "invented records"
+    unsigned = tuple(replace(one, state="proposed", signed_by=None) for one in INVENTED)
+    over = tuple(replace(one, until=NOW.date() - timedelta(days=1)) for one in INVENTED)
+    for waivers in ((), unsigned, over):
+        with pytest.raises(OperatorError, match="Data quality stops this release"):
+            build(settings, Order(("S09",), waivers=waivers), NOW)
+    (told,) = _release(settings).waiver or ()
+    assert isinstance(told, Waived)
+    assert (told.reason, len(told.signed_by)) == ("invented records", 2)
 
 
 def test_contributions_are_of_published_cells_and_pool_small_providers(home: Path) -> None:

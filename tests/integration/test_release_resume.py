@@ -19,9 +19,10 @@ from gateway.releases.store import ReleaseStore
 from gateway.settings import Settings
 from gateway.warehouse import store
 from tests.release_warehouse import build_warehouse
+from tests.waivers import INVENTED
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ORDER = Order(("S04",), waiver="invented records", alone=True)
+ORDER = Order(("S04",), waivers=INVENTED, alone=True)
 FACTS = 4  # of S04: stays, their length, exposure, and the records
 
 

@@ -13,6 +13,7 @@ from gateway.releases.listing import listing
 from gateway.releases.manifest import Manifest, ReleaseError
 from gateway.settings import Settings
 from tests.release_warehouse import build_warehouse
+from tests.waivers import INVENTED
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -25,7 +26,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 def _built(settings: Settings, since: str) -> Manifest:
-    order = Order(("S09",), waiver="invented records", alone=True, since=since)
+    order = Order(("S09",), waivers=INVENTED, alone=True, since=since)
     (made,) = build(settings, order, NOW)
     return made
 

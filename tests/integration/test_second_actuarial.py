@@ -16,6 +16,7 @@ from tests.release_warehouse import Built, build_warehouse
 from tests.second import s01, s05, slices
 from tests.second.slices import LICENSED, PUBLIC, Shown
 from tests.served_recount import Found, Recount, Rounding
+from tests.waivers import INVENTED
 
 DERIVED = ("reached", "layer_amount", "mean_excess")
 _MONEY = ("medfee_sumamt", "fulamt_ownpay_amt", "inscp_amt", "fund_pay_sumamt", "psn_pay")
@@ -32,7 +33,7 @@ def unequal(tmp_path_factory: pytest.TempPathFactory) -> Built:
     with duckdb.connect() as con:
         con.execute(f"CREATE TABLE bills AS SELECT * REPLACE ({scaled}) FROM '{bills}'")
         con.execute(f"COPY bills TO '{bills}'")
-    order = Order(("S05",), waiver="invented records", alone=True)
+    order = Order(("S05",), waivers=INVENTED, alone=True)
     build(Settings(home=home), order, datetime(2026, 1, 1, tzinfo=UTC))
     return Built(home)
 

@@ -17,6 +17,7 @@ from tests.release_warehouse import Built
 from tests.second import s07, s11, s12, s13, s24, slices
 from tests.served_recount import Recount
 from tests.spec.test_worked_examples import EXAMPLES, answer
+from tests.waivers import INVENTED
 
 MODULES = (s07, s11, s12, s13, s24)
 LOW = {
@@ -73,7 +74,7 @@ def open_city(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recount]:
     for strict, low in LOW.items():
         text = text.replace(strict, low)
     profiles.write_text(text, encoding="utf-8")
-    order = Order(("S07", "S11", "S13", "S24"), waiver="invented records", alone=True)
+    order = Order(("S07", "S11", "S13", "S24"), waivers=INVENTED, alone=True)
     build(Settings(home=home, policies=policies), order, NOW)
     return home / "releases", slices.recount_of(store.current(home / "warehouse"), MODULES)
 

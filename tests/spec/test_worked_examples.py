@@ -26,6 +26,7 @@ from gateway.serving.questions import read_question
 from gateway.settings import Settings
 from gateway.warehouse import store
 from synthetic.warehouse.schema import TABLES, arrow_schema
+from tests.waivers import INVENTED
 
 CATALOGUE = load_catalogue(Settings().policies)
 EXAMPLES = {
@@ -38,7 +39,7 @@ def answer(home: Path, service: str, example: Example) -> Page:
     """The answer to the example's question from a release of its records."""
     settings = Settings(home=home)
     warehouse(home, example)
-    (made,) = build(settings, Order((service,), waiver="worked example", alone=True), NOW)
+    (made,) = build(settings, Order((service,), waivers=INVENTED, alone=True), NOW)
     releases = ReleaseStore(settings.releases)
     return releases.page(selection(service, example, made.release_id), 0, 5000)
 

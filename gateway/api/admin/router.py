@@ -21,6 +21,7 @@ from gateway.api.admin import (
     door,
     people,
     policies,
+    waivers,
 )
 from gateway.api.admin.asking import JSON, read_ask, read_form
 from gateway.api.admin.cookies import device_cookie, session_cookie, with_cookies
@@ -42,6 +43,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *decisions.ENDPOINTS,
     *billing.ENDPOINTS,
     *billing_disputes.ENDPOINTS,
+    *waivers.ENDPOINTS,
     *people.ENDPOINTS,
     *door.ENDPOINTS,
     LINK,

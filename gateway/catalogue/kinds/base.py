@@ -64,6 +64,11 @@ class Kind(Frozen):
         """Whether it makes sense of the `exposure` fact, which knows people, no events."""
         return False
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The dims every cell that has it must name: for what adds up over none of them."""
+        return ()
+
     @abstractmethod
     def phrase(self) -> str:
         """How the figure is computed, for the reference page."""

@@ -30,7 +30,7 @@ class Sum(Kind):
 
     @property
     def of_insured(self) -> bool:
-        return self.column == "days"
+        return self.style == "person_time"
 
     def phrase(self) -> str:
         return f"Σ {self.column}, rounded as {self.style}"

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 
 from gateway.catalogue.model import Grain
 from gateway.releases.engine.port import Engine, season_of_month
-from gateway.releases.engine.sql import Library, check, tables, written
+from gateway.releases.engine.sql import Library, check
 from gateway.releases.engine.staging import Staged, Staging, keyed
 from gateway.releases.engine.survey import SHARED, survey
 from gateway.releases.source import Atoms, Query, Source, Words, as_atoms
 
-FORM = 1
+FORM = 2
 """Changes when staged files are written otherwise than before."""
 
 
@@ -44,23 +44,22 @@ class Stager:
     def stage(self, fact: Wanted) -> tuple[Staged, bool]:
         """The fact in staging, and whether it was there already."""
         check(fact.name, fact.query.sql, self.library)
-        whole = self.library.expanded(fact.name, fact.query.sql)
+        whole = self.library.whole(fact.name, fact.query.sql)
         season = season_of_month(self.grain)
-        text = written(whole)
         key = keyed(
             {
                 "form": FORM,
                 "engine": self.engine.name,
-                "statement": replace(fact.query, sql=text).statement(season),
+                "statement": replace(fact.query, sql=whole.text).statement(season),
                 "chains": {name: list(own) for name, own in fact.chains.items()},
-                "tables": {name: self.digests.get(name) for name in sorted(tables(whole))},
+                "tables": {name: self.digests.get(name) for name in sorted(whole.tables)},
             }
         )
         found = self.staging.fact(key)
         if found is not None:
             return found, True
         part = self.staging.part()
-        self.engine.write(fact.query, text, season, part)
+        self.engine.write(fact.name, fact.query, whole.text, season, part)
         shared = [name for name in (*SHARED, "maker") if name in fact.query.names]
         about = {
             "names": list(fact.query.names),

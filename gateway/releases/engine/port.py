@@ -6,6 +6,7 @@ follows, from counting to disclosure control, reads only these files.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,8 @@ from gateway.catalogue.model import Grain
 from gateway.releases.source import Query
 
 _QUARTERS = (("03", "Q1"), ("06", "Q2"), ("09", "Q3"))
+_FIRST = ("psn_no", "period_m")
+"""What rows are ordered by first: who is read together is packed together."""
 
 
 class Engine(Protocol):
@@ -22,11 +25,23 @@ class Engine(Protocol):
     def name(self) -> str:
         """Which engine, in which version: files of another are not taken for its own."""
 
-    def write(self, query: Query, whole: str, season: str, folder: Path) -> None:
-        """Write a fact as `season=<label>/*.parquet`, in an order that its rows alone decide.
+    def write(self, name: str, query: Query, whole: str, season: str, folder: Path) -> None:
+        """Write a fact as `season=<label>/*.parquet`, the files and the rows in them `in_order`.
 
-        `whole` is its SQL over nothing but tables, `season` the expression of the label.
+        `name` is for messages, `whole` its SQL over nothing but tables, `season` the expression of
+        the label.
         """
+
+
+def in_order(query: Query, sql: str, season: str) -> str:
+    """The statement of a fact's rows by season, in an order that the rows alone decide.
+
+    By all keys, and all numbers where a key may have many rows: the same on every engine.
+    """
+    rows = replace(query, sql=sql).statement(f"coalesce({season}, '')")
+    names = (*_FIRST, *query.names, *(query.numbers if query.each else ()))
+    order = ", ".join(f'"{name}" NULLS LAST' for name in dict.fromkeys(names))
+    return f"SELECT * FROM ({rows}) AS fact ORDER BY season, {order}"
 
 
 def season_of_month(grain: Grain) -> str:

@@ -38,6 +38,12 @@ _KNOWN = (
 """Functions known to give the same everywhere; whatever else there is waits to be looked at."""
 
 _QUANTILES = (exp.Quantile, exp.ApproxQuantile, exp.PercentileDisc, exp.PercentileCont, exp.Median)
+_PASSING = (
+    exp.Alias, exp.Paren, exp.Add, exp.Sub, exp.Mul, exp.Neg, exp.Abs, exp.Round, exp.Coalesce,
+    exp.Nullif, exp.Greatest, exp.Least, exp.Sum, exp.Min, exp.Max,
+)  # fmt: skip
+"""What is a double if something in it is one."""
+
 _SHAPES = (exp.Pivot, exp.Lateral, exp.TableSample)
 
 
@@ -102,6 +108,33 @@ def _star(node: exp.Expr) -> str:
     return "* EXCLUDE or REPLACE" if picky or isinstance(node, exp.Columns) else ""
 
 
+def _quotient(node: exp.Expr) -> str:
+    """DuckDB's quotient is a double; what is handed on or added up must be a decimal by then."""
+    handed_on = isinstance(node, exp.Select) and any(map(is_double, node.expressions))
+    added_up = isinstance(node, (exp.Sum, exp.Min, exp.Max)) and is_double(node.this)
+    return (
+        "a quotient that is no decimal (CAST it where it stands)" if handed_on or added_up else ""
+    )
+
+
+def is_double(node: exp.Expr | None) -> bool:
+    """Whether an expression is a quotient, or made of one, and not yet a decimal or a whole number.
+
+    Columns are not: a quotient is made a decimal before it gets a name.
+    """
+    if isinstance(node, exp.Div):
+        return True
+    if isinstance(node, exp.Case):
+        return any(
+            map(is_double, [*(i.args["true"] for i in node.args["ifs"]), node.args.get("default")])
+        )
+    if isinstance(node, exp.Window):
+        return is_double(node.this)
+    if not isinstance(node, _PASSING):
+        return False
+    return any(is_double(part) for part in node.iter_expressions())
+
+
 def _kind(kinds: tuple[type[exp.Expr], ...], words: str) -> Callable[[exp.Expr], str]:
     return lambda node: words if isinstance(node, kinds) else ""
 
@@ -115,6 +148,7 @@ _RULES = (
     _window,
     _format,
     _star,
+    _quotient,
     _kind(_LISTS, "lists, structs or maps"),
     _kind(_BY_CHANCE, "a value by chance or by the clock"),
     _kind(_PATTERNS, "a regular expression"),

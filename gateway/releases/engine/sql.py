@@ -8,17 +8,20 @@ made of: a view it does not reach changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
+from gateway.catalogue.views import statements
 from gateway.errors import OperatorError
 from gateway.releases.engine.portable import faults
 
 DIALECT = "duckdb"
 _DEPTH = 20  # macros that name macros
+_KNOWN = 512  # statements that are kept as read: more than a catalogue has
 
 
 @dataclass(frozen=True)
@@ -30,60 +33,97 @@ class Macro:
 
 
 @dataclass(frozen=True)
+class View:
+    """A view with its macros written in: what it reads, and where it is not portable."""
+
+    tree: exp.Query
+    text: str
+    reads: tuple[str, ...]
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A fact as one statement over nothing but tables, and which tables."""
+
+    text: str
+    tables: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Library:
-    """The macros and views that facts are built on, by name."""
+    """The macros and views that facts are built on, by name. Trees are shared: copy to change."""
 
     macros: Mapping[str, Macro]
     views: Mapping[str, exp.Query]
+    _seen: dict[str, View] = field(default_factory=dict, compare=False, repr=False)
 
-    @classmethod
-    def of(cls, text: str) -> Library:
+    @staticmethod
+    @lru_cache(maxsize=_KNOWN)
+    def of(text: str) -> Library:
         """Read the statements of the catalogue's view files."""
         macros: dict[str, Macro] = {}
         views: dict[str, exp.Query] = {}
-        for tree in _parsed("the views", text):
+        for tree in (made for one in statements(text) for made in _parsed("the views", one)):
             made = tree.this
             if tree.args.get("kind") == "MACRO" and isinstance(made, exp.UserDefinedFunction):
                 names = tuple(parameter.name for parameter in made.expressions)
                 macros[made.this.name.lower()] = Macro(names, tree.expression)
             elif tree.args.get("kind") == "VIEW" and isinstance(tree.expression, exp.Query):
                 views[made.name.lower()] = tree.expression
-        return cls(macros, views)
+        return Library(macros, views)
 
     def expanded(self, name: str, text: str) -> exp.Query:
         """A fact with everything it reaches: macros in place, views as its first CTEs."""
-        query = self._inlined(_query(name, text))
-        views = {view: self._inlined(self.views[view]) for view in self._reached(query)}
+        query = self._inlined(_query(name, text)).copy()
         ctes = [
-            exp.CTE(this=tree, alias=exp.TableAlias(this=exp.to_identifier(view)))
-            for view, tree in views.items()
+            exp.CTE(this=self._view(view).tree.copy(), alias=exp.TableAlias(this=_named(view)))
+            for view in self._reached(_tables(query))
         ]
         if ctes:
-            own = query.args.get("with_")
-            inner = own.expressions if own is not None else []
-            query.set("with_", exp.With(expressions=[*ctes, *inner]))
+            query.set("with_", exp.With(expressions=[*ctes, *_own(query)]))
         return query
+
+    def whole(self, name: str, text: str) -> Whole:
+        """The same as text: what is staged, and sent to other engines."""
+        query = self._inlined(_query(name, text))
+        views = self._reached(_tables(query))
+        read = {*_tables(query), *(name for view in views for name in self._view(view).reads)}
+        own = [written(cte) for cte in _own(query)]
+        ctes = [f"{_named(view).sql(DIALECT)} AS ({self._view(view).text})" for view in views]
+        if own:
+            query = query.copy()
+            query.set("with_", None)
+        heads = f"WITH {', '.join([*ctes, *own])} " if ctes or own else ""
+        return Whole(heads + written(query), frozenset(read - self.views.keys()))
 
     def faults(self, name: str, text: str) -> Iterator[str]:
         """Where the fact or a view it reaches leaves the portable part: place and construct."""
-        own = frozenset(self.macros)
         query = _query(name, text)
+        own = frozenset(self.macros)
         yield from (f"{name}: {fault}" for fault in dict.fromkeys(faults(query, own)))
-        for view in self._reached(self._inlined(query)):
-            found = dict.fromkeys(faults(self._inlined(self.views[view]), own))
-            yield from (f"view {view}: {fault}" for fault in found)
+        for view in self._reached(_tables(self._inlined(query))):
+            yield from (f"view {view}: {fault}" for fault in self._view(view).faults)
 
-    def _reached(self, query: exp.Query) -> list[str]:
-        """The views a query reaches, each after those it reads itself."""
+    def _view(self, name: str) -> View:
+        if name not in self._seen:
+            tree = self._inlined(self.views[name])
+            found = tuple(dict.fromkeys(faults(tree, frozenset(self.macros))))
+            self._seen[name] = View(tree, written(tree), tuple(_tables(tree)), found)
+        return self._seen[name]
+
+    def _reached(self, names: list[str]) -> list[str]:
+        """The views that lie behind some names, each after those it reads itself."""
         order: list[str] = []
 
-        def visit(tree: exp.Expr) -> None:
-            for view in _tables(tree):
-                if view in self.views and view not in order:
-                    visit(self.views[view])
-                    order.append(view)
+        def visit(name: str) -> None:
+            if name in self.views and name not in order:
+                for read in self._view(name).reads:
+                    visit(read)
+                order.append(name)
 
-        visit(query)
+        for name in names:
+            visit(name)
         return order
 
     def _inlined(self, tree: exp.Query) -> exp.Query:
@@ -118,7 +158,9 @@ def tables(query: exp.Query) -> frozenset[str]:
 def written(query: exp.Expr, dialect: str = DIALECT) -> str:
     """The statement as text in a dialect; what the dialect cannot say is an error."""
     try:
-        return query.sql(dialect=dialect, unsupported_level=sqlglot.ErrorLevel.RAISE)
+        return query.sql(
+            dialect=dialect, comments=False, unsupported_level=sqlglot.ErrorLevel.RAISE
+        )
     except SqlglotError as error:
         raise OperatorError("fact_not_portable", f"Not to be said in {dialect}: {error}") from error
 
@@ -134,9 +176,15 @@ def check(name: str, text: str, library: Library) -> None:
         )
 
 
-def _parsed(name: str, text: str) -> list[exp.Expr]:
+@lru_cache(maxsize=_KNOWN)
+def _trees(text: str) -> tuple[exp.Expr, ...]:
+    """The statements of a text as trees that nobody changes."""
+    return tuple(tree for tree in sqlglot.parse(text, dialect=DIALECT) if tree is not None)
+
+
+def _parsed(name: str, text: str) -> tuple[exp.Expr, ...]:
     try:
-        return [tree for tree in sqlglot.parse(text, dialect=DIALECT) if tree is not None]
+        return _trees(text)
     except SqlglotError as error:
         found = error.errors if isinstance(error, ParseError) else []
         place = found[0] if found else {}
@@ -149,6 +197,16 @@ def _query(name: str, text: str) -> exp.Query:
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         raise OperatorError("fact_unreadable", f"{name}: is not one query.")
     return trees[0]
+
+
+def _own(query: exp.Query) -> list[exp.Expr]:
+    """The CTEs a query has of its own."""
+    own = query.args.get("with_")
+    return list(own.expressions) if own is not None else []
+
+
+def _named(view: str) -> exp.Identifier:
+    return exp.to_identifier(view)
 
 
 def _tables(tree: exp.Expr) -> list[str]:

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
+from gateway.catalogue.kinds import Kind
 from gateway.catalogue.model import Grain, Service
 from gateway.releases.cellfile import answered, places_of
 from gateway.releases.facts import Period
 from gateway.releases.kernel import Ints
+from gateway.releases.kinds.scene import Scene
 from gateway.releases.plan import Plan
 from gateway.releases.sheet import Sheet
 from gateway.releases.shown import HIDDEN, SUPPRESSED, Figure
+
+PER_YEAR: Final = {Grain.MONTH: 12, Grain.QUARTER: 4, Grain.YEAR: 1}
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Layout:
     places: int
     shapes: tuple[tuple[str, ...], ...] = ()
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    data_months: int = 0  # the months of the calendar before this number have data
 
     @classmethod
     def of(cls, plan: Plan) -> Layout:
@@ -40,6 +46,7 @@ class Layout:
             len(places_of(plan)),
             shapes,
             {column: plan.domains[column].values for column in columns},
+            1 + max((period.last for period in plan.periods), default=-1),
         )
 
 
@@ -58,6 +65,16 @@ class Late:
     def shape(self) -> Ints:
         """Which of the layout's shapes each row has."""
         numbers: Ints = self.sheet.block // (self.layout.places * len(self.layout.calendar))
+        return numbers
+
+    @property
+    def cell(self) -> Ints:
+        """A number per row, the same in all periods of a cell."""
+        calendar, places = self.layout.calendar, self.layout.places
+        number, place = np.divmod(self.sheet.block, places)
+        cell = number // len(calendar) * places + place
+        width = int(self.sheet.cell.max(initial=0)) + 1
+        numbers: Ints = cell * width + self.sheet.cell
         return numbers
 
     @property
@@ -93,6 +110,24 @@ class Late:
         marks = np.where(held, raw.marks[there], SUPPRESSED)
         marks = np.where(self.sheet.whole == HIDDEN, HIDDEN, marks).astype(np.uint8)
         return Figure(np.where(held, raw.values[there], 0), marks, raw.scale)
+
+
+def untold(define: Kind, scene: Scene) -> Figure:
+    """Within one season nothing is told yet: a late evaluator will."""
+    shown = scene.shown
+    marks = np.where(shown.marks == HIDDEN, HIDDEN, SUPPRESSED).astype(np.uint8)
+    return Figure(np.zeros(len(shown), np.int64), marks)
+
+
+def label_before(period: Period, steps: int) -> str:
+    """The label of the period so many steps earlier, each as long as this one."""
+    per_year = PER_YEAR[period.grain]
+    if per_year == 1:
+        return f"{int(period.label) - steps:04d}"
+    sign = "-" if period.grain is Grain.MONTH else "Q"
+    year, number = period.label.split(sign)
+    at = int(year) * per_year + int(number) - 1 - steps
+    return f"{at // per_year:04d}{sign}{at % per_year + 1:0{len(number)}d}"
 
 
 def years_before(period: Period, years: int) -> tuple[Grain, str]:

@@ -11,7 +11,7 @@ from gateway.catalogue.kinds.trend import LABELS
 from gateway.catalogue.model import Grain
 from gateway.releases.facts import Period
 from gateway.releases.kernel import Ints
-from gateway.releases.kinds.late import Late
+from gateway.releases.kinds.late import Late, label_before
 from gateway.releases.kinds.scene import Scene
 from gateway.releases.shown import HIDDEN, OK, SUPPRESSED, Figure
 
@@ -45,16 +45,8 @@ def direction(now: Ints, before: Ints, margin: int) -> Ints:
 def _earlier(calendar: Sequence[Period]) -> Ints:
     """For each period the number of the one three months before, -1 for none."""
     place = {(p.grain, p.label): i for i, p in enumerate(calendar)}
-    found = [place.get((p.grain, _months_before(p)), -1) for p in calendar]
+    found = [
+        place.get((p.grain, label_before(p, _BACK[p.grain])), -1) if p.grain in _BACK else -1
+        for p in calendar
+    ]
     return np.array(found, np.int64)
-
-
-def _months_before(period: Period) -> str:
-    """The label of the period of the same grain three months before; none for a year."""
-    back = _BACK.get(period.grain)
-    if back is None:
-        return ""
-    per_year, sign = (12, "-") if period.grain is Grain.MONTH else (4, "Q")
-    year, number = period.label.split(sign)
-    at = int(year) * per_year + int(number) - 1 - back
-    return f"{at // per_year:04d}{sign}{at % per_year + 1:0{len(number)}d}"

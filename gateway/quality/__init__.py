@@ -1,0 +1,1 @@
+"""Data quality as the office handles it: reports, signed waivers, drift between warehouses."""

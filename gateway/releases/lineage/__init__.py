@@ -1,0 +1,1 @@
+"""Where every released figure comes from, down to the warehouse's columns."""

@@ -1,0 +1,96 @@
+"""The lineage of a release as text for people, from the event that machines read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from gateway.releases.lineage.event import ITEM, LEVEL, MASK, TOGETHER
+
+Json: TypeAlias = Mapping[str, Any]
+
+_MADE_OF, _CHOSEN_BY = ("DIRECT",), ("CONDITIONAL", "WINDOW", "SORT")
+
+
+def columns(event: Json) -> list[str]:
+    """The columns of the release."""
+    return list(_outputs(event)["columnLineage"]["fields"])
+
+
+def overview(event: Json) -> Iterator[str]:
+    """One line for each column: the columns of the warehouse that its values are made of."""
+    facets = _outputs(event)
+    for name, field in facets["columnLineage"]["fields"].items():
+        made, chosen = (_of(field["inputFields"], kinds) for kinds in (_MADE_OF, _CHOSEN_BY))
+        left = [one for one in chosen if one not in made]
+        texts = [listed(made)] if made else []
+        texts += [f"chosen by {listed(left)}"] if left else []
+        yield f"{name:<24} {'; '.join(texts) or 'as the definition says, for each record'}"
+    yield ""
+    yield f"shown or hidden by disclosure control over {listed(_read(facets))}"
+    if beside := facets[TOGETHER]["together"]:
+        yield f"protected together with {', '.join(beside)}, whose cells may hide these"
+
+
+def path_of(event: Json, name: str) -> Iterator[str]:
+    """Everything one column rests on: each column of the warehouse, its class and its ways."""
+    facets = _outputs(event)
+    field = facets["columnLineage"]["fields"][name]
+    about = next(one for one in facets["schema"]["fields"] if one["name"] == name)
+    yield f"{name}  {about.get('description', '')}".rstrip()
+    if "definition" in field:
+        yield f"  = {field['definition']}"
+    for title, kinds in (
+        ("made of", _MADE_OF),
+        ("chosen by", _CHOSEN_BY),
+        ("which records count", ("FILTER", "JOIN", "GROUP_BY")),
+    ):
+        lines = list(_ways(event, field["inputFields"], kinds))
+        yield from ((f"  {title}", *lines) if lines else ())
+    own = _tags(facets, name)
+    yield f"  answered as {own[ITEM]} {own[LEVEL]}, mask {own[MASK]}, unless the scenario says more"
+    yield f"  shown or hidden by disclosure control over {listed(_read(facets))}"
+
+
+def _ways(event: Json, inputs: Sequence[Json], kinds: Sequence[str]) -> Iterator[str]:
+    for one in inputs:
+        ways = [w for w in one["transformations"] if w["type"] in kinds or w["subtype"] in kinds]
+        if ways:
+            source = f"{one['name']}.{one['field']}"
+            own = _tags(_table(event, one["name"]), one["field"])
+            yield f"    {source:<32} {own.get(ITEM, '')} {own.get(LEVEL, '')}".rstrip()
+            yield from (f"      {way['subtype']:<15} {way['description']}" for way in ways)
+
+
+def _of(inputs: Sequence[Json], kinds: Sequence[str]) -> list[tuple[str, str]]:
+    return [
+        (one["name"], one["field"])
+        for one in inputs
+        if any(w["type"] in kinds or w["subtype"] in kinds for w in one["transformations"])
+    ]
+
+
+def listed(sources: Sequence[tuple[str, str]]) -> str:
+    """Columns by their tables: `setl_d: age, gend; mdtrt_d: endtime`."""
+    found: dict[str, list[str]] = {}
+    for table, column in sources:
+        found.setdefault(table, []).append(column)
+    return "; ".join(f"{table}: {', '.join(names)}" for table, names in found.items())
+
+
+def _read(facets: Json) -> list[tuple[str, str]]:
+    return [(one["name"], one["field"]) for one in facets["columnLineage"]["dataset"]]
+
+
+def _outputs(event: Json) -> Json:
+    facets: Json = event["outputs"][0]["facets"]
+    return facets
+
+
+def _table(event: Json, name: str) -> Json:
+    facets: Json = next(one["facets"] for one in event["inputs"] if one["name"] == name)
+    return facets
+
+
+def _tags(facets: Json, field: str) -> dict[str, str]:
+    return {tag["key"]: tag["value"] for tag in facets["tags"]["tags"] if tag["field"] == field}
