@@ -90,9 +90,14 @@ class Ill:
         )
         bills["year"] = bills.setl_time.dt.strftime("%Y")
         bills["day"] = (bills.begndate - _EPOCH).dt.days
-        back = bills[bills.refd_setl_flag == "1"]
-        final = (bills.refd_setl_flag == "0") & (bills.mid_setl_flag != "1")
-        bills = bills[final & ~bills.setl_id.isin(back.init_setl_id)]
+        back, normal = bills[bills.refd_setl_flag == "1"], bills[bills.refd_setl_flag == "0"]
+        final = normal[normal.mid_setl_flag != "1"]
+        running = normal[~normal.mdtrt_id.isin(final.mdtrt_id)].sort_values(
+            ["setl_time", "setl_id"]
+        )
+        running = running.drop_duplicates("mdtrt_id", keep="last")  # stays that go on
+        bills = pd.concat([final, running], ignore_index=True)
+        bills = bills[~bills.setl_id.isin(back.init_setl_id)]
         visits = self._read("mdtrt_d", "mdtrt_id, dscg_maindiag_code AS code")
         self.care = bills.merge(visits, on="mdtrt_id")
         self.care["kind"] = self.care.med_type.map(_kind)
