@@ -6,7 +6,7 @@ STAMP := .venv/.installed-$(shell cksum < requirements.lock | cut -d' ' -f1)
 OPA_VERSION := v1.20.2
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup demo test check test-all bench services docs lock clean
+.PHONY: help setup demo test check test-all bench services spark docs lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -36,7 +36,7 @@ check: setup ## lint, types, contracts, policies, docs freshness
 	$(SLUICE) policy test
 	$(SLUICE) catalogue docs --check
 
-test-all: setup ## everything, also the slow suites; laws about money on 20 000 cases each
+test-all: setup spark ## everything, also the slow suites; laws about money on 20 000 cases each
 	SLUICE_LAW_CASES=20000 $(BIN)/python -m pytest -o timeout=3600
 
 bench: setup ## ratios measured side by side
@@ -51,6 +51,10 @@ services: ## real servers and peers for the tests: OPA (Go); PostgreSQL, Valkey 
 	test -n "$$(fc-list :lang=zh)" || apt-get install -y -qq --no-install-recommends fonts-noto-cjk
 	test -d tests/peers/nimbus/lib || mvn -q -B -f tests/peers/nimbus/pom.xml dependency:copy-dependencies -DoutputDirectory=lib
 	test tests/peers/node_modules/.package-lock.json -nt tests/peers/package-lock.json || npm ci --silent --prefix tests/peers
+
+spark: setup ## PySpark, for `release build --engine spark` and its slow tests (needs Java)
+	command -v java >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-build-isolation -r requirements-spark.lock
 
 docs: setup ## write the generated documents
 	$(SLUICE) catalogue docs

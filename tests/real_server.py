@@ -26,9 +26,9 @@ from tests.crash_harness import free_port
 PATIENCE = 60.0  # seconds; only ends a run that would hang
 
 
-def missing(what: str) -> NoReturn:
+def missing(what: str, verb: str = "make services") -> NoReturn:
     """The server is not there: red in CI, a skip with its reason elsewhere."""
-    reason = f"no {what} on this machine: run `make services`"
+    reason = f"no {what} on this machine: run `{verb}`"
     if "SLUICE_CI" in os.environ:
         pytest.fail(reason)
     pytest.skip(reason)

@@ -45,9 +45,9 @@ def spark_class() -> Path:
     """The program of the installed PySpark that starts any part of Spark."""
     found = find_spec("pyspark")
     if found is None or found.origin is None:
-        missing("PySpark")
+        missing("PySpark", "make spark")
     if shutil.which("java") is None:
-        missing("Java")
+        missing("Java", "make spark")
     return Path(found.origin).parent / "bin" / "spark-class"
 
 

@@ -27,7 +27,7 @@ from tests.release_warehouse import build_warehouse
 from tests.spark_cluster import SparkCluster, spark_cluster
 from tests.waivers import INVENTED
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(1200)]  # Java starts slowly
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(1200)]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LINKED = ("S04", "S06", "S07")
 """With records, quotients and ranks; built together because they are linked."""
@@ -131,7 +131,6 @@ def test_linked_services_built_on_spark_are_those_that_duckdb_builds(
     agree(home, tmp_path / "spark", cluster, LINKED)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_all_services_built_on_spark_are_those_that_duckdb_builds(
     cluster: SparkCluster, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
@@ -145,7 +144,6 @@ def test_all_services_built_on_spark_are_those_that_duckdb_builds(
     agree(tmp_path, tmp_path / "spark", cluster, ())
 
 
-@pytest.mark.slow
 def test_a_build_killed_while_spark_stages_is_finished_by_the_next(
     home: Path, cluster: SparkCluster, tmp_path: Path
 ) -> None:
@@ -181,7 +179,6 @@ def writer(home: Path, folder: Path, cluster: Cluster, patience: float) -> subpr
     )
 
 
-@pytest.mark.slow
 def test_a_build_whose_workers_are_gone_ends_and_says_so(home: Path, tmp_path: Path) -> None:
     with spark_cluster() as own:
         child = writer(home, tmp_path, own.cluster, 5)
@@ -194,7 +191,6 @@ def test_a_build_whose_workers_are_gone_ends_and_says_so(home: Path, tmp_path: P
     assert "Traceback" not in errors
 
 
-@pytest.mark.slow
 def test_who_does_not_know_the_secret_gets_no_worker(
     home: Path, cluster: SparkCluster, tmp_path: Path
 ) -> None:
