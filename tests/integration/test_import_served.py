@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from gateway.cli import assemble
 from gateway.warehouse import store
 from tests.foreign_bureau import FEEDS, export
-from tests.gateway_factory import Gateway, copy_policies, serving
+from tests.gateway_factory import DAY, Gateway, copy_policies, serving, utc_now
 from tests.served_recount import MEASURES, Recount, Span
 
 QUARTER = ("2024-01-01", "2024-04-01")
@@ -40,8 +40,8 @@ PURPOSE = {
     "pha-app": "regional_market_and_access_analysis",
 }
 OF["psn_no"] = "FROM chosen_person"
-AGAINST_EARLIER = {"yoy", "deviation_trend"}
-"""What compares with a period that the slice does not have."""
+AGAINST_EARLIER = {"yoy", "deviation_trend", *(f"completion_{month}" for month in range(12))}
+"""What is made of periods that the slice does not have."""
 
 # Service, grain and dims; `atc2` is the dim atc at its level 2.
 QUESTIONS = [
@@ -84,7 +84,7 @@ class Imported:
 def sluice(home: Path, *words: str) -> str:
     """One verb of the command line on a home."""
     program = assemble((words[0],))
-    done = CliRunner().invoke(program, list(words), env={"SLUICE_HOME": str(home)})
+    done = CliRunner().invoke(program, list(words), env=_env(home))
     assert done.exit_code == 0, done.output
     return done.stdout
 
@@ -118,10 +118,26 @@ def imported(
 
 @pytest.fixture(scope="module")
 def served(imported: Imported, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    _waive(imported.home)
     sluice(imported.home, "release", "build")
     policies = copy_policies(tmp_path_factory.mktemp("served") / "policies")
     with serving(imported.home, policies) as running:
         yield running
+
+
+def _waive(home: Path) -> None:
+    """Two people sign for it: the foreign export leaves mandatory fields out."""
+    refused = CliRunner().invoke(assemble(("release",)), ["release", "build"], env=_env(home))
+    assert refused.output.startswith("quality_blocks")
+    until = (utc_now().date() + 7 * DAY).isoformat()
+    span = ("--from", "2024-01", "--to", "2024-12", "--until", until)
+    why = ("--reason", "the feeder has no such fields", "--actor", "测试甲")
+    said = sluice(home, "quality", "waiver", "propose", "completeness", *span, *why, "--json")
+    sluice(home, "quality", "waiver", "sign", json.loads(said)["waiver"], "--actor", "测试乙")
+
+
+def _env(home: Path) -> dict[str, str]:
+    return {"SLUICE_HOME": str(home)}
 
 
 @pytest.fixture(scope="module")

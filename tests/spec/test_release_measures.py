@@ -16,6 +16,20 @@ MONEY = (
     "cash_payamt", "psn_pay",
 )  # fmt: skip
 
+SAME = {
+    "insu_admdvs": "990101",
+    "insutype": "310",
+    "psn_type": "11",
+    "age": 40,
+    "gend": "1",
+    "hosp_lv": "02",
+    "fix_blng_admdvs": "990101",
+    "fixmedins_code": "H99010100001",
+    "begndate": "2024-03-01",
+    "enddate": "2024-03-08",
+    **dict.fromkeys(MONEY, 0),
+}
+
 # Ann: an outpatient visit. Ben: a visit, refunded the next day. Cem: one stay with an intermediate
 # mid-term settlement and a closing one. Dua: a visit that cost nothing.
 SETTLEMENTS = """
@@ -35,35 +49,23 @@ def counted() -> dict[str, object]:
     rows = [
         [cell.strip() for cell in line.split("|")] for line in SETTLEMENTS.strip().splitlines()[1:]
     ]
-    con.execute(
-        "CREATE TABLE setl_d (setl_id VARCHAR, mdtrt_id VARCHAR, psn_no VARCHAR, med_type VARCHAR,"
-        " medfee_sumamt DECIMAL(16,2), init_setl_id VARCHAR, mid_setl_flag VARCHAR,"
-        " refd_setl_flag VARCHAR, setl_time TIMESTAMP, insu_admdvs VARCHAR, insutype VARCHAR,"
-        " psn_type VARCHAR, age DECIMAL(4,1), gend VARCHAR, hosp_lv VARCHAR,"
-        " fix_blng_admdvs VARCHAR, fixmedins_code VARCHAR, begndate DATE, enddate DATE, "
-        + ", ".join(f"{name} DECIMAL(16,2)" for name in MONEY)
-        + ")"
-    )
-    for at, (setl_id, mdtrt_id, person, med_type, fee, refund_of, middle) in enumerate(rows):
-        con.execute(
-            "INSERT INTO setl_d VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '990101', '310', '11', 40, '1',"
-            " '02', '990101', 'H99010100001', DATE '2024-03-01', DATE '2024-03-08'"
-            + ", 0" * len(MONEY)
-            + ")",
-            [
-                setl_id,
-                mdtrt_id,
-                person,
-                med_type,
-                fee,
-                None if refund_of == "-" else refund_of,
-                middle,
-                "0" if refund_of == "-" else "1",
-                f"2024-03-{10 + at:02d} 09:00:00",
-            ],
-        )
-    for table in TABLES.keys() - {"setl_d"}:
+    for table in TABLES:
         _empty(con, table)
+    for at, (setl_id, mdtrt_id, person, med_type, fee, refund_of, middle) in enumerate(rows):
+        row = {
+            "setl_id": setl_id,
+            "mdtrt_id": mdtrt_id,
+            "psn_no": person,
+            "med_type": med_type,
+            "medfee_sumamt": fee,
+            "init_setl_id": None if refund_of == "-" else refund_of,
+            "mid_setl_flag": middle,
+            "refd_setl_flag": "0" if refund_of == "-" else "1",
+            "setl_time": f"2024-03-{10 + at:02d} 09:00:00",
+            **SAME,
+        }
+        marks = ", ".join("?" * len(row))
+        con.execute(f"INSERT INTO setl_d ({', '.join(row)}) VALUES ({marks})", [*row.values()])
     con.execute(CATALOGUE.rollups_sql())
     fact = CATALOGUE.fact_sql(CATALOGUE.services["S02"], "settlement")
     cursor = con.execute(
