@@ -234,7 +234,7 @@ def test_a_folder_that_no_scenario_names_is_granted_to_nobody(tmp_path: Path) ->
     assert "S29" not in load_boundaries(policies).scenarios["SC01"]["services"]
     build_warehouse(tmp_path / "home", persons=60, visits=80)
     with pytest.raises(Exception, match="No scenario gives a profile for S29"):
-        build(Settings(home=tmp_path / "home", policies=policies), Order(("S29",), "x"), TODAY)
+        build(Settings(home=tmp_path / "home", policies=policies), Order(("S29",)), TODAY)
 
 
 @pytest.mark.parametrize("own", ["DC0", "DC1", "DC5", "DC6", "DC7"])

@@ -53,7 +53,7 @@ def test_a_release_for_the_coming_edition_keeps_the_live_one_answerable(
     assert refused.value.code == "edition.unreleased"
 
     with to_build(settings, name) as (chosen, also):
-        build(chosen, Order(("S06",), "invented records", also), TODAY)
+        build(chosen, Order(("S06",), INVENTED, also), TODAY)
 
     after = released(settings.releases)("S06")
     assert set(before) < set(after)

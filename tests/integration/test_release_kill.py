@@ -17,6 +17,7 @@ from gateway.releases.store import current
 from gateway.releases.verify import verify
 from gateway.settings import Settings
 from tests.release_warehouse import build_warehouse
+from tests.waivers import INVENTED
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SEED = 20_261_122
@@ -31,6 +32,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from gateway.releases.build import Order, build
 from gateway.settings import Settings
+from tests.waivers import invented
 home, since, last = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 instants = {"os.rename", "os.mkdir", "os.utime", "os.remove", "os.rmdir", "os.chmod", "open"}
 seen, counting = 0, False
@@ -44,7 +46,7 @@ def watch(event, args):
             os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(watch)
 counting = since == "start"
-build(Settings(home=home), Order(("S04",), "another reason", alone=True),
+build(Settings(home=home), Order(("S04",), invented("another reason"), alone=True),
       datetime(2026, 2, 1, tzinfo=UTC))
 counting = False
 print(seen)
@@ -57,7 +59,7 @@ FINISH: Instant = ("start", 0)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kill")
     build_warehouse(folder, persons=150, visits=500, days=170)
-    build(Settings(home=folder), Order(("S04",), "invented records", alone=True), NOW)
+    build(Settings(home=folder), Order(("S04",), INVENTED, alone=True), NOW)
     shutil.rmtree(folder / "staging")
     return folder
 

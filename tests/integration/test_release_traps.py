@@ -13,6 +13,7 @@ from gateway.releases.manifest import ReleaseError
 from gateway.releases.publish import workplace
 from gateway.settings import Settings
 from tests.release_warehouse import build_warehouse
+from tests.waivers import INVENTED
 
 POLICIES = Settings().policies
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,7 +46,7 @@ def test_settlements_joined_to_their_lines_before_adding_up_are_refused(
         "FROM settlement_counted JOIN (SELECT setl_id FROM fee_list_d) USING (setl_id)",
     )
     with pytest.raises(ReleaseError, match="joined before it is added up"):
-        build(Settings(home=home, policies=policies), Order(("S02",), "test"), NOW)
+        build(Settings(home=home, policies=policies), Order(("S02",), INVENTED), NOW)
 
 
 def test_lines_repeated_by_a_join_are_refused(home: Path, tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_lines_repeated_by_a_join_are_refused(home: Path, tmp_path: Path) -> Non
         "JOIN (SELECT setl_id FROM fee_list_d) USING (setl_id)",
     )
     with pytest.raises(ReleaseError, match="joined before it is added up"):
-        build(Settings(home=home, policies=policies), Order(("S02",), "test"), NOW)
+        build(Settings(home=home, policies=policies), Order(("S02",), INVENTED), NOW)
 
 
 def test_stays_that_disagree_with_the_linked_service_are_refused(
@@ -65,10 +66,10 @@ def test_stays_that_disagree_with_the_linked_service_are_refused(
 ) -> None:
     policies = _mutated(tmp_path, "S04/stay.sql", "FROM inpatient", "FROM inpatient WHERE los > 1")
     with pytest.raises(ReleaseError, match="count the same records but differ"):
-        build(Settings(home=home, policies=policies), Order(("S04",), "test"), NOW)
+        build(Settings(home=home, policies=policies), Order(("S04",), INVENTED), NOW)
 
 
 def test_a_second_build_in_the_same_place_is_refused(home: Path) -> None:
 
     with workplace(home / "releases"), pytest.raises(ReleaseError, match="Another release build"):
-        build(Settings(home=home), Order(("S09",), "test"), NOW)
+        build(Settings(home=home), Order(("S09",), INVENTED), NOW)

@@ -93,6 +93,7 @@ def test_the_catalogue_says_which_person_counts_nest(services: Mapping[str, Serv
         ("S11", "S09"),
         ("S12", "S09"),
         ("S13", "S02"),
+        ("S14", "S05"),
         ("S24", "S02"),
     ]
 
