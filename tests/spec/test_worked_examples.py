@@ -21,6 +21,7 @@ from gateway.catalogue.load import load_catalogue
 from gateway.catalogue.worked import NOTHING, Example, Line
 from gateway.policy.profiles import merged_profiles, profile_key
 from gateway.releases.build import Order, build
+from gateway.releases.keys import FILE
 from gateway.releases.store import Page, ReleaseStore, Selection
 from gateway.serving.questions import read_question
 from gateway.settings import Settings
@@ -39,6 +40,9 @@ def answer(home: Path, service: str, example: Example) -> Page:
     """The answer to the example's question from a release of its records."""
     settings = Settings(home=home)
     warehouse(home, example)
+    # Which cells the guard hides besides can depend on how counts are rounded: always by this key.
+    settings.keys.mkdir(mode=0o700)
+    (settings.keys / FILE).write_bytes(bytes([1]) * 32)
     (made,) = build(settings, Order((service,), waivers=INVENTED, alone=True), NOW)
     releases = ReleaseStore(settings.releases)
     return releases.page(selection(service, example, made.release_id), 0, 5000)
