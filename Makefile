@@ -37,7 +37,7 @@ check: setup ## lint, types, contracts, policies, docs freshness
 	$(SLUICE) catalogue docs --check
 
 test-all: setup spark ## everything, also the slow suites; laws about money on 20 000 cases each
-	SLUICE_LAW_CASES=20000 $(BIN)/python -m pytest -o timeout=3600
+	SLUICE_EXAMPLES=search SLUICE_LAW_CASES=20000 $(BIN)/python -m pytest -o timeout=3600
 
 bench: setup ## ratios measured side by side
 	$(BIN)/python -m tests.benchmarks

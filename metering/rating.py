@@ -102,8 +102,12 @@ def merge(first: Accruals, second: Accruals) -> dict[LineKey, Accrual]:
 
 
 def less_repeated(accruals: Accruals, cells: Mapping[LineKey, int]) -> dict[LineKey, Accrual]:
-    """The accruals, with so many cells of some lines not to be charged: they were before."""
-    return merge(accruals, {key: Accrual(0, 0, -many, many) for key, many in cells.items()})
+    """The accruals, with so many cells of some lines not to be charged: they were before. A line
+    gives back what it charges at most, which only a forged journal comes to."""
+    back = {
+        key: min(many, accruals[key].billable) for key, many in cells.items() if key in accruals
+    }
+    return merge(accruals, {key: Accrual(0, 0, -many, many) for key, many in back.items()})
 
 
 def with_commitments(accruals: Accruals, committed: Iterable[LineKey]) -> dict[LineKey, Accrual]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,8 +16,11 @@ from tests.made_once import made_once
 from tests.postgres_server import postgres, postgres_dsn
 from tests.valkey_server import valkey, valkey_url
 
-settings.register_profile("sluice", deadline=None)  # no test is about the clock on the wall
-settings.load_profile("sluice")
+# No test is about the clock on the wall. What decides about a change decides the same twice: the
+# examples are those of the test's own text; `make test-all` looks for others.
+settings.register_profile("repeat", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None)
+settings.load_profile(os.environ.get("SLUICE_EXAMPLES", "repeat"))
 
 __all__ = ["postgres", "postgres_dsn", "valkey", "valkey_url"]  # fixtures
 

@@ -19,7 +19,7 @@ from metering.calendar import month_of
 from metering.overlap import REPEAT_WINDOW, CellCharge, overcharged
 from metering.rating import Accrual, ChargeLine, LineKey, charge, less_repeated
 from metering.tariff import PACKS
-from metering.usage import FIELDS, UsageError, UsageEvent, from_record, time_of
+from metering.usage import FIELDS, UsageError, UsageEvent, from_record, time_of, time_text
 
 Row: TypeAlias = dict[str, Any]
 Kept: TypeAlias = dict[tuple[str, str, int], list[tuple[datetime, int]]]
@@ -44,13 +44,12 @@ def judged(events: EventSource) -> tuple[list[Difference], tuple[ChargeLine, ...
             except (UsageError, ValueError) as error:
                 found.append(Difference("usage_invalid", row["request_id"], str(error)))
                 continue
-            found += _charged(event, _of(row, charges), kept)
+            found += _charged(event, row, _of(row, charges), kept)
             assert line is not None
             valid[line] = valid.get(line, Accrual()) + _used(row)
-    shown = {line.line_id: line for line in charge(every)}
-    for one in charge(valid):
-        if shown[one.line_id] != one:
-            found.append(Difference("amount_differs", one.line_id, "sums and events disagree"))
+    for line, used in valid.items():
+        if every[line] != used:
+            found.append(Difference("amount_differs", line.line_id, "sums and events disagree"))
     return found, charge(less_repeated(valid, _given_back(rows, charges)))
 
 
@@ -83,7 +82,7 @@ def _used(row: Row) -> Accrual:
     return Accrual(1, row["qty"], row["billable_qty"], row["qty"] - row["billable_qty"])
 
 
-def _charged(event: UsageEvent, own: list[Row], kept: Kept) -> Iterator[Difference]:
+def _charged(event: UsageEvent, usage_row: Row, own: list[Row], kept: Kept) -> Iterator[Difference]:
     charged = 0
     for row in own:
         key, cells = (row["tenant"], row["release"], row["place"]), _bits(row["cells"])
@@ -91,8 +90,9 @@ def _charged(event: UsageEvent, own: list[Row], kept: Kept) -> Iterator[Differen
         if any(cells & before for _, before in earlier):
             told = "a cell was charged again within 30 days"
             yield Difference("charged_twice", event.request_id, told)
-        if key[:2] != (event.tenant, event.release):
-            told = "it charges cells of another tenant or release"
+        own_event = (event.tenant, event.release, event.event_id, usage_row["time"])
+        if (*key[:2], row["event_id"], row["time"]) != own_event:
+            told = "it charges cells of another event, tenant or release"
             yield Difference("bill_differs", event.request_id, told)
         kept[key] = [*earlier, (event.time, cells)]
         charged += cells.bit_count()
@@ -105,11 +105,20 @@ def _bits(cells: bytes) -> int:
     return int.from_bytes(cells, "big")
 
 
+def _plain(text: str) -> bool:
+    try:
+        return "1000" <= text <= "9998" and text == time_text(time_of(text))
+    except ValueError:
+        return False
+
+
 def _given_back(rows: list[Row], charges: list[Row]) -> dict[LineKey, int]:
     """Cells that two journals charged for both, by the line of the later charge."""
     journals: dict[tuple[Any, ...], set[str]] = {}
     told: dict[tuple[Any, ...], bytes] = {}
     for row in charges:
+        if not _plain(row["time"]):
+            continue
         place = (row["tenant"], row["release"], row["place"])
         journals.setdefault(place, set()).add(row["journal"])
         key = (*place, time_of(row["time"]), row["event_id"])

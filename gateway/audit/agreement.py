@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from gateway.audit.findings import Difference
-from gateway.audit.singly import STAMPED
+from gateway.audit.singly import PLAIN_TIME, STAMPED
 from gateway.journal.engine import batches
 from gateway.journal.events import AUDITED, CHARGED, DECIDED, USAGE, EventSource, Heads, Rows
 from metering.overlap import REPEAT_WINDOW, CellCharge, overcharged_in_order
@@ -113,10 +113,12 @@ _CHECKS: Final = {
         f" HAVING count(DISTINCT row({_CONTENT})) > 1",
     ),
 }
-_CROSSED = """
+# A charge whose time is not as we write times is not that of its event: a difference, no credit.
+_CROSSED = f"""
+WITH plain AS (SELECT * FROM charged_cell WHERE {PLAIN_TIME})
 SELECT tenant, release, place, try_cast(time AS TIMESTAMPTZ) AS time, event_id, min(cells) AS cells
-FROM charged_cell SEMI JOIN (
-  SELECT tenant, release, place FROM charged_cell GROUP BY ALL HAVING min(journal) <> max(journal)
+FROM plain SEMI JOIN (
+  SELECT tenant, release, place FROM plain GROUP BY ALL HAVING min(journal) <> max(journal)
 ) USING (tenant, release, place)
 GROUP BY tenant, release, place, time, event_id ORDER BY ALL
 """

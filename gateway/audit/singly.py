@@ -24,7 +24,7 @@ from metering.calendar import month_of
 from metering.overlap import REPEAT_WINDOW
 from metering.rating import Accrual, LineKey
 from metering.tariff import PACKS
-from metering.usage import FIELDS, UsageError, from_record
+from metering.usage import FIELDS, UsageError, from_record, time_of
 
 _NAMES: Final = tuple(zip(FIELDS, USAGE_COLUMNS.split(", "), strict=True))
 _UUID7: Final = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -35,6 +35,11 @@ _TEXTS: Final = (
 )
 _UNITS: Final = ", ".join(f"'{unit}'" for unit in sorted(PACKS))
 _MOMENT: Final = "try_cast(time AS TIMESTAMPTZ)"
+PLAIN_TIME: Final = (
+    f"(regexp_full_match(time, '{_TIME}') AND time BETWEEN '1000' AND '9998'"
+    f" AND {_MOMENT} IS NOT NULL)"
+)
+"""A time as `metering.usage.time_text` writes it, of a year that any language can tell."""
 
 # Never true where `metering.usage` says no; where it says yes, true for all that we write.
 _PLAIN: Final = " AND ".join(
@@ -46,9 +51,7 @@ _PLAIN: Final = " AND ".join(
         "price_micro >= 0",
         "(repeat_of IS NULL OR (billable_qty = 0 AND repeat_of <> event_id))",
         "(unit <> 'free' OR price_micro = 0)",
-        f"regexp_full_match(time, '{_TIME}')",
-        "time BETWEEN '1000' AND '9998'",
-        f"{_MOMENT} IS NOT NULL",
+        PLAIN_TIME,
     )
 )
 STAMPED: Final = f"""
@@ -57,12 +60,21 @@ strftime({_MOMENT}::TIMESTAMP + INTERVAL 8 HOUR, '%Y-%m') AS month
 """
 """What `usage_event` has beside an event's columns."""
 
-_SUSPECTS: Final = "CREATE TABLE suspect AS SELECT rowid AS row, * FROM usage_event WHERE NOT valid"
+# Without the moment: what an engine takes for one need not be one here (the year 0).
+_SUSPECTS: Final = """
+CREATE TABLE suspect AS
+SELECT rowid AS row, * EXCLUDE (valid, moment, month) FROM usage_event WHERE NOT valid
+"""
 _JUDGED: Final = pa.schema(
-    [("row", pa.int64()), ("moment", pa.timestamp("us", tz="UTC")), ("month", pa.string())]
+    [
+        ("row", pa.int64()),
+        ("valid", pa.bool_()),
+        ("moment", pa.timestamp("us", tz="UTC")),
+        ("month", pa.string()),
+    ]
 )
-_ACQUIT: Final = """
-UPDATE usage_event SET valid = true, moment = judged.moment, month = judged.month
+_JUDGE: Final = """
+UPDATE usage_event SET valid = judged.valid, moment = judged.moment, month = judged.month
 FROM judged WHERE usage_event.rowid = judged.row
 """
 _BITS: Final = "bit_count(('\\x00'::BLOB || c.cells)::BIT)"
@@ -77,7 +89,8 @@ HAVING coalesce(sum({_BITS}), 0) <> u.billable_qty
 _FOREIGN: Final = """
 SELECT u.journal, u.seq, u.rowid, u.request_id, c.place
 FROM usage_event u JOIN charged_cell c USING (journal, seq)
-WHERE u.valid AND (c.tenant, c.release) IS DISTINCT FROM (u.tenant, u.release)
+WHERE u.valid AND (c.tenant, c.release, c.event_id, c.time)
+  IS DISTINCT FROM (u.tenant, u.release, u.event_id, u.time)
 """
 _SEVERAL: Final = """
 CREATE TABLE several AS
@@ -143,18 +156,20 @@ class Singly:
         return valid, every
 
     def _judged(self) -> Iterator[_Found]:
-        """What is wrong with events that are not plainly valid; those that are valid all the same
-        are marked so."""
+        """What is wrong with events that are not plainly valid. Those that are valid all the same
+        are marked so, and each has the month that its time says here, or none."""
         self._db.execute(_SUSPECTS)
         reading = self._db.cursor()
-        self._db.execute("CREATE TABLE judged (row BIGINT, moment TIMESTAMPTZ, month TEXT)")
+        self._db.execute(
+            "CREATE TABLE judged (row BIGINT, valid BOOLEAN, moment TIMESTAMPTZ, month TEXT)"
+        )
         for batch in batches(reading, "SELECT * FROM suspect"):
-            acquitted: list[dict[str, object]] = []
+            judged: list[dict[str, object]] = []
             for row in pa.table(batch).to_pylist():
-                yield from _judge(row, acquitted)
-            self._db.register("acquitted", pa.Table.from_pylist(acquitted, _JUDGED))
-            self._db.execute("INSERT INTO judged SELECT * FROM acquitted")
-        self._db.execute(_ACQUIT)
+                yield from _judge(row, judged)
+            self._db.register("just_judged", pa.Table.from_pylist(judged, _JUDGED))
+            self._db.execute("INSERT INTO judged SELECT * FROM just_judged")
+        self._db.execute(_JUDGE)
 
     def _bills(self) -> Iterator[_Found]:
         for journal, seq, row, request in self._db.execute(_BILLS).fetchall():
@@ -163,7 +178,7 @@ class Singly:
 
     def _foreign(self) -> Iterator[_Found]:
         for journal, seq, row, request, place in self._db.execute(_FOREIGN).fetchall():
-            told = "it charges cells of another tenant or release"
+            told = "it charges cells of another event, tenant or release"
             yield _Found(journal, seq, row, place, 1, Difference("bill_differs", request, told))
 
     def _again(self) -> Iterator[_Found]:
@@ -190,12 +205,22 @@ def _place(row: dict[str, object]) -> tuple[object, ...]:
     return row["journal"], row["tenant"], row["release"], row["place"]
 
 
-def _judge(row: dict[str, object], acquitted: list[dict[str, object]]) -> Iterator[_Found]:
+def _judge(row: dict[str, object], judged: list[dict[str, object]]) -> Iterator[_Found]:
     plain = {name: row[column] for name, column in _NAMES}
+    valid = True
     try:
-        event = from_record(plain)
+        from_record(plain)
     except (UsageError, ValueError) as error:
+        valid = False
         found = Difference("usage_invalid", str(plain["request_id"]), str(error))
         yield _Found(str(row["journal"]), int(str(row["seq"])), int(str(row["row"])), -1, 0, found)
-        return
-    acquitted.append({"row": row["row"], "moment": event.time, "month": month_of(event.time)})
+    moment = _moment(str(plain["time"]))
+    month = moment and month_of(moment)
+    judged.append({"row": row["row"], "valid": valid, "moment": moment, "month": month})
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return time_of(text)
+    except ValueError:
+        return None

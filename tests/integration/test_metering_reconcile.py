@@ -74,7 +74,7 @@ def test_an_honest_journal_has_no_difference_and_says_what_is_owed(home):
         ),
         (
             f"UPDATE usage_event SET event_id = '{event_id(1)}' WHERE seq = 2",
-            {("event_twice", event_id(1))},
+            {("event_twice", event_id(1)), ("bill_differs", "r2")},
         ),
         ("UPDATE usage_event SET unit = 'per_moon' WHERE seq = 2", {("usage_invalid", "r2")}),
         ("UPDATE charged_cell SET place = 1 WHERE seq = 2", {("charged_twice", "r2")}),

@@ -60,6 +60,8 @@ CHARGED = st.one_of(
     st.tuples(st.just("place"), st.integers(1, 12)),
     st.tuples(st.just("tenant"), st.sampled_from(["x", "t-life"])),
     st.tuples(st.just("release"), st.sampled_from(["S02-r1", "S02-r2"])),
+    st.tuples(st.just("time"), TIMES),
+    st.tuples(st.just("event_id"), st.sampled_from(["", "x", event_id(1), event_id(3)])),
     st.tuples(st.just("seq"), SEQ),
     st.tuples(
         st.just("cells"),
