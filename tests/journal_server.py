@@ -39,9 +39,10 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 
 
-def own_claim(request_id: str, stamp: Stamp) -> Claim:
+def own_claim(request_id: str, stamp: Stamp, place: int | None = None) -> Claim:
     """A hundred cells that no other request asks for."""
-    place = int.from_bytes(hashlib.blake2b(request_id.encode(), digest_size=7).digest(), "big")
+    if place is None:
+        place = int.from_bytes(hashlib.blake2b(request_id.encode(), digest_size=7).digest(), "big")
     return Claim("t-crash", "S02-r1", stamp.time, stamp.event_id, {place: HUNDRED}, None)
 
 
@@ -51,10 +52,13 @@ def shared_claim(request_id: str, stamp: Stamp, hold: Hold) -> Claim:
     return hold.charge("t-crash", "S02-r1", {place: HUNDRED << 9 * shift}, stamp.event_id)
 
 
-def entry_for(journal: SqliteJournal, request_id: str, hold: Hold | None = None) -> Entry:
-    """An answered call with this request id; with a hold, for cells that others ask for too."""
+def entry_for(
+    journal: SqliteJournal, request_id: str, hold: Hold | None = None, place: int | None = None
+) -> Entry:
+    """An answered call with this request id; with a hold, for cells that others ask for too.
+    Otherwise for cells of its own, somewhere or at a place."""
     stamp = journal.stamp(datetime.now(UTC))
-    claim = shared_claim(request_id, stamp, hold) if hold else own_claim(request_id, stamp)
+    claim = shared_claim(request_id, stamp, hold) if hold else own_claim(request_id, stamp, place)
     used = UsageEvent(
         event_id=stamp.event_id,
         request_id=request_id,

@@ -58,7 +58,7 @@ def made(count: int) -> list[Entry]:
     """Entries of answered calls, each charged for cells of its own. They are frozen: no server
     holds so many at a time, and looking through them for garbage would be counted as recording."""
     with tempfile.TemporaryDirectory() as folder, closing(_opened(Path(folder))) as journal:
-        entries = [entry_for(journal, f"r{n}") for n in range(count)]
+        entries = [entry_for(journal, f"r{n}", place=n) for n in range(count)]
     gc.collect()
     gc.freeze()
     return entries
