@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from gateway.db.engine import open_engine, reading, sqlite_url, writing
 from gateway.db.tables import AssertionJtiRow, ClientRow, StopRow
-from gateway.db.upgrade import alembic_config, pending_changes, upgrade
+from gateway.db.upgrade import alembic_config, newest, pending_changes, upgrade
 from gateway.staff.accounts import accounts
 from tests.factories_identity import NOON
 
@@ -37,6 +38,17 @@ def test_a_missing_column_would_be_noticed(url: str, tmp_path: Path) -> None:
         connection.execute("ALTER TABLE grant_ DROP COLUMN price_plan")
 
     assert len(pending_changes(url)) == 1
+
+
+def test_the_newest_revision_is_the_one_alembic_would_go_to(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "sluice.db")
+    upgrade(url)
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        heads = ScriptDirectory.from_config(alembic_config(connection)).get_heads()
+        stands_at = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    engine.dispose()
+    assert heads == [newest()] == [stands_at]
 
 
 def test_accounts_of_the_office_keep_their_roles_over_an_upgrade(tmp_path: Path) -> None:
