@@ -73,7 +73,7 @@ class GatewayProtocol(HttpToolsProtocol):
     _in_head = False
     _in_message = False
     _head = 0  # octets of the head that the parser has handed over
-    _octets = 0  # of this request, beyond the first piece that was received
+    _octets = 0  # of this request, but for its part of a piece that others share
     _since = 0.0  # when the client's turn to send began
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
@@ -91,12 +91,15 @@ class GatewayProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        message = self._messages
+        message, within = self._messages, self._in_message
         super().data_received(data)
         if not self._in_message or self.transport.is_closing():
             return
         self._await_arrival()
-        self._octets = self._octets + len(data) if message == self._messages else 0
+        if message == self._messages:
+            self._octets += len(data)
+        else:  # which part of a piece with several requests is this one's, nobody says
+            self._octets = len(data) if self._messages == message + 1 and not within else 0
         if self._in_head and self._octets > HEAD_LIMIT:
             self._refuse(_TOO_LARGE)
         elif self._octets > MESSAGE_LIMIT:
