@@ -51,7 +51,7 @@ def edition_in_opa(port: int) -> str:
 
 
 def test_opa_follows_the_live_edition_and_no_answer_is_lost(site: Site, opa_port: int) -> None:
-    crowd = swap_under_load(site, clients=4, swaps=4)
+    crowd = swap_under_load(site, clients=2, swaps=4)
     assert len(crowd.replies) > 10
     until(lambda: edition_in_opa(opa_port) == site.stage.live.name)
 
