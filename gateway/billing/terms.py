@@ -67,7 +67,9 @@ class Terms(BaseModel):
 def read_terms(policies: Path) -> Terms:
     """The terms in force; says which of them is missing or wrong."""
     try:
-        return Terms.model_validate(yaml.safe_load((policies / FILE).read_text(encoding="utf-8")))
+        return Terms.model_validate(
+            yaml.load((policies / FILE).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        )
     except OSError as error:
         raise OperatorError("billing_terms", f"{FILE} cannot be read.") from error
     except (ValidationError, yaml.YAMLError) as error:

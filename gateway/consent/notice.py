@@ -80,8 +80,8 @@ class Notice:
 @cache
 def texts() -> Mapping[str, Any]:
     """The sentences and labels, read once."""
-    found: dict[str, Any] = yaml.safe_load(
-        Path(__file__).with_name("notice.yaml").read_text(encoding="utf-8")
+    found: dict[str, Any] = yaml.load(
+        Path(__file__).with_name("notice.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
     )
     return found
 

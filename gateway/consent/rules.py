@@ -128,7 +128,11 @@ def load_rules(policies: Path) -> Rules:
 
 
 def _services(path: Path) -> dict[str, ServiceName]:
-    listed = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    listed = (
+        yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        if path.is_file()
+        else {}
+    )
     return {name: ServiceName(name, **entry) for name, entry in listed.items()}
 
 

@@ -213,6 +213,7 @@ class GrantEntry(Entry):
     credit_limit_fen: Credit | None = None
     agreement_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     enrolment_list_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    own_institution: Annotated[str, Field(pattern=r"^[A-Z][0-9]{11}$")] | None = None
 
 
 class RegionEntry(Entry):
@@ -233,7 +234,7 @@ EntryType = TypeVar("EntryType", bound=Entry)
 def read_entry(form: type[EntryType], path: Path) -> EntryType:
     """The entry in a YAML (or JSON) file; an error names the file and each field that is wrong."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise OperatorError("entry.unreadable", f"Cannot read {path}: {error}.") from error
     return check_entry(form, content, str(path))

@@ -81,7 +81,7 @@ def load_operations(policies: Path) -> Operations:
     """The table as it lies on disk; refuses one that contradicts itself."""
     path = policies / "staff" / "operations.yaml"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise OperatorError("staff.operations", f"Cannot read {path.name}: {error}.") from error
     file = check_entry(OperationsFile, content, path.name)

@@ -26,7 +26,9 @@ GROUPS = ("active", "retired", "resident")
 @cache
 def document(name: str) -> Document:
     """A parameter file by name."""
-    loaded: Document = yaml.safe_load((HERE / f"{name}.yaml").read_text(encoding="utf-8"))
+    loaded: Document = yaml.load(
+        (HERE / f"{name}.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
+    )
     return loaded
 
 

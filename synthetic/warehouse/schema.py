@@ -131,7 +131,9 @@ def _load() -> Mapping[str, Table]:
     with (_HERE / "fields.csv").open(encoding="utf-8", newline="") as file:
         fields = {row["name"]: _field(row) for row in csv.DictReader(file)}
     text = (_HERE / "tables.yaml").read_text(encoding="utf-8")
-    document: dict[str, dict[str, Any]] = yaml.safe_load(text)  # Any: YAML is typed by use below
+    document: dict[str, dict[str, Any]] = yaml.load(
+        text, Loader=yaml.CSafeLoader
+    )  # Any: YAML is typed by use below
     tables = {}
     for name, entry in document.items():
         items = entry.get("items", {})

@@ -120,7 +120,9 @@ def _refuse_in_public(settings: Settings) -> None:
 def _read_people(folder: Path) -> tuple[Invented, ...]:
     path = folder / "simulated.yaml"
     try:
-        return _People.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).people
+        return _People.model_validate(
+            yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        ).people
     except (OSError, yaml.YAMLError, ValidationError) as error:
         raise OperatorError(
             "person.simulated", f"{path.name} cannot be read as a list of invented people."

@@ -233,7 +233,7 @@ class Frame:
 def words() -> Mapping[str, Mapping[str, str]]:
     """Every sentence of the pages by key, in two languages."""
     text = (_HERE / "words.yaml").read_text(encoding="utf-8")
-    found: dict[str, dict[str, str]] = yaml.safe_load(text)
+    found: dict[str, dict[str, str]] = yaml.load(text, Loader=yaml.CSafeLoader)
     return found
 
 
