@@ -44,7 +44,9 @@ def read_duties(policies: Path) -> Duties:
     """The duties of this installation."""
     path = policies / "staff" / "quality.yaml"
     try:
-        found = Duties.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        found = Duties.model_validate(
+            yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        )
     except (OSError, yaml.YAMLError, ValidationError) as error:
         raise OperatorError(
             "quality.duties", f"{path.name} cannot be read: {str(error).splitlines()[0]}"

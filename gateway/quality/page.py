@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from gateway.quality.page_more import more
 from gateway.quality.report import Fault, Report, title_of
 from synthetic.integrity.kpis import LIMIT, NAMES, Kpi, Name
 
@@ -52,7 +53,7 @@ def render(report: Report) -> str:
         "</div>",
         _heat(report),
         _faults(report.faults, public=report.public),
-        _further(report),
+        *more(report),
         "</main></body></html>",
     )
     return "\n".join(parts) + "\n"
@@ -200,32 +201,6 @@ def _due(one: Fault) -> str:
     return f'<span class="bad">{day} 已逾期</span>' if one.overdue else day
 
 
-def _further(report: Report) -> str:
-    names = {
-        "duplicates": "重复率",
-        "valid_codes": "编码有效率",
-        "mapped_diagnoses": "诊断编码映射率",
-        "mapped_drugs": "药品目录映射率",
-        "ungrouped": "未入组病例占比",
-    }
-    rows = []
-    for name in dict.fromkeys(one.name for one in report.further):
-        own = [one for one in report.further if one.name == name]
-        sign = "≥" if own[0].least else "≤"
-        failing = sum(one.failed for one in own)
-        rows.append(
-            f'<tr><th scope="row">{names[name]} <span class="en" lang="en">{name}</span></th>'
-            f"<td>{sign} {own[0].limit:.2%}</td><td>{own[-1].value:.3%}</td>"
-            f"<td>{failing} / {len(own)}</td></tr>"
-        )
-    return (
-        '<h2>其他指标 <small lang="en">Further figures</small></h2>'
-        '<div class="scroll" tabindex="0"><table><thead><tr><th scope="col">指标</th>'
-        '<th scope="col">标准</th><th scope="col">最近一月</th><th scope="col">未达标月数</th>'
-        f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
-
-
 def _span(one: Fault) -> str:
     if not one.first:
         return "全部"
@@ -253,6 +228,9 @@ def lines(report: Report, most: int = 15) -> Iterable[str]:
         failing = [one.period for one in report.appraisal.regional if name in one.failed]
         told = f"{len(failing)} months fail, last {failing[-1]}" if failing else "passes"
         yield f"{title_of(name)[0]} {name:<13} {_bound(name):<12} {told}"
+    mean = report.office.repairs.mean_hours if report.office else None
+    if report.office and mean is not None:
+        yield f"修复 repairs: {len(report.office.repairs.mended)} mended, mean {mean:.1f} h"
     for one in report.faults[:most]:
         yield (
             f"{one.name:<13} {one.weight:<6} {one.table:<17} {_feeder(one.feeder):<14} "

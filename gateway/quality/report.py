@@ -11,6 +11,7 @@ from datetime import date
 from decimal import Decimal
 
 from gateway.quality.duties import Duties, Owner, Weight
+from gateway.quality.told import Office
 from synthetic.integrity.appraisal import Appraisal
 from synthetic.integrity.findings import Finding
 from synthetic.integrity.further import Further
@@ -69,6 +70,7 @@ class Report:
     synthetic: bool
     appraisal: Appraisal
     faults: tuple[Fault, ...]
+    office: Office | None = None
 
     @property
     def feeders(self) -> tuple[Kpi, ...]:
@@ -92,9 +94,22 @@ class Report:
             "region": [one.as_dict() for one in self.appraisal.regional],
             "figures": [one.as_dict() for one in self.appraisal.kpis],
             "further": [one.as_dict() for one in self.further],
+            "days": [one.as_dict() for one in self.appraisal.days],
+            "punctuality": [one.as_dict() for one in self.appraisal.punctuality],
+            **self._office(),
             "faults": [one.as_dict() for one in self.faults],
             "findings": [one.as_dict() for one in self.appraisal.findings],
         }
+
+    def _office(self) -> Json:
+        """Audits and repairs; in public without the names of the coders."""
+        if self.office is None:
+            return {"audits": [], "repairs": None}
+        audits = [one.as_dict() for one in self.office.audits]
+        if self.public:
+            for one in audits:
+                one.pop("coders", None)
+        return {"audits": audits, "repairs": self.office.repairs.as_dict()}
 
 
 _KPI_TITLES: Mapping[str, tuple[str, str]] = {
@@ -121,6 +136,7 @@ def make_report(
     since: date,
     public: bool,
     synthetic: bool,
+    office: Office | None = None,
 ) -> Report:
     """The report of an appraisal, as of a day; what costs most first.
 
@@ -139,7 +155,7 @@ def make_report(
         ),
     )
     late = tuple(replace(one, overdue=one.due < today) for one in faults)
-    return Report(version, today, public, synthetic, appraisal, late)
+    return Report(version, today, public, synthetic, appraisal, late, office)
 
 
 def _rules(findings: Iterable[Finding], duties: Duties, since: date) -> list[Fault]:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from synthetic.integrity.arriving import (
+    Day,
+    Punctual,
+    measure_days,
+    read_days,
+    read_punctuality,
+)
 from synthetic.integrity.counting import Ledger, count
 from synthetic.integrity.engine import MEMORY, opened, row_counts, run_rules
 from synthetic.integrity.findings import Finding, find, read_findings
-from synthetic.integrity.further import Further, read_further
+from synthetic.integrity.further import Further, measure_further, read_further
 from synthetic.integrity.kpis import ALL, Kpi, measure_kpis, read_kpis
 from synthetic.integrity.merging import Shown, each, groups, name_feeders
 from synthetic.integrity.model import RuleResult
 from synthetic.integrity.placing import Connection
+from synthetic.integrity.told import Told
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ class Appraisal:
     findings: tuple[Finding, ...]  # of rules that fail somewhere
     kpis: tuple[Kpi, ...]
     further: tuple[Further, ...]
+    days: tuple[Day, ...] = ()
+    punctuality: tuple[Punctual, ...] = ()
 
     @property
     def regional(self) -> tuple[Kpi, ...]:
@@ -52,23 +62,32 @@ def benched(warehouse: Path, memory: str = MEMORY, threads: int = 2) -> Iterator
 
 
 def appraise(
-    warehouse: Path, *, public: bool = False, memory: str = MEMORY, threads: int = 2
+    warehouse: Path,
+    *,
+    public: bool = False,
+    told: Iterable[Told] = (),
+    memory: str = MEMORY,
+    threads: int = 2,
 ) -> Appraisal:
     """Everything the quality report says of a warehouse; in public, of groups of institutions."""
     with benched(warehouse, memory, threads) as bench:
         if bench.ledger is None:
             return Appraisal((), (), ())
-        tabulate(bench, groups if public else each)
+        tabulate(bench, groups if public else each, tuple(told))
         connection = bench.connection
         return Appraisal(
             read_findings(connection),
             read_kpis(connection),
-            read_further(connection, bench.rows),
+            read_further(connection),
+            read_days(connection),
+            read_punctuality(connection),
         )
 
 
-def tabulate(bench: Bench, shown: Shown = each) -> None:
-    """Make the tables `finding` and `kpi`."""
+def tabulate(bench: Bench, shown: Shown = each, told: Sequence[Told] = ()) -> None:
+    """Make the tables `finding`, `kpi`, `arrival_day` and `further`."""
     name_feeders(bench.connection, bench.rows, shown)
     find(bench.connection, bench.rows)
-    measure_kpis(bench.connection, bench.rows)
+    measure_kpis(bench.connection, bench.rows, told)
+    measure_days(bench.connection)
+    measure_further(bench.connection, bench.rows, told)

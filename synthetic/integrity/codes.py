@@ -48,7 +48,9 @@ def _literals(values: tuple[str, ...]) -> str:
 
 def _load() -> Mapping[str, CodeList]:
     text = Path(__file__).with_name("codes.yaml").read_text(encoding="utf-8")
-    document: dict[str, Any] = yaml.safe_load(text)  # Any: YAML is typed by use below
+    document: dict[str, Any] = yaml.load(
+        text, Loader=yaml.CSafeLoader
+    )  # Any: YAML is typed by use below
     lists = {
         name: CodeList(entry["width"], tuple(entry["values"]), tuple(entry.get("extends", ())))
         for name, entry in document["lists"].items()

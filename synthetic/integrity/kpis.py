@@ -2,18 +2,20 @@
 
 Completeness is the lower of mandatory fields filled and settlements received of those the
 institution reported; accuracy the larger difference from its reported fee and fund totals. For all
-feeders together the fund's ledger is a third. What nothing measures is null and has not failed.
+feeders together the fund's ledger is a third, and of them and of cities the part of the quarter's
+audited sample that was coded otherwise. What nothing measures is null and has not failed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from synthetic.integrity.counting import REAL_TIME, month_label
 from synthetic.integrity.placing import DELIVERED, Connection
+from synthetic.integrity.told import Told, audited_errors
 
 Name: TypeAlias = Literal["completeness", "consistency", "timeliness", "accuracy"]
 NAMES: Final[tuple[Name, ...]] = ("completeness", "consistency", "timeliness", "accuracy")
@@ -81,11 +83,14 @@ class Kpi:
         }
 
 
-def measure_kpis(connection: Connection, rows: Mapping[str, int]) -> None:
+def measure_kpis(
+    connection: Connection, rows: Mapping[str, int], told: Iterable[Told] = ()
+) -> None:
     """Make the table `kpi`: every table, month and feeder, and all of them together."""
     _violating(connection)
     _arrivals(connection)
     compare_totals(connection, rows)
+    _audited(connection, told)
     connection.execute(_KPI)
 
 
@@ -172,6 +177,13 @@ def _ledger(connection: Connection, rows: Mapping[str, int]) -> None:
     )
 
 
+def _audited(connection: Connection, told: Iterable[Told]) -> None:
+    """What audited samples found wrong: by quarter, of all feeders and where cities are shown."""
+    connection.execute("CREATE TEMP TABLE audited (quarter VARCHAR, feeder VARCHAR, error DOUBLE)")
+    for (quarter, city), error in audited_errors(told).items():
+        connection.execute("INSERT INTO audited VALUES (?, ?, ?)", [quarter, city, error])
+
+
 _APART = "abs({0} - {1})::DOUBLE / nullif(abs({1}), 0)::DOUBLE"
 _KPI = f"""
 CREATE TEMP TABLE kpi AS
@@ -190,12 +202,14 @@ SELECT t.record, t.month, t.feeder, t.records, t.expected, t.missing, t.violatin
   a.timeliness, a.batch_hours,
   greatest({_APART.format("r.fee_came", "r.fee_said")},
     {_APART.format("r.fund_came", "r.fund_said")},
-    CASE WHEN t.feeder = '' THEN {_APART.format("b.came", "b.booked")} END) AS accuracy,
+    CASE WHEN t.feeder = '' THEN {_APART.format("b.came", "b.booked")} END, u.error) AS accuracy,
   r.said, r.came, r.fee_said, r.fee_came
 FROM together AS t
 LEFT JOIN reported AS r ON t.record IN ('', 'setl_d') AND r.month = t.month AND r.feeder = t.feeder
 LEFT JOIN arrival AS a ON t.record IN ('', 'setl_d') AND a.month = t.month AND a.feeder = t.feeder
-LEFT JOIN booked AS b ON t.record IN ('', 'setl_d') AND b.month = t.month"""
+LEFT JOIN booked AS b ON t.record IN ('', 'setl_d') AND b.month = t.month
+LEFT JOIN audited AS u ON t.record IN ('', 'setl_d') AND u.feeder = t.feeder
+  AND u.quarter = concat(year(t.month), 'Q', quarter(t.month))"""
 
 
 def _number(value: object) -> float | None:

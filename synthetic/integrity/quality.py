@@ -13,6 +13,7 @@ from synthetic.integrity.engine import MEMORY
 from synthetic.integrity.kpis import NAMES, compare_totals, fails
 from synthetic.integrity.merging import name_feeders
 from synthetic.integrity.placing import Connection
+from synthetic.integrity.told import Told, audited_error
 
 _LABEL = "strftime({0}, '%Y-%m')"
 _QUARTER = "concat(year({0}), 'Q', quarter({0}))"
@@ -37,7 +38,11 @@ def quality(
 
 
 def measure(
-    warehouse: Path, periods: Sequence[str], memory: str = MEMORY, threads: int = 2
+    warehouse: Path,
+    periods: Sequence[str],
+    memory: str = MEMORY,
+    threads: int = 2,
+    told: Sequence[Told] = (),
 ) -> Measured:
     """The same figures, with the counts of every institution and month behind them."""
     with benched(warehouse, memory, threads) as bench:
@@ -48,7 +53,8 @@ def measure(
         compare_totals(bench.connection, bench.rows)
         late = _by_period(bench.connection, _timeliness)
         split = _by_period(bench.connection, _split) if bench.rows.get("setl_fund_d") else {}
-        beside = _Beside(late, split, _totals(bench.connection))
+        audited = {one: audited_error(told, months_of(one)) for one in periods}
+        beside = _Beside(late, split, _totals(bench.connection), audited)
     figures = {period: _figures(period, bench.ledger, beside) for period in periods}
     failing = {period: _failing(figures[period], period, bench.ledger) for period in periods}
     return Measured(figures, dict(bench.ledger.by_institution), failing)
@@ -104,6 +110,7 @@ class _Beside:
     late: Mapping[str, float | None]
     split: Mapping[str, float | None]
     totals: Mapping[str, _Totals]
+    audited: Mapping[str, float | None]
 
 
 def _totals(connection: Connection) -> dict[str, _Totals]:
@@ -161,32 +168,38 @@ def _figures(period: str, ledger: Ledger, beside: _Beside) -> dict[str, object]:
         totals.add(beside.totals.get(month, _Totals()))
     if not whole.records:
         return _unmeasured("no records in this period")
-    late, split = beside.late.get(period), beside.split.get(period)
+    late, split, audited = (
+        each.get(period) for each in (beside.late, beside.split, beside.audited)
+    )
     filled = 1 - whole.missing / whole.expected if whole.expected else None
-    apart = [*totals.apart, *([] if split is None else [split])]
+    apart = [*totals.apart, *_known(split, audited)]
     return {
         "completeness": _rounded(min(_known(filled, totals.received), default=None)),
         "consistency": _rounded(1 - whole.violating / whole.records),
         "timeliness": _rounded(late),
         "accuracy": _rounded(max(apart, default=None)),
         "blocked_rules": len(_blocked(ledger, period)),
-        "notes": _notes(totals, late, measured=bool(apart)),
+        "notes": _notes(totals, late, split, audited),
     }
 
 
-def _notes(totals: _Totals, late: float | None, *, measured: bool) -> dict[str, str]:
+def _notes(
+    totals: _Totals, late: float | None, split: float | None, audited: float | None
+) -> dict[str, str]:
     """What a figure could not be measured by."""
     notes = {}
     if not totals.said:
         notes["completeness"] = "field part only: no 3201 totals to compare the records received"
     if late is None:
         notes["timeliness"] = "no arrival time (crte_time) on settlements of this period"
-    if not measured:
-        notes["accuracy"] = "no 3201 totals, fund ledger or fund split to reconcile against"
-    elif not totals.apart:
+    if not totals.apart and split is not None:
         notes["accuracy"] = (
             "no 3201 totals, no fund ledger: fund split reconciled against settlement headers"
         )
+    elif not totals.apart and audited is not None:
+        notes["accuracy"] = "audited sample only: nothing to reconcile against"
+    elif not totals.apart:
+        notes["accuracy"] = "no 3201 totals, fund ledger or fund split to reconcile against"
     return notes
 
 
