@@ -28,7 +28,7 @@ from synthetic.warehouse.schema import TABLES, arrow_schema
 _FLOAT_SCALE = 6  # decimals kept of a column that has no exact type
 _BATCH = 500_000  # rows that leave DuckDB together
 MEMORY = "1536MiB"  # of each connection: two loaders and the build itself stay below 6 GiB
-_SHARED = frozenset({"inpatient"})  # views of many joins and few rows
+_SHARED = ("settlement_counted", "inpatient")  # views that most facts read, by what they read
 _WORD = re.compile(r"[a-z_0-9]+")
 _FIXED = ("period_m", "geo_county", "psn_no", "fixmedins_code")
 
@@ -197,12 +197,24 @@ class Source:
         return self._con.execute(sql).fetchall()
 
     def keep(self, sql: str) -> None:
-        """Read a view that several facts share once, with the first of them."""
-        shared = set(_SHARED & {*_WORD.findall(sql)} - self._kept)
-        for name in sorted(shared):
-            self._con.execute(f"CREATE TEMP TABLE kept_{name} AS FROM {name}")
-            self._con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM kept_{name}")
-        self._kept |= shared
+        """Run the views that many facts share once, with the first of them, and lay them aside.
+
+        What ranks and joins all settlements is then over before a fact joins them with anything:
+        operators that hold everything at the same time would have to share the memory.
+        """
+        reached = {*_WORD.findall(sql)}
+        for name in (one for one in _SHARED if one in reached - self._kept):
+            types = self._types(f"FROM {name}")
+            columns = ", ".join(
+                f'CAST("{column}" AS {kind}) AS "{column}"' for column, kind in types.items()
+            )
+            path = Path(self._spill.name) / f"{name}.parquet"
+            escaped = str(path).replace("'", "''")
+            self._con.execute(f"COPY (FROM {name}) TO '{escaped}' (FORMAT parquet)")
+            self._con.execute(
+                f"CREATE OR REPLACE VIEW {name} AS SELECT {columns} FROM read_parquet('{escaped}')"
+            )
+            self._kept.add(name)
 
     def _types(self, sql: str) -> dict[str, str]:
         rows = self._con.execute(f"DESCRIBE {sql}").fetchall()

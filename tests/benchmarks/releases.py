@@ -5,6 +5,9 @@
     SLUICE_BENCH_SERVICES="S02 S04" …                    # of some services, alone; all unless told
     SLUICE_BENCH_DIR=/mnt/large …                        # where warehouses and staging lie
 
+In a folder that is named, the simulated warehouses stay for the next run; delete them where the
+simulator has changed. Of 2 M persons one needs 10 GB, and a build several times that.
+
 Each size is simulated and built in processes of its own, first from nothing, then again with all
 that the first left in staging. The last line of a size says how it grew against the one before.
 Memory is the largest that any one process held; a build has a process more than processors.
@@ -15,8 +18,11 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,8 +51,7 @@ def main() -> None:
     _tell(f"{'size':>10}" + "".join(f"{head:>12}" for head in heads))
     before: dict[str, float] | None = None
     for size in sizes:
-        with TemporaryDirectory(prefix="releases-", dir=os.environ.get(DIR)) as folder:
-            _run("-c", _SLUICE, "warehouse", "simulate", "--size", size, "--home", folder)
+        with _home(size) as folder:
             first = _measured(folder)
             again = _measured(folder)
         _tell(_row(size, "nothing", first))
@@ -56,6 +61,34 @@ def main() -> None:
         before = first
         if max(first["peak"], again["peak"]) > LIMIT:
             raise SystemExit(f"{size}: more than {LIMIT} MiB of memory in one process")
+
+
+@contextmanager
+def _home(size: str) -> Iterator[str]:
+    """A home with a warehouse of a size, and nothing built."""
+    if DIR not in os.environ:
+        with TemporaryDirectory(prefix="releases-") as folder:
+            _simulate(size, folder)
+            yield folder
+        return
+    home = Path(os.environ[DIR]) / f"releases-{size}"
+    if not (home / "warehouse" / "CURRENT").exists():
+        _simulate(size, str(home))
+    try:
+        _clear(home)
+        yield str(home)
+    finally:
+        _clear(home)
+
+
+def _simulate(size: str, folder: str) -> None:
+    _run("-c", _SLUICE, "warehouse", "simulate", "--size", size, "--home", folder)
+
+
+def _clear(home: Path) -> None:
+    """Leave the warehouse alone there."""
+    for built in ("releases", "staging"):
+        shutil.rmtree(home / built, ignore_errors=True)
 
 
 def measure(folder: str) -> None:

@@ -17,7 +17,7 @@ from gateway.releases.engine.staging import Staged, Staging, keyed
 from gateway.releases.engine.survey import SHARED, survey
 from gateway.releases.source import Atoms, Query, Source, Words, as_atoms
 
-FORM = 2
+FORM = 3
 """Changes when staged files are written otherwise than before."""
 
 

@@ -39,9 +39,13 @@ def in_order(query: Query, sql: str, season: str) -> str:
     By all keys, and all numbers where a key may have many rows: the same on every engine.
     """
     rows = replace(query, sql=sql).statement(f"coalesce({season}, '')")
+    return f"SELECT * FROM ({rows}) AS fact ORDER BY season, {ordering(query)}"
+
+
+def ordering(query: Query) -> str:
+    """What the rows of a season are ordered by."""
     names = (*_FIRST, *query.names, *(query.numbers if query.each else ()))
-    order = ", ".join(f'"{name}" NULLS LAST' for name in dict.fromkeys(names))
-    return f"SELECT * FROM ({rows}) AS fact ORDER BY season, {order}"
+    return ", ".join(f'"{name}" NULLS LAST' for name in dict.fromkeys(names))
 
 
 def season_of_month(grain: Grain) -> str:

@@ -1,0 +1,84 @@
+"""DuckDB stages a fact in two steps; what it writes is what the fact says as one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.catalogue.load import Catalogue, load_catalogue
+from gateway.catalogue.model import Grain
+from gateway.releases.engine.duck import DuckDB
+from gateway.releases.engine.port import in_order, season_of_month
+from gateway.releases.engine.sql import Library
+from gateway.releases.facts import columns_wanted
+from gateway.releases.shapes import fact_columns
+from gateway.releases.source import Query, Source
+from gateway.settings import Settings
+from gateway.warehouse import store
+from tests.release_warehouse import build_warehouse
+
+_AS_IS = "hive_partitioning = false"
+FACTS = (("S02", "fee"), ("S02", "stay"), ("S04", "stay"), ("S04", "length"))
+"""Lines below settlements, records one by one, and what is added up of encounters as a whole."""
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return load_catalogue(Settings().policies)
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("duck")
+    build_warehouse(folder, persons=100, visits=300, days=170)
+    return store.current(folder / "warehouse")
+
+
+@pytest.fixture
+def source(version: Path, catalogue: Catalogue) -> Iterator[Source]:
+    opened = Source(version, catalogue.rollups_sql())
+    yield opened
+    opened.close()
+
+
+def asked(catalogue: Catalogue, source: Source, name: str, fact: str) -> Query:
+    service = catalogue.services[name]
+    sums, records = columns_wanted(service, fact)
+    columns = fact_columns(service, service.facts[fact])
+    numbers = tuple(dict.fromkeys((*sums, *records)))
+    return source.wanted(catalogue.fact_sql(service, fact), columns, numbers, each=bool(records))
+
+
+@pytest.mark.parametrize(("name", "fact"), FACTS)
+def test_what_is_staged_in_two_steps_is_what_one_statement_gives(
+    catalogue: Catalogue, source: Source, tmp_path: Path, name: str, fact: str
+) -> None:
+    query = asked(catalogue, source, name, fact)
+    season = season_of_month(Grain.QUARTER)
+    expected = source.rows(in_order(query, query.sql, season))
+    whole = Library.of(catalogue.rollups_sql()).whole(fact, query.sql).text
+    DuckDB(source).write(fact, query, whole, season, tmp_path)
+    found = []
+    for path in sorted(tmp_path.glob("season=*/*.parquet")):
+        label = path.parent.name.removeprefix("season=")
+        found += [(label, *row) for row in source.rows(f"FROM read_parquet('{path}', {_AS_IS})")]
+    assert len({row[0] for row in found}) == 2
+    assert found == expected
+    assert {path.name[:7] for path in tmp_path.iterdir()} == {"season="}
+
+
+def test_a_view_laid_aside_has_the_rows_and_types_it_had(source: Source) -> None:
+    described = {}
+    for name in ("settlement_counted", "inpatient"):
+        described[name] = (
+            source.rows(f"DESCRIBE {name}"),
+            source.rows(f"FROM {name} ORDER BY ALL"),
+        )
+    source.keep("SELECT 1 FROM inpatient JOIN settlement_counted USING (setl_id)")
+    for name, before in described.items():
+        assert source.rows(f"SELECT sql FROM duckdb_views() WHERE view_name = '{name}'")[0][
+            0
+        ].count("read_parquet")
+        assert (source.rows(f"DESCRIBE {name}"), source.rows(f"FROM {name} ORDER BY ALL")) == before
