@@ -2,4 +2,10 @@
 
 import os
 
-LAW_CASES = int(os.environ.get("SLUICE_LAW_CASES", "300"))
+_ASKED = int(os.environ.get("SLUICE_LAW_CASES", "0"))
+LAW_CASES = _ASKED or 300
+
+
+def cases(few: int) -> int:
+    """Of a law whose cases cost more or less than others: `few`, unless more are asked for."""
+    return max(few, _ASKED)

@@ -25,6 +25,9 @@ GRACE = 15.0
 """Seconds in which a call that was covered at the last moment is on record, or never will be."""
 PAUSE = 0.5
 """Seconds between two words that were answered "no more", and after one that was not answered."""
+_RENEW, _ALONG = TTL * 2 / 3, TTL / 4
+"""Age at which a slab in use is confirmed in good time, and from which it is when a word is said
+for another counter of the same call: so one word does for all."""
 # A slab used up sooner than this was small, one that lasted was large. Both are long, so that few
 # words are said also where calls are slow.
 _QUICK, _SLOW = 8.0, 20.0
@@ -73,6 +76,7 @@ class _Account:
     limit: int = 0
     extra: int = 0
     told_at: float = float("-inf")
+    given_at: float = float("-inf")
     used_at: float = float("-inf")
 
     @property
@@ -132,10 +136,11 @@ class Leases:
         for _ in range(_ROUNDS):
             short = [need for need in needs if not self._covers(need)]
             if not short:
+                self._renew(needs)
                 return True
             if any(self._refused(need) for need in short):
                 return False
-            await self._ask(short)
+            await self._ask([need for need in needs if need in short or self._is_old(need, _ALONG)])
             if any(self._accounts[need.key].lacks(need) for need in short):
                 return False
         raise QuotaUnproven("contended")
@@ -193,9 +198,17 @@ class Leases:
         if age > TTL:
             self._report("expired")
             return False
-        if age > TTL / 2 and now >= self._silent_until:
-            self._send([need])  # in good time, and nobody waits for it
         return True
+
+    def _renew(self, needs: Sequence[Need]) -> None:
+        """Confirm in good time what the call rests on; nobody waits for it."""
+        due = self.shared and any(self._is_old(need, _RENEW) for need in needs)
+        if due and self._tick() >= self._silent_until:
+            self._send([need for need in needs if self._is_old(need, _ALONG)])
+
+    def _is_old(self, need: Need, age: float) -> bool:
+        account = self._accounts.get(need.key)
+        return account is not None and self._tick() - account.told_at > age
 
     def _refused(self, need: Need) -> bool:
         """Whether the store said a moment ago that there is no more."""
@@ -258,6 +271,7 @@ class Leases:
             account.slab, account.total = answer
             account.limit, account.told_at = ask.limit, now
             if ask.want:
+                account.given_at = now
                 self._report("granted" if answer.held >= ask.have + ask.least else "short")
 
     def _word(self, key: Key, needs: Sequence[Need | _Return]) -> Ask:
@@ -270,7 +284,8 @@ class Leases:
             account.slab = min(account.slab, standing.taken)
         have = max(account.slab, standing.used if standing else 0)
         wants = [need.upto - have for need in calls if need.upto > have]
-        self._adapt(account, max((need.ask for need in calls), default=0))
+        if wants:
+            self._adapt(account, max(need.ask for need in calls))
         self._seq = max(self._seq + 1, time.time_ns() // 1000)
         return Ask(
             key,
@@ -284,7 +299,7 @@ class Leases:
 
     def _adapt(self, account: _Account, ask: int) -> None:
         """Twice as much next time where it was used up at once; half where it lasted."""
-        lasted = self._tick() - account.told_at
+        lasted = self._tick() - account.given_at
         if account.extra < _FIRST * ask:
             account.extra = _FIRST * ask
         elif ask and lasted < _QUICK:

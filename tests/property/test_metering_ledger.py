@@ -17,6 +17,7 @@ from metering.rating import Accrual, ChargeLine, LineKey
 from metering.revenue_cap import years
 from metering.sharing import Deductions, split
 from metering.tariff import Bounded, Free, Package, PerUnit, TariffError
+from tests.law_cases import LAW_CASES, cases
 from tests.ledger_model import Book, chain
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -227,7 +228,9 @@ class Months(RuleBasedStateMachine):
         assert sums == dict(self.book.balances)
 
 
-Months.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+# Every step is a case: all laws are looked at after it.
+LIVES = max(60, LAW_CASES // 20)
+Months.TestCase.settings = settings(max_examples=LIVES, stateful_step_count=30, deadline=None)
 TestMonths = Months.TestCase
 
 
@@ -252,7 +255,7 @@ def test_the_identities_find_a_fen_that_is_nowhere():
         assert any(word in found for found in differences([*good, bad])), word
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=cases(300), deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["tax", "payable:a", "payable:b"]), st.integers(1, 10**9), min_size=1
@@ -290,7 +293,7 @@ def test_a_movement_of_nothing_or_out_of_another_account_is_no_entry():
 DAYS = st.dates(date(2026, 1, 1), date(2027, 12, 31))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=cases(300), deadline=None)
 @given(st.lists(st.tuples(DAYS, DAYS), max_size=5), DAYS)
 def test_a_list_has_at_most_one_price_for_a_day_or_is_refused(spans, day):
     spans = [(first, last) for first, last in spans if first <= last]
@@ -319,7 +322,7 @@ def test_a_price_ends_after_it_begins_and_has_its_name_alone():
         price_list([Price("p", Free(), first, first), Price("p", Free(), last, last)])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=cases(300), deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 500), st.integers(0, 10**9))
 def test_a_package_begun_costs_whole_and_a_month_keeps_its_bounds(units, size, price_micro):
     package = Package(size, price_micro)
@@ -346,7 +349,7 @@ def test_what_was_earned_too_much_is_deducted_in_the_next_year():
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=cases(300), deadline=None)
 @given(st.dictionaries(st.integers(2026, 2030), st.integers(0, 1000), min_size=1), st.data())
 def test_over_all_years_no_more_is_kept_than_was_approved(approved, data):
     earned = data.draw(st.dictionaries(st.sampled_from(sorted(approved)), st.integers(0, 1000)))

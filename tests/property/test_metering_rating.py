@@ -14,6 +14,7 @@ from metering.summary import CallKey, summarise, yuan
 from metering.tariff import Free, Graduated, PerUnit, TariffError, Tier, Volume, units_of
 from metering.usage import UsageConflictError, distinct, from_record
 from tests.journal_factory import NOON, event_id, usage
+from tests.law_cases import cases
 
 
 @st.composite
@@ -57,7 +58,7 @@ def charged_the_plain_way(made) -> dict[tuple[str, ...], Decimal]:
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=cases(200), deadline=None)
 @given(events())
 def test_lines_agree_with_counting_the_plain_way(made):
     lines = {
@@ -68,7 +69,7 @@ def test_lines_agree_with_counting_the_plain_way(made):
     assert lines == charged_the_plain_way(made)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=cases(100), deadline=None)
 @given(events(), st.randoms(use_true_random=False))
 def test_the_order_of_events_does_not_matter(made, chance):
     shuffled = list(made)
@@ -76,13 +77,13 @@ def test_the_order_of_events_does_not_matter(made, chance):
     assert rate(shuffled) == rate(made)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=cases(100), deadline=None)
 @given(events(), events(first=100))
 def test_rating_parts_together_is_rating_the_whole(first, second):
     assert charge(merge(accrue(first), accrue(second))) == rate(first + second)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=cases(100), deadline=None)
 @given(events(), st.lists(st.integers(0, 11), max_size=10))
 def test_an_event_delivered_again_is_counted_once(made, again):
     doubled = made + [made[i] for i in again if i < len(made)]
@@ -94,13 +95,13 @@ def test_one_event_id_with_two_contents_stops_the_books():
         distinct([usage(1), usage(1, qty=501)])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=cases(100), deadline=None)
 @given(events())
 def test_an_event_survives_being_written_and_read(made):
     assert [from_record(event.record()) for event in made] == made
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=cases(50), deadline=None)
 @given(events())
 def test_no_float_comes_near_money(made):
     for line in rate(made):
@@ -133,7 +134,7 @@ tiers = rising.flatmap(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=cases(200), deadline=None)
 @given(tiers, st.integers(0, 80))
 def test_a_graduated_charge_agrees_with_pricing_unit_by_unit(steps, units):
     def price_of(unit):
@@ -142,7 +143,7 @@ def test_a_graduated_charge_agrees_with_pricing_unit_by_unit(steps, units):
     assert Graduated(steps).charge(units) == sum(price_of(unit) for unit in range(1, units + 1))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=cases(200), deadline=None)
 @given(tiers, st.integers(0, 80))
 def test_a_volume_charge_prices_every_unit_like_the_last(steps, units):
     last = next(t.price_micro for t in steps if t.up_to is None or units <= t.up_to)
