@@ -124,6 +124,7 @@ class GrantRow(Table):
     entered_by: Mapped[str]
     credit_limit_fen: Mapped[int | None] = mapped_column(sa.BigInteger)
     enrolment_list_hash: Mapped[str | None] = mapped_column(sa.String(64))
+    own_institution: Mapped[str | None] = mapped_column(sa.String(12))
     created_at: Mapped[datetime]
 
 

@@ -213,6 +213,7 @@ class Grant:
     entered_by: str = ""
     credit_limit_fen: int | None = None
     enrolment_list_hash: str | None = None  # of the consents of a programme's members
+    own_institution: str | None = None  # whose own data a designated institution may read
 
     def is_active(self, today: date) -> bool:
         """True on a day on which the grant may be used, as far as the grant itself decides."""
@@ -240,6 +241,7 @@ class Grant:
             "entered_by": self.entered_by,
             **_credit(self.credit_limit_fen),
             **_enrolled(self.enrolment_list_hash),
+            **_owning(self.own_institution),
         }
 
 
@@ -251,6 +253,11 @@ def _credit(limit: int | None) -> Document:
 def _enrolled(list_hash: str | None) -> Document:
     """Named only where the grant has such a list."""
     return {} if list_hash is None else {"enrolment_list_hash": list_hash}
+
+
+def _owning(institution: str | None) -> Document:
+    """Named only where the grant is an institution's: without it nobody has own data."""
+    return {} if institution is None else {"own_institution": institution}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ from gateway.identity.model import EVERYTHING, Grant, Tenant
 
 Documents: TypeAlias = Mapping[str, Mapping[str, Any]]  # JSON documents by id
 
+OWN_INSTITUTION = "own_institution"
+SYNTHETIC = "synthetic_99xxxx"
+
 _FINENESS = {"province": 0, "city": 1, "county": 2}
 
 
@@ -53,6 +56,7 @@ def widenings(grant: Grant, tenant: Tenant, bounds: Boundaries) -> tuple[Widenin
         *_dims(grant, scenario, bounds),
         *_measures(grant, scenario, bounds),
         *_regions(grant, scenario, bounds),
+        *_institution(grant, scenario),
         *_validity(grant, scenario),
     )
 
@@ -138,6 +142,15 @@ def _region(
     insured, least = region.get("insured"), rule.get("min_insured")
     if least is not None and isinstance(insured, int) and insured < least:
         yield Widening("regions", f"region {admdvs} has fewer insured than the {least} required")
+
+
+def _institution(grant: Grant, scenario: Mapping[str, Any]) -> Iterator[Widening]:
+    """Own data are an institution's in its own scenario, and everybody's where all is invented."""
+    rule = scenario.get("regions", {})
+    if grant.own_institution is not None and not (
+        rule.get("finest") == OWN_INSTITUTION or rule.get("grant") == SYNTHETIC
+    ):
+        yield Widening("own_institution", "the scenario opens no institution's own data")
 
 
 def _validity(grant: Grant, scenario: Mapping[str, Any]) -> Iterator[Widening]:

@@ -199,6 +199,7 @@ def grant_of(row: GrantRow) -> Grant:
         entered_by=row.entered_by,
         credit_limit_fen=row.credit_limit_fen,
         enrolment_list_hash=row.enrolment_list_hash,
+        own_institution=row.own_institution,
     )
 
 
@@ -223,6 +224,7 @@ def grant_row(grant: Grant, now: datetime) -> GrantRow:
         entered_by=grant.entered_by,
         credit_limit_fen=grant.credit_limit_fen,
         enrolment_list_hash=grant.enrolment_list_hash,
+        own_institution=grant.own_institution,
         created_at=now,
     )
 

@@ -1,0 +1,1 @@
+"""One institution's own rows in a release: made, benchmarked, written and read."""
