@@ -1,0 +1,106 @@
+"""What the journal keeps of a look-up: who asked which operation, never which code."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.catalogue.reference import Reference
+from gateway.codes.model import Question
+from gateway.journal.entry import Entry
+from gateway.policy.decision_log import event
+from gateway.policy.port import Decision, PolicyInput
+from gateway.serving.model import Case
+from metering.usage import UsageEvent
+
+FREE: Final = "free"
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A look-up with the policy's word on it; `bundle` is what it is answered from."""
+
+    case: Case
+    service: Reference
+    question: Question
+    asked: PolicyInput
+    decision: Decision
+    bundle: str
+
+
+def digest_of(service: str, question: Question) -> str:
+    """All look-ups of one operation are one question: which code is meant tells of nobody."""
+    return hashlib.sha256(f"{service}/{question.operation}".encode()).hexdigest()
+
+
+def unanswered(decided: Decided, result: str) -> Entry:
+    """A refusal of the policy, or an allowed question whose answer failed."""
+    return _entry(decided, _audit(decided, result), None)
+
+
+def answered(decided: Decided, sent: Mapping[str, object]) -> Entry:
+    """An answer about to leave, counted at price zero. `sent`: bytes, hash, watermark."""
+    audit = {**_audit(decided, "answered"), "columns": [], "rows": 0, "cells": 0, **sent}
+    return _entry(decided, audit, _usage(decided))
+
+
+def _entry(decided: Decided, audit: dict[str, object], usage: UsageEvent | None) -> Entry:
+    case, stamp = decided.case, decided.case.stamp
+    kept = event(decided.asked, decided.decision)
+    return Entry(case.call.request_id, stamp.event_id, stamp.time, kept, audit, usage)
+
+
+def _audit(decided: Decided, result: str) -> dict[str, object]:
+    caller, call = decided.case.caller, decided.case.call
+    return {
+        "kind": "read",
+        "result": result,
+        "tenant": caller.tenant_id,
+        "actor": {
+            "client": caller.client_id,
+            "ip": caller.ip,
+            "token": caller.token_id,
+            "cert": caller.cert_thumbprint,
+            "interaction_id": call.interaction_id,
+            "trace_id": call.trace_id,
+        },
+        "grant": decided.asked.grant_id,
+        "service": decided.service.id,
+        "version": decided.service.version,
+        "release": decided.bundle,
+        "purpose": decided.asked.purpose_code,
+        "query_shape": {
+            "operation": decided.question.operation,
+            "system": decided.question.system,
+            "given": list(decided.question.given),
+            "codes": len(decided.question.codes),
+        },
+        "deny_codes": list(decided.decision.deny),
+    }
+
+
+def _usage(decided: Decided) -> UsageEvent:
+    case, service = decided.case, decided.service
+    return UsageEvent(
+        event_id=case.stamp.event_id,
+        request_id=case.call.request_id,
+        decision_id=decided.decision.decision_id,
+        grant=decided.asked.grant_id,
+        tenant=case.caller.tenant_id,
+        service=service.id,
+        version=service.version,
+        release=decided.bundle,
+        unit=FREE,
+        qty=0,
+        billable_qty=0,
+        repeat_of=None,
+        price_ref=FREE,
+        price_micro=0,
+        providers_ref="",
+        purpose=decided.asked.purpose_code,
+        query_hash=digest_of(service.id, decided.question),
+        page="",
+        time=case.stamp.time,
+    )
