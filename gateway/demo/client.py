@@ -17,6 +17,8 @@ import httpx
 from joserfc import jwt
 from joserfc.jwk import Key, import_key
 
+from gateway.demo.exporting import Exports
+
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -108,6 +110,10 @@ class Session:
     def ask(self, service: str, question: dict[str, Any]) -> httpx.Response:
         """Put a question to a service."""
         return self.http.post(f"/v1/services/{service}/queries", json=question, auth=self.proven)
+
+    def export(self, service: str, question: dict[str, Any], folder: Path) -> dict[str, Any]:
+        """The whole answer to a question as files in a folder; returns the manifest."""
+        return Exports(self.http, self.proven).export(service, question, folder)
 
     def usage(self) -> httpx.Response:
         """What was counted so far this month."""
