@@ -16,7 +16,9 @@ from starlette.routing import Route
 
 from gateway.api import (
     authzen,
+    codes,
     consent_office,
+    exports,
     health,
     lineage,
     oauth,
@@ -29,6 +31,8 @@ from gateway.api.admin.office import open_office as open_admin
 from gateway.api.admin.router import admin_router
 from gateway.api.admin.upstream import open_upstream
 from gateway.api.edge import Edge
+from gateway.api.feasibility import PATH as COHORT_PATH
+from gateway.api.feasibility import Feasibility
 from gateway.api.metrics import metrics_router
 from gateway.api.oauth_audit import OAuthAudit
 from gateway.api.oauth_office import open_office
@@ -37,9 +41,12 @@ from gateway.api.policy_bundle import Shelf, bundle_router
 from gateway.api.queries import PATH, Queries
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.tariff import charged_by
+from gateway.cohorts.counting import Counting
+from gateway.cohorts.journal import QueryJournal
 from gateway.db.dsn import read_dsn
 from gateway.editions.stage import Stage
 from gateway.errors import OperatorError
+from gateway.exports.opening import open_exports
 from gateway.identity.desk import Identity, open_identity
 from gateway.identity.secrets import secret
 from gateway.journal.failures import FailureBudget
@@ -57,9 +64,11 @@ from gateway.serving.accept import JSON
 from gateway.serving.answer import Desk
 from gateway.serving.arrival import Doorkeeper
 from gateway.serving.cursor import CursorSeal
+from gateway.serving.feasibility import CohortDesk
 from gateway.serving.pinning import Offers
 from gateway.serving.quotas import Quotas
 from gateway.settings import Settings
+from gateway.watermark.marking import Marks
 from metering.calendar import month_begins
 from metering.rating import LineKey
 from metering.tariff import Tariff
@@ -91,7 +100,7 @@ class Parts:
     def ready(self) -> bool:
         """Whether a query could be answered now."""
         live = self.editions.live
-        known = (self.releases.latest(service) for service in live.catalogue.services)
+        known = (self.releases.latest(service) for service in live.catalogue.released)
         parts_work = self.journal.healthy and self.journal.counted and live.policy.healthy
         return parts_work and any(release is not None for release in known)
 
@@ -121,6 +130,7 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = utc_now) -> P
             quotas=quotas,
             seal=CursorSeal(secret(settings.keys, "cursor")),
             mark=secret(settings.keys, "watermark"),
+            marks=Marks(settings.keys),
             env="sandbox" if settings.env == "sandbox" else "prod",
             threads=threads,
         )
@@ -138,7 +148,7 @@ def _open_journal(settings: Settings, clock: Callable[[], datetime]) -> SqliteJo
 def _open_releases(settings: Settings, catalogue: Catalogue) -> ReleaseStore:
     releases = ReleaseStore(settings.releases)
     releases.refresh()
-    if all(releases.latest(service) is None for service in catalogue.services):
+    if all(releases.latest(service) is None for service in catalogue.released):
         raise OperatorError(
             "no_release",
             f"There is no release under {settings.releases}: run `sluice release build` first.",
@@ -204,7 +214,8 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:  # Any: the type FastAP
                 asyncio.create_task(_follow(parts.releases)),
                 asyncio.create_task(_tend(parts.quotas.leases, app.state.clock)),
             ]
-            yield
+            async with app.state.exports.at_work():
+                yield
             for task in tasks:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
@@ -245,12 +256,19 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     app.state.settings, app.state.clock, app.state.ready = settings, clock, parts.ready
     app.state.identity, app.state.desk = parts.identity, parts.desk
     app.state.looking = looking(settings)
+    app.state.exports = open_exports(settings, parts.desk, parts.identity, clock)
     app.state.oauth = open_office(parts.identity, secret(settings.keys, "oauth"))
     app.state.oauth_audit = OAuthAudit(parts.journal)
     app.router.routes.append(Route(PATH, Queries(parts.desk, clock), methods=["POST"]))
+    counting = Counting(settings.releases)
+    cohorts = CohortDesk(parts.desk, counting, QueryJournal(parts.identity.engine))
+    counted = Feasibility(cohorts, clock)
+    app.router.routes.append(Route(COHORT_PATH, counted, methods=["POST"]))
     oauth.install(app)
+    codes.install(app, settings, parts.desk)
     for router in (
-        services.router, lineage.router, usage.router, statements.router, health.router,
+        services.router, lineage.router, usage.router, statements.router, exports.router,
+        health.router,
     ):  # fmt: skip
         app.include_router(router)
     admin = open_admin(settings, parts.identity)

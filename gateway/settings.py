@@ -169,6 +169,11 @@ class Settings(BaseSettings):
         return self.home / "releases"
 
     @property
+    def codes(self) -> Path:
+        """Published bundles of code lists."""
+        return self.home / "codes"
+
+    @property
     def database(self) -> Path:
         return self.home / "sluice.db"
 

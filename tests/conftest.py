@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 import tests.one_thread  # noqa: F401  (first: it must be before NumPy)
+from tests.feasibility_factory import build_example
 from tests.gateway_factory import LARGE, Gateway, build_home, copy_home, copy_policies, serving
 from tests.made_once import made_once
 from tests.postgres_server import postgres, postgres_dsn
@@ -29,6 +30,12 @@ __all__ = ["postgres", "postgres_dsn", "valkey", "valkey_url"]  # fixtures
 def released_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a small simulated warehouse and its releases. Read it; change only copies."""
     return made_once(tmp_path_factory, "released", build_home)
+
+
+@pytest.fixture(scope="session")
+def cohort_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the people of the example of cohort counts. Read it; change only copies."""
+    return made_once(tmp_path_factory, "cohorts", build_example)
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,8 @@ from fastapi import FastAPI
 
 from gateway.api.connection import GatewayProtocol, tls_options
 from gateway.app import create_app
+from gateway.codes.publishing import publish
+from gateway.codes.sources import SHIPPED, read_source
 from gateway.identity.boundaries import load_boundaries
 from gateway.identity.desk import open_identity
 from gateway.identity.requester import ProvenBy
@@ -98,12 +100,14 @@ def build_home(home: Path) -> None:
     settings = Settings(home=home)
     build_warehouse(home, persons=700, visits=3500)
     build(settings, Order(waivers=INVENTED), TODAY)
+    publish(settings.codes, read_source(SHIPPED), TODAY)
 
 
 def copy_home(home: Path, copy: Path) -> Path:
     """The same releases and keys under another home; files are linked, not copied."""
-    for name in ("releases", "keys"):
-        shutil.copytree(home / name, copy / name, copy_function=os.link)
+    for name in ("releases", "keys", "codes"):
+        if (home / name).is_dir():
+            shutil.copytree(home / name, copy / name, copy_function=os.link)
     return copy
 
 

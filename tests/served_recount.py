@@ -18,7 +18,7 @@ import duckdb
 Span: TypeAlias = tuple[float, float]
 Cell: TypeAlias = Mapping[str, str]
 Keyed: TypeAlias = dict[tuple[str, ...], object]
-Rounding: TypeAlias = tuple[int, int]
+Rounding: TypeAlias = tuple[int, float]
 """What counts are multiples of, and the significant digits of amounts."""
 
 _PERIODS = "strftime(day, '%Y-%m') AS month, year(day) || 'Q' || quarter(day) AS quarter"

@@ -14,6 +14,7 @@ from gateway.api.schemas import (
     shown_measures,
 )
 from gateway.catalogue.model import Column, Dim, Measure, Service
+from gateway.catalogue.own import INSTITUTION
 
 
 def summary(service: Service) -> dict[str, object]:
@@ -56,6 +57,17 @@ def _measure(measure: Measure) -> dict[str, object]:
     return _column(measure) | {"unit": measure.unit, "definition": definition} | rules
 
 
+def _own(service: Service) -> list[dict[str, object]]:
+    """What an institution may ask of its own data: the dims besides its own, and their figures."""
+    return [
+        {
+            "dims": [INSTITUTION, *view.dims],
+            "measures": [_column(measure) | {"unit": measure.unit} for measure in view.measures],
+        }
+        for view in (() if service.own is None else service.own.views)
+    ]
+
+
 def contract(
     service: Service, profiles: Mapping[str, object], periods: object, lists: Lists
 ) -> dict[str, object]:
@@ -72,6 +84,7 @@ def contract(
         "dims": [_dim(dim, lists) for dim in asked_dims(service)],
         "forbidden_together": [list(pair) for pair in service.disclosure.forbid_together],
         "measures": [_measure(measure) for measure in shown_measures(service)],
+        "own": _own(service),
         "notes": [note.model_dump() for note in service.notes],
         "flags": FLAGS,
         "request_schema": request_schema(service, lists),

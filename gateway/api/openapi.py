@@ -11,8 +11,16 @@ from collections.abc import Iterable, Mapping
 import orjson
 
 from gateway.api import authzen_document as authzen
+from gateway.api import exports_document as exports
 from gateway.api import statements_document as statements
 from gateway.api.authzen import EVALUATION, EVALUATIONS, METADATA
+from gateway.api.codes_document import STATUSES, lookup_paths
+from gateway.api.feasibility_document import (
+    cohort_answer_schema,
+    cohort_meta,
+    cohort_path,
+    question_schema,
+)
 from gateway.api.problems import MEDIA_TYPE
 from gateway.api.schemas import META, PROBLEM, Schema, answer_schema, request_schema
 from gateway.catalogue.load import Catalogue
@@ -31,8 +39,10 @@ _MEANING = {
     406: "None of the accepted formats can be served.",
     409: "The release of the cursor or request is no longer served; or the Idempotency-Key belongs "
     "to another request, or its first call is still being answered (see Retry-After).",
+    410: "The files were kept for their time and are gone.",
     413: "The body is larger than 64 KiB.",
     415: "The body is not application/json.",
+    416: "The file ends before the range asked for.",
     422: "The disclosure profile refuses these dims.",
     429: "A quota is used up; see Retry-After.",
     451: "A region opted out of this use.",
@@ -57,8 +67,9 @@ _IDEMPOTENCY: Schema = {
     "schema": {"type": "string", "pattern": f'^("{PATTERN}"|{PATTERN})$'},
 }
 _TEXT: Schema = {"type": "string"}
-_TAGS = ("data services", "catalogue and usage", authzen.TAG, "health")
+_TAGS = ("data services", exports.TAG, "catalogue and usage", authzen.TAG, "health")
 _RATES = ("RateLimit", "RateLimit-Policy")
+_MARKS = ("Sluice-Watermark", *_RATES)
 
 
 def _ref(kind: str, name: str) -> Schema:
@@ -108,7 +119,9 @@ def _read(operation: str, summary: str, schema: Schema, statuses: Iterable[int])
 
 
 def _service_parameter(catalogue: Catalogue) -> Schema:
-    keys = [key for service in catalogue.services.values() for key in (service.id, service.code)]
+    services = [(one.id, one.code) for one in catalogue.services.values()]
+    cohorts = [(one.id, one.code) for one in catalogue.cohorts.values()]
+    keys = [key for both in (*services, *cohorts) for key in both]
     schema = {"type": "string", "enum": keys}
     return {"name": "service", "in": "path", "required": True, "schema": schema}
 
@@ -182,8 +195,14 @@ def _paths(catalogue: Catalogue) -> dict[str, object]:
     }
     one = _read("getService", "The contract of one service.", _ANY, (401, 404, 503))
     usage = _read("getUsage", "What your organisation has used.", _USAGE, (400, 401, 503))
+    for counted in catalogue.cohorts.values():
+        told = _success({JSON: {"schema": _ref("schemas", f"{counted.id}Answer")}}, *_MARKS)
+        paths |= cohort_path(counted, {"200": told} | _problems(_QUERY_STATUSES))
+    for reference in catalogue.references.values():
+        paths |= lookup_paths(reference, _headers("Sluice-Watermark", *_RATES), _problems(STATUSES))
     return (
         paths
+        | exports.paths(catalogue, _problems)
         | _decision_point()
         | {
             "/v1/services": {
@@ -248,6 +267,10 @@ def _components(catalogue: Catalogue, base_url: str) -> Schema:
     for service in catalogue.services.values():
         schemas[f"{service.id}Query"] = request_schema(service)
         schemas[f"{service.id}Answer"] = answer_schema(service, _ref("schemas", "Meta"))
+    for counted in catalogue.cohorts.values():
+        schemas[f"{counted.id}Query"] = question_schema(counted, {})
+        schemas[f"{counted.id}Answer"] = cohort_answer_schema(cohort_meta(META))
+    schemas |= dict(exports.SCHEMAS)
     flow = {"tokenUrl": f"{base_url}/oauth/token", "scopes": {}}
     return {
         "schemas": schemas,
@@ -264,6 +287,7 @@ def _components(catalogue: Catalogue, base_url: str) -> Schema:
                 "`true`: answered before under this Idempotency-Key, not counted again."
             ),
             **{name: _header(told) for name, told in statements.HEADERS.items()},
+            **{name: _header(told) for name, told in exports.HEADERS.items()},
             "RateLimit": _header(
                 "Of each quota what remains (`r`) and the seconds until it begins anew (`t`), as "
                 "draft-ietf-httpapi-ratelimit-headers has it; days and months end in China."

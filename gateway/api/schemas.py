@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from gateway.catalogue.model import Dim, Measure, Service
+from gateway.catalogue.model import Dim, Measure, OwnMeasure, Service
+from gateway.catalogue.own import own_dims, own_measures
 from gateway.serving.questions import DEFAULT_PAGE, LARGEST_PAGE
 
 Schema: TypeAlias = dict[str, object]
@@ -33,6 +34,7 @@ _VALUES: Mapping[str, Schema] = {
     "CNY": _MONEY,
     "count": {"type": ["integer", "null"]},
     "band": {"type": ["string", "null"]},
+    "code": {"type": ["string", "null"]},
 }
 _NUMBER: Schema = {"type": ["number", "null"]}
 
@@ -48,7 +50,7 @@ def _object(properties: Mapping[str, object], required: Iterable[str]) -> Schema
 
 def asked_dims(service: Service) -> tuple[Dim, ...]:
     """The dims a client may name; pivots are not among them."""
-    return tuple(dim for dim in service.dims if not dim.pivot)
+    return tuple(dim for dim in (*service.dims, *own_dims(service)) if not dim.pivot)
 
 
 def shown_measures(service: Service) -> tuple[Measure, ...]:
@@ -95,7 +97,7 @@ def _optional_text(description: str, longest: int = 64) -> Schema:
 
 def request_schema(service: Service, lists: Lists | None = None) -> Schema:
     """The body of a query; `lists` closes the dims whose codes a release defines."""
-    dims, measures = asked_dims(service), shown_measures(service)
+    dims, measures = asked_dims(service), (*shown_measures(service), *own_measures(service))
     fields: Schema = {
         "purpose": {
             "type": "string",
@@ -153,7 +155,7 @@ def _levels(dims: Iterable[Dim]) -> Schema:
     return _object(choices, ()) | {"type": ["object", "null"], "description": described}
 
 
-def _cell(measure: Measure) -> Schema:
+def _cell(measure: Measure | OwnMeasure) -> Schema:
     value = _VALUES.get(measure.unit, _NUMBER)
     flag = {"type": "string", "enum": list(FLAGS)}
     described = f"{measure.title.zh} {measure.title.en} ({measure.unit})"
@@ -165,6 +167,7 @@ def answer_schema(service: Service, meta: Schema) -> Schema:
     fields: Schema = {"period": {"type": "string"}, "geo": {"type": "string"}}
     fields |= {dim.name: {"type": "string"} for dim in asked_dims(service)}
     fields |= {measure.name: _cell(measure) for measure in shown_measures(service)}
+    fields |= {measure.name: _cell(measure) for measure in own_measures(service)}
     rows = {"type": "array", "items": _object(fields, ("period", "geo"))}
     cursor = {"type": ["string", "null"], "description": "Send it back to get the next page."}
     page: Schema = {"data": rows, "meta": meta, "next_cursor": cursor}
@@ -218,6 +221,32 @@ _WAIVER: Schema = _object(
     },
     ("id", "covers", "first", "last", "reason", "until", "signed_by"),
 )
+_MARKED: Schema = {
+    "oneOf": [
+        {"type": "null"},
+        _object(
+            {
+                "key_id": _text("Which key chose the marks of the release."),
+                "measures": {"type": "array", "items": _text()},
+                "kept_digits": _WHOLE,
+                "most_units_of_last_digit": _WHOLE,
+                "most_relative": _text("An amount is moved by at most this part of itself."),
+                "sum_within_units_per_cell": _text(
+                    "Amounts add up to within so many units of the last kept digit of each."
+                ),
+            },
+            (
+                "key_id",
+                "measures",
+                "kept_digits",
+                "most_units_of_last_digit",
+                "most_relative",
+                "sum_within_units_per_cell",
+            ),
+        ),
+    ],
+    "description": "How amounts are marked for this tenant; null where they are not.",
+}
 _META_FIELDS: Schema = {
     "service": _SERVICE,
     "release": _text("Ask for this release again to get the same cells."),
@@ -231,6 +260,7 @@ _META_FIELDS: Schema = {
     "charge": _CHARGE,
     "quota": {"type": "object", "additionalProperties": _LEFT},
     "watermark": _text("Mark of this very answer; quote it in disputes."),
+    "watermark_amounts": _MARKED,
     "decision_id": _text(),
     "policy_version": _text(),
     "request_id": _text(),

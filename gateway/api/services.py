@@ -6,7 +6,11 @@ import orjson
 from fastapi import APIRouter, Response
 
 from gateway.api.access import ServiceDesk, SignedIn
+from gateway.api.codes_document import lookup_contract, lookup_summary
 from gateway.api.contract import contract, summary
+from gateway.api.feasibility_document import cohort_contract, cohort_summary
+from gateway.catalogue.cohort import CohortContract
+from gateway.releases.manifest import Manifest
 from gateway.serving.accept import JSON
 from gateway.serving.arrival import find_service
 
@@ -18,6 +22,8 @@ async def list_services(caller: SignedIn, desk: ServiceDesk) -> Response:
     """Every data service on offer."""
     catalogue = desk.editions.cast.for_tenant(caller.tenant_id).catalogue
     listed = [summary(service) for service in catalogue.services.values()]
+    listed += [lookup_summary(reference) for reference in catalogue.references.values()]
+    listed += [cohort_summary(contract) for contract in catalogue.cohorts.values()]
     return Response(orjson.dumps({"services": listed}), media_type=JSON)
 
 
@@ -25,6 +31,10 @@ async def list_services(caller: SignedIn, desk: ServiceDesk) -> Response:
 async def one_service(service: str, caller: SignedIn, desk: ServiceDesk) -> Response:
     """The contract of one service, with the codes and periods of its latest release."""
     catalogue = desk.editions.cast.for_tenant(caller.tenant_id).catalogue
+    if (reference := catalogue.reference(service)) is not None:
+        return Response(orjson.dumps(lookup_contract(reference)), media_type=JSON)
+    if (counted := catalogue.cohort(service)) is not None:
+        return _counted(counted, desk.releases.latest(counted.id))
     found = find_service(catalogue, service)
     release = desk.releases.latest(found.id)
     told = contract(
@@ -38,3 +48,13 @@ async def one_service(service: str, caller: SignedIn, desk: ServiceDesk) -> Resp
         "release": release and release.release_id,
     }
     return Response(orjson.dumps(told), media_type=JSON)
+
+
+def _counted(contract: CohortContract, release: Manifest | None) -> Response:
+    """The contract of a service that counts cohorts."""
+    told = cohort_contract(
+        contract, release.periods if release else {}, release.domains if release else {}
+    )
+    return Response(
+        orjson.dumps(told | {"release": release and release.release_id}), media_type=JSON
+    )

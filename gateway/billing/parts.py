@@ -21,9 +21,14 @@ from gateway.releases.manifest import Manifest
 from gateway.releases.quality import read_quality
 from metering.sharing import MEAN, SHARE_ONE, Contribution, Strategy
 
+# Cell -1 stands for its whole block: what is charged as one answer is made from all of it.
 _HELD = """
 SELECT block, cell, provider, persons, share, "unique", times
 FROM delivered JOIN read_parquet($file) USING (block, cell) WHERE profile = $profile
+UNION ALL
+SELECT d.block, d.cell, h.provider, h.persons, h.share, h."unique", d.times
+FROM delivered d JOIN read_parquet($file) h ON h.block = d.block
+WHERE h.cell = -1 AND h.profile = $profile
 """
 _SUMMED = """
 SELECT (block // $places) % $spans, provider, "unique",
@@ -61,7 +66,7 @@ def parts(
         told = {"file": str(folder / FILE), "profile": profile}
         held = _HELD
         if strategy == "shapley_joint":
-            query = f"{_HELD} ORDER BY block, cell, provider"
+            query = f"SELECT * FROM ({_HELD}) ORDER BY block, cell, provider"
             rows = db.sql(query, params=told).to_arrow_table()
             db.register("joint_parts", _joint(rows, manifest.profiles[profile], seed))
             held, told = "SELECT * FROM joint_parts", {}

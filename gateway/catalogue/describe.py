@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
+from gateway.catalogue.cohort import cohort_example, described_cohort
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Dim, Measure, Service
+from gateway.catalogue.own import INSTITUTION, own_dims, own_measures
 from gateway.catalogue.tariff import FOR_GOOD, Published, Tariff
 from gateway.catalogue.worked import Example, describe_example
 from metering.summary import yuan
@@ -27,7 +29,12 @@ def describe(catalogue: Catalogue, sources: Sources = lambda service: ()) -> str
     parts = (
         _service(one, catalogue.example(one.id), sources) for one in catalogue.services.values()
     )
-    return "\n".join([HEAD, *parts])
+    references = ("\n".join(one.described()) for one in catalogue.references.values())
+    cohorts = (
+        described_cohort(one, cohort_example(catalogue.root, one), _prices(one.tariff))
+        for one in catalogue.cohorts.values()
+    )
+    return "\n".join([HEAD, *parts, *cohorts, *references])
 
 
 def _service(service: Service, example: Example | None, sources: Sources) -> str:
@@ -50,16 +57,36 @@ def _service(service: Service, example: Example | None, sources: Sources) -> str
         "",
         "| dim | 维度 | item | values |",
         "|---|---|---|---|",
-        *(_dim(dim) for dim in service.dims if not dim.pivot),
+        *(_dim(dim) for dim in (*service.dims, *own_dims(service)) if not dim.pivot),
         "",
         "| measure | 指标 | meaning | unit | definition |",
         "|---|---|---|---|---|",
         *(_measure(measure) for measure in service.measures if not measure.internal),
         "",
+        *_own(service),
         *sources(service),
         *((*describe_example(example), "") if example else ()),
     ]
     return "\n".join(lines)
+
+
+def _own(service: Service) -> Iterator[str]:
+    """What an institution may ask of its own data, view by view."""
+    if service.own is None:
+        return
+    yield "An institution's own data: only the one that its grant names reads them."
+    yield ""
+    yield "| own dims | figures |"
+    yield "|---|---|"
+    for view in service.own.views:
+        dims = ", ".join(f"`{dim}`" for dim in (INSTITUTION, *view.dims))
+        yield f"| {dims} | {', '.join(f'`{m.name}` ({m.unit})' for m in view.measures)} |"
+    yield ""
+    yield "| own figure | 指标 | meaning | unit |"
+    yield "|---|---|---|---|"
+    for one in own_measures(service):
+        yield f"| `{one.name}` | {one.title.zh} | {one.title.en} | {one.unit} |"
+    yield ""
 
 
 def _subject(service: Service) -> Iterator[str]:
@@ -68,6 +95,8 @@ def _subject(service: Service) -> Iterator[str]:
         yield "Accounts of a fund: rounded, and shown where enough are insured"
     elif service.disclosure.subject == "open":
         yield "About no person: shown exactly, nothing is suppressed"
+    elif service.disclosure.subject == "own":
+        yield "Nothing but one institution's own data, exact; of its peers quantiles alone"
 
 
 def _prices(tariff: Tariff) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from gateway.catalogue.kinds import Persons, Ratio
 from gateway.catalogue.model import Measure, Service
+from gateway.catalogue.own import SUBJECT, own_faults
 from gateway.catalogue.subject import EXPOSURE, subject_faults
 from gateway.errors import OperatorError
 
@@ -34,8 +35,10 @@ def faults(service: Service, folder: Path) -> Iterator[str]:
     measures = {measure.name: measure for measure in service.measures}
     if len(measures) < len(service.measures):
         yield "measures: a name appears twice"
-    if EXPOSURE not in service.facts and service.disclosure.subject != "open":
+    if EXPOSURE not in service.facts and service.disclosure.subject not in {"open", SUBJECT}:
         yield "facts: there is no `exposure` fact"
+    if service.tariff.unit == "per_query":
+        yield "tariff.unit: per_query is of services that count cohorts"
     yield from _files(service, folder)
     yield from _dims(service)
     dims = {dim.name for dim in service.dims}
@@ -51,6 +54,7 @@ def faults(service: Service, folder: Path) -> Iterator[str]:
         yield from _late(measures)
     yield from _person_measure(service, measures)
     yield from subject_faults(service)
+    yield from own_faults(service, folder)
 
 
 def _dims(service: Service) -> Iterator[str]:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from gateway.catalogue.cohort import CohortContract, load_cohorts
 from gateway.catalogue.faults import CatalogueError, faults, invalid
 from gateway.catalogue.lists import with_lists
-from gateway.catalogue.model import Dim, Service
+from gateway.catalogue.model import Dim, OwnView, Service
 from gateway.catalogue.policy_view import policy_view
+from gateway.catalogue.reference import Reference, load_references
 from gateway.catalogue.subject import reading_faults, restricted
 from gateway.catalogue.tariff import Tariff
 from gateway.catalogue.union import together
-from gateway.catalogue.views import OWN, check_views, reached, read_views, shared_files
+from gateway.catalogue.views import OWN, check_views, named_in, reached, read_views, shared_files
 from gateway.catalogue.worked import Example, read_example
 
 
@@ -28,6 +30,8 @@ class Catalogue:
 
     services: Mapping[str, Service]
     root: Path
+    cohorts: Mapping[str, CohortContract] = field(default_factory=dict)
+    references: Mapping[str, Reference] = field(default_factory=dict)
 
     def get(self, key: str) -> Service | None:
         """The service with this id (`S02`) or code (`act.cost-structure`), if there is one."""
@@ -38,7 +42,23 @@ class Catalogue:
     @property
     def tariffs(self) -> Mapping[str, Tariff]:
         """Unit and published prices of every service."""
-        return {name: service.tariff for name, service in self.services.items()}
+        told = {name: service.tariff for name, service in self.services.items()}
+        return told | {name: contract.tariff for name, contract in self.cohorts.items()}
+
+    @property
+    def released(self) -> tuple[str, ...]:
+        """The services that have releases."""
+        return (*self.services, *self.cohorts)
+
+    def cohort(self, key: str) -> CohortContract | None:
+        """The service that counts cohorts with this id or code, if there is one."""
+        found = (one for one in self.cohorts.values() if key in (one.id, one.code))
+        return next(found, None)
+
+    def reference(self, key: str) -> Reference | None:
+        """The service of reference data with this id or code, if there is one."""
+        found = (one for one in self.references.values() if key in (one.id, one.code))
+        return next(found, None)
 
     def folder(self, service_id: str) -> Path:
         """Where the service's contract and the SQL of its facts lie."""
@@ -48,6 +68,15 @@ class Catalogue:
         """The text of one fact's query; of several, of all together."""
         texts = [self._text(service, name) for name in service.facts[fact].queries]
         return texts[0] if len(texts) == 1 else together(service, fact, texts)
+
+    def own_sql(self, service: Service, view: OwnView) -> str:
+        """The text of a view of own data."""
+        return self._text(service, view.query)
+
+    def own_views(self, service: Service, texts: Iterable[str]) -> tuple[str, ...]:
+        """Views of the service's folder that are named in any of the texts."""
+        path = self.folder(service.id) / OWN
+        return named_in(read_views([path]), texts) if path.is_file() else ()
 
     def records_sql(self, service: Service) -> str | None:
         """The query of the records it shares with the services linked with it, if it has one."""
@@ -68,8 +97,11 @@ class Catalogue:
         of others."""
         texts = [self.fact_sql(service, fact) for fact in sorted(service.facts)]
         texts.append(self.records_sql(service) or "")
+        if service.own is not None:
+            texts += [self.own_sql(service, view) for view in service.own.views]
         digest = hashlib.sha256(reached(self.rollups_sql(service), texts).encode())
-        digest.update(service.model_dump_json(exclude={"tariff"}).encode())
+        hidden = {"tariff"} if service.own is not None else {"tariff", "own"}
+        digest.update(service.model_dump_json(exclude=hidden).encode())
         for text in texts:
             digest.update(text.encode())
         return digest.hexdigest()
@@ -79,7 +111,9 @@ class Catalogue:
 
     def as_policy_data(self) -> dict[str, dict[str, object]]:
         """What the policy may know of each service: names, limits and classification."""
-        return {service.id: policy_view(service) for service in self.services.values()}
+        told = {service.id: policy_view(service) for service in self.services.values()}
+        told |= {one.id: one.policy_view() for one in self.cohorts.values()}
+        return told | {one.id: one.policy_view() for one in self.references.values()}
 
 
 def load_catalogue(policies: Path) -> Catalogue:
@@ -99,7 +133,7 @@ def load_catalogue(policies: Path) -> Catalogue:
         raise CatalogueError("catalogue_empty", f"{root}: no service found (S??/service.yaml)")
     for service in services.values():
         _check_links(service, services, root)
-    catalogue = Catalogue(services, root)
+    catalogue = Catalogue(services, root, load_cohorts(root), load_references(root))
     for service in services.values():
         _check_reading(catalogue, service)
     return catalogue
@@ -138,12 +172,25 @@ def _service(path: Path, dims: Mapping[str, Dim]) -> Service:
     folders = (path.parent, path.parent.parent)
     chosen = [with_lists(_without_absent_parent(dims[name], names), folders) for name in names]
     try:
-        service = Service(**{**body, "dims": chosen})
+        service = Service(**{**body, "dims": chosen, **_own(path, body, dims)})
     except ValidationError as error:
         raise invalid(path, error) from error
     for fault in faults(service, path.parent):
         raise CatalogueError("catalogue_reference", f"{path}: {fault}")
     return service
+
+
+def _own(path: Path, body: Mapping[str, Any], dims: Mapping[str, Dim]) -> dict[str, Any]:
+    """The part of a contract about own data, its dims looked up."""
+    own = body.get("own")
+    if not isinstance(own, dict):
+        return {}
+    names = own.get("dims", [])
+    unknown = [str(name) for name in names if not isinstance(name, str) or name not in dims]
+    if unknown:
+        raise CatalogueError("catalogue_dim", f"{path}: own.dims: unknown {', '.join(unknown)}")
+    found = [dims[name].model_copy(update={"parent": None}) for name in names]
+    return {"own": {**own, "dims": found}}
 
 
 def _without_absent_parent(dim: Dim, names: Collection[str]) -> Dim:

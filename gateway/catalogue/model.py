@@ -21,9 +21,9 @@ SqlFile: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9_]+\.sql$")]
 
 Unit: TypeAlias = Literal[
     "count", "person_years", "CNY", "ratio", "days", "DDD", "band", "units", "RW",
-    "index", "per_1000", "score", "months", "percent",
+    "index", "per_1000", "score", "months", "percent", "code",
 ]  # fmt: skip
-"""Money is text with two decimals, counts are whole, bands are labels, the rest are numbers."""
+"""Money is text with two decimals, counts are whole, bands and codes are texts, others numbers."""
 
 
 class Text(Frozen):
@@ -164,10 +164,11 @@ class Disclosure(Frozen):
     `subject`: what the cells are about. `persons` is protected by all rules. `ledger`: accounts of
     a fund, rounded, and shown where enough are insured. `open`: figures about data, shown as they
     are. The facts of the latter two reach no table with a person, a settlement or an institution;
-    `reconciles` names those of a ledger that add up settlements to hold against it.
+    `reconciles` names those of a ledger that add up settlements to hold against it. `own`: there
+    are no cells at all, only one institution's own rows.
     """
 
-    subject: Literal["persons", "ledger", "open"] = "persons"
+    subject: Literal["persons", "ledger", "open", "own"] = "persons"
     reconciles: tuple[str, ...] = ()
     person_measure: str | None = None
     side: tuple[str, ...] = ()
@@ -180,6 +181,50 @@ class Disclosure(Frozen):
     records: SqlFile | None = None
 
 
+class OwnMeasure(Column):
+    """A figure or a word about one's own data: a column of the view's query, or a quantile of the
+    peers' figures."""
+
+    unit: Unit
+
+
+class Quantile(Frozen):
+    """A quantile of what the peers have in column `of`."""
+
+    of: str
+    p: int = Field(gt=0, lt=100)
+
+
+class Peers(Frozen):
+    """With whom an institution is compared: with all that have a row of the same period, place and
+    dims, itself left out. `persons` and `magnitude` are columns of the query that are judged and
+    not told: persons of its own (nobody counted twice over all institutions), and the amount by
+    which one institution may dominate the others."""
+
+    persons: str
+    magnitude: str
+    quantiles: dict[str, Quantile] = Field(min_length=1)
+
+
+class OwnView(Frozen):
+    """Rows about one institution each, that only this institution may read: `query` gives
+    `period_m`, `fixmedins_code`, the `dims` and the measures; it may read the service's facts as
+    `fact_<name>` and what each institution delivered as `delivered_quality`."""
+
+    query: SqlFile
+    dims: tuple[str, ...]
+    measures: tuple[OwnMeasure, ...] = Field(min_length=1)
+    peers: Peers | None = None
+
+
+class Own(Frozen):
+    """What a service tells an institution of its own data. `dims` are named by a question besides
+    those of the service; which of the views answers follows from all dims a question names."""
+
+    dims: tuple[Dim, ...]
+    views: tuple[OwnView, ...] = Field(min_length=1)
+
+
 class Service(Frozen):
     """The contract of one data service. `notes` are what every reader of its figures must know."""
 
@@ -190,7 +235,7 @@ class Service(Frozen):
     summary: Text
     consumers: tuple[str, ...]
     grain: Literal["aggregate"]
-    output_level: Literal["L1", "L2"]
+    output_level: Literal["L1", "L2", "L3"]
     sdc: str
     scenarios: tuple[str, ...]
     min_lag_days: int = Field(ge=0)
@@ -198,9 +243,10 @@ class Service(Frozen):
     free_for: tuple[str, ...] = ()
     periods: tuple[Grain, ...]
     geo: tuple[GeoLevel, ...]
-    dims: tuple[Dim, ...]
-    measures: tuple[Measure, ...]
+    dims: tuple[Dim, ...] = ()
+    measures: tuple[Measure, ...] = ()
+    own: Own | None = None
     notes: tuple[Text, ...] = ()
-    facts: dict[str, Fact]
+    facts: dict[str, Fact] = Field(default_factory=dict)
     disclosure: Disclosure
     example: dict[str, object]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from gateway.catalogue.model import Column, Service
+from gateway.catalogue.own import holds_own_alone, own_dims, own_measures
+from gateway.catalogue.tariff import WHOLE
 
 
 def policy_view(service: Service) -> dict[str, object]:
     """The service as policy data."""
     dims = [dim for dim in service.dims if not dim.pivot]
-    measures = [measure for measure in service.measures if not measure.internal]
+    measures: list[Column] = [measure for measure in service.measures if not measure.internal]
+    dims += own_dims(service)
+    measures += own_measures(service)
     columns: list[Column] = [*dims, *measures]
     return {
         "code": service.code,
@@ -27,8 +31,15 @@ def policy_view(service: Service) -> dict[str, object]:
         "axes": {dim.name: dim.axis for dim in dims},
         "forbidden": [list(pair) for pair in service.disclosure.forbid_together],
         "measures": [measure.name for measure in measures],
+        "bulk": service.tariff.unit not in WHOLE,
+        **({"own": _own(service)} if service.own else {}),
         "columns": {
             column.name: {"item": column.item, "level": column.level, "mask": column.mask}
             for column in columns
         },
     }
+
+
+def _own(service: Service) -> str:
+    """Whether own data are all there is of the service."""
+    return "alone" if holds_own_alone(service) else "beside"

@@ -60,6 +60,8 @@ def subject_faults(service: Service) -> Iterator[str]:
         return
     if service.tariff.unit != "free":
         yield f"tariff.unit: figures of subject {subject} have no provider to share with: free"
+    if subject == "own":
+        return
     for field in _OF_PERSONS:
         if getattr(rules, field):
             yield f"disclosure.{field}: belongs to services about persons"

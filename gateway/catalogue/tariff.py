@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -26,8 +26,12 @@ from metering.tariff import (
     Tier,
     Volume,
     first_unit_micro,
+    units_of,
 )
 from metering.tariff import Tariff as Rule
+
+WHOLE: Final = frozenset({"per_report", "per_query"})
+"""Units that are one answer, whatever is in it."""
 
 FOR_GOOD = date(2199, 12, 31)
 """The last day of a price that is to hold until further notice."""
@@ -109,7 +113,7 @@ _PARTS = {
 class Tariff(Frozen):
     """The unit of a service and its published prices."""
 
-    unit: Literal["per_1000_cells", "free"]
+    unit: Literal["per_1000_cells", "per_report", "per_query", "free"]
     prices: tuple[Published, ...] = ()
 
     @model_validator(mode="after")
@@ -123,6 +127,11 @@ class Tariff(Frozen):
     def published(self) -> PriceList:
         """The prices in order of time."""
         return price_list(price.price() for price in self.prices)
+
+    def units_charged(self, cells: int) -> int:
+        """The most units that so many delivered cells can be charged as: an answer to one question
+        is one report, or one query, however much is in it."""
+        return min(cells, 1) if self.unit in WHOLE else units_of(self.unit, cells)
 
     def first_unit_micro(self, ref: str) -> int:
         """What the first unit costs by a price of the list."""

@@ -47,6 +47,14 @@ def reached(views: str, texts: Iterable[str]) -> str:
     return ";\n".join(one for name, one in made.items() if name in wanted)
 
 
+def named_in(views: str, texts: Iterable[str]) -> tuple[str, ...]:
+    """The views made in one text that others name."""
+    words = {word.lower() for text in texts for word in _WORD.findall(_COMMENT.sub("", text))}
+    made = (_MADE.match(one) for one in statements(views))
+    names = [found[2].lower() for found in made if found and found[1].upper() == "VIEW"]
+    return tuple(name for name in names if name in words)
+
+
 def check_views(root: Path, folders: list[Path]) -> None:
     """Nothing but macros and views, each made once; raises `CatalogueError` naming the file."""
     for path in root.glob("views_*.sql"):

@@ -53,14 +53,13 @@ class Asked(Frozen):
     levels: dict[str, int] = Field(default_factory=dict)
 
 
-class Example(Frozen):
-    """One example. `always` gives columns the same value in every row of a table."""
+class Drawn(Frozen):
+    """Records as text. `always` gives columns the same value in every row of a table."""
 
     about: Text
     scenario: str
     always: dict[str, dict[str, str]] = Field(default_factory=dict)
     records: tuple[Records, ...]
-    ask: Asked
     answer: str
 
     def rows(self) -> Iterator[tuple[str, Line]]:
@@ -75,6 +74,14 @@ class Example(Frozen):
     def expected(self) -> list[Line]:
         """The answer's rows: dims as they are, figures as `value flag`."""
         return list(lines(self.answer))
+
+
+class Example(Drawn):
+    """One example of a service whose answers are cells. `institution`: the one that asks, where it
+    asks for its own data."""
+
+    institution: str = ""
+    ask: Asked
 
 
 def lines(drawn: str) -> Iterator[Line]:
@@ -116,6 +123,12 @@ def read_example(folder: Path) -> Example | None:
 
 def describe_example(example: Example) -> Iterator[str]:
     """The example as lines of Markdown."""
+    asker = f"by {example.institution}; " if example.institution else ""
+    yield from described(example, asker + _question(example.ask))
+
+
+def described(example: Drawn, question: str) -> Iterator[str]:
+    """An example with its question in words, as lines of Markdown."""
     yield f"**Worked example.** {example.about.en}"
     yield ""
     yield example.about.zh
@@ -131,7 +144,7 @@ def describe_example(example: Example) -> Iterator[str]:
         yield f"# in every row of {table}: " + ", ".join(f"{k} {v}" for k, v in values.items())
     yield "```"
     yield ""
-    yield f"Asked under {example.scenario}: {_question(example.ask)}"
+    yield f"Asked under {example.scenario}: {question}"
     yield ""
     names, *rows = (line.split("|") for line in example.answer.strip().splitlines())
     yield "| " + " | ".join(name.strip() for name in names) + " |"

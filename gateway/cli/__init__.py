@@ -20,6 +20,7 @@ AREAS = (
     "quality",
     "release",
     "catalogue",
+    "codes",
     "policy",
     "tenant",
     "product",
@@ -34,26 +35,22 @@ AREAS = (
     "journal",
     "quota",
     "staff",
+    "watermark",
 )
 
 DEBUG = "SLUICE_TRACEBACK"
 
-app = typer.Typer(
-    name="sluice",
-    help="Opens desensitised medical-insurance data services, authorised, metered, audited.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-
-
-@app.callback()
-def root() -> None:
-    """Keeps `sluice` a group of verbs even when only one of them is mounted."""
-
 
 def assemble(areas: tuple[str, ...] = AREAS) -> typer.Typer:
-    """Mount every area; a module with a `verb` is one command, one with `app` a group."""
+    """The program with these areas: a module with a `verb` is a command, one with `app` a group."""
+    app = typer.Typer(
+        name="sluice",
+        help="Opens desensitised medical-insurance data services, authorised, metered, audited.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    app.callback()(root)
     for area in areas:
         module = import_module(f"gateway.cli.{area}")
         if hasattr(module, "verb"):
@@ -63,11 +60,15 @@ def assemble(areas: tuple[str, ...] = AREAS) -> typer.Typer:
     return app
 
 
+def root() -> None:
+    """Keeps `sluice` a group of verbs even when only one of them is mounted."""
+
+
 def main() -> None:
     """Entry point; what went wrong is one sentence, never a traceback."""
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
     # One area needs one area's imports: `sluice meter verify` loads no web framework.
-    assemble((asked,) if asked in AREAS else AREAS)
+    app = assemble((asked,) if asked in AREAS else AREAS)
     try:
         app()
     except SluiceError as error:

@@ -13,6 +13,7 @@ from gateway.api.admin.router import ENDPOINTS
 from gateway.api.consent_document import consent_openapi_bytes
 from gateway.api.openapi import openapi_bytes
 from gateway.billing.terms_schema import terms_schema
+from gateway.catalogue.cohort import cohort_example
 from gateway.catalogue.describe import describe
 from gateway.catalogue.load import Catalogue, load_catalogue
 from gateway.cli.decision_point_page import decision_point_page
@@ -43,6 +44,11 @@ def check() -> None:
         dims = sum(not dim.pivot for dim in service.dims)
         measures = sum(not measure.internal for measure in service.measures)
         typer.echo(f"{service.id}  {service.code:<20} {dims:>2} dims  {measures:>2} measures  ok")
+    for counted in catalogue.cohorts.values():
+        cohort_example(catalogue.root, counted)
+        typer.echo(f"{counted.id}  {counted.code:<20} {len(counted.kinds):>2} kinds  ok")
+    for reference in catalogue.references.values():
+        typer.echo(f"{reference.id}  {reference.code:<20} {len(reference.params):>2} params  ok")
 
 
 @app.command()

@@ -18,6 +18,7 @@ from gateway.cli.quality_waiver import signed_waivers
 from gateway.cli.release_lineage import lineage
 from gateway.errors import OperatorError
 from gateway.policy.documents import read_documents
+from gateway.quality.told import read_office
 from gateway.releases.build import Order, Step, build
 from gateway.releases.manifest import Manifest, ReleaseError
 from gateway.releases.recounting import recount
@@ -75,7 +76,12 @@ def build_releases(
             chosen = _with_engine(Settings(), engine, spark_master)
             with to_build(chosen, edition) as (settings, also):
                 order = Order(
-                    tuple(services or ()), signed_waivers(Settings()), also, alone, _month(since)
+                    tuple(services or ()),
+                    signed_waivers(Settings()),
+                    also,
+                    alone,
+                    _month(since),
+                    read_office(settings.home, settings.keys).told,
                 )
                 made = build(settings, order, datetime.now(UTC), tell)
         except OperatorError as error:

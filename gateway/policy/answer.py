@@ -77,6 +77,7 @@ def _obligations(told: dict[str, Any]) -> Obligations:
         notify_person=_flag(told["notify_person"]),
         tariff=_tariff(told["tariff"]),
         ttl=_number(told["ttl"]),
+        own_institution=_text(told.get("own_institution", "")),
         rows=tuple(_row(rule) for rule in told["rows"]),
     )
 

@@ -75,6 +75,7 @@ class Grant(_Document):
     status: str
     credit_limit_fen: Credit = 0
     enrolment_list_hash: str = ""  # of the consents of a programme's members, where there are
+    own_institution: str = ""  # whose own data the grant opens, where it is an institution's
 
 
 class Region(_Document):

@@ -217,6 +217,7 @@ class Obligations:
     notify_person: bool
     tariff: TariffRule
     ttl: int
+    own_institution: str = ""  # whose own rows the answer may hold, no others; "": of nobody
     rows: tuple[RowRule, ...] = ()  # all must hold; none: answered from releases, reads no row
 
 

@@ -15,6 +15,7 @@ import orjson
 
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Service
+from gateway.catalogue.own import holds_own_alone, own_dims, own_measures
 from gateway.policy.bundle import Bundle, read_edition
 from gateway.policy.engine import build_engine
 from gateway.policy.port import PolicyInput
@@ -187,7 +188,8 @@ def _columns(
 ) -> Iterator[str]:  # regorus has no types
     engine.set_input_json(question.question())
     told = orjson.loads(engine.eval_rule_as_json("data.obligations.columns"))
-    titles = {each.name: each.title for each in (*service.dims, *service.measures)}
+    own = (*own_dims(service), *own_measures(service))
+    titles = {each.name: each.title for each in (*own, *service.dims, *service.measures)}
     for column in told if isinstance(told, list) else ():
         title = titles.get(column["field"])
         shown = f"{title.zh} {title.en}" if title else _GENERAL.get(column["field"], "")
@@ -211,6 +213,7 @@ def _directory(name: str, scenario: Json, catalogue: Catalogue) -> Json:
         "approved_by": ["a", "b"],
         "price_plan": "page",
         "agreement_hash": "00",
+        "own_institution": "H00000000000",
         "status": "active",
     }
     tenant = {
@@ -229,8 +232,13 @@ def _question(scenario: Json, service: Service) -> PolicyInput:
     """A question for every column the scenario leaves open."""
     entry = scenario["services"][service.id]
     denied = set(entry.get("dims_deny", ()))
-    dims: Iterable[str] = (dim.name for dim in service.dims if not dim.pivot)
-    measures = (measure.name for measure in service.measures if not measure.internal)
+    dims: Iterable[str] = [dim.name for dim in service.dims if not dim.pivot]
+    measures = [measure.name for measure in service.measures if not measure.internal]
+    if service.own is not None and (entry.get("scope") == "own" or holds_own_alone(service)):
+        views = service.own.views
+        dims = [d.name for d in own_dims(service)] + [dim for view in views for dim in view.dims]
+        measures = [measure.name for view in views for measure in view.measures]
+        dims, measures = dict.fromkeys(dims), [*dict.fromkeys(measures)]
     return PolicyInput.model_validate(
         {
             "request_id": "page",

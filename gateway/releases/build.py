@@ -9,11 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from gateway.catalogue.cohort import CohortContract
 from gateway.catalogue.load import Catalogue, load_catalogue
 from gateway.catalogue.model import Service
 from gateway.policy.documents import read_documents
 from gateway.policy.profiles import merged_profiles, profile_key
 from gateway.quality.waiver import Waiver
+from gateway.releases.cohort import build_cohort, ordered_cohorts
 from gateway.releases.engine.choice import cluster_of
 from gateway.releases.engine.staging import Staging
 from gateway.releases.jobs import Work
@@ -25,6 +27,7 @@ from gateway.releases.run import Reuse, Run
 from gateway.releases.source import digest
 from gateway.settings import Settings
 from gateway.warehouse.store import current as current_warehouse
+from synthetic.integrity.told import Told
 
 _WORTH_WORKERS = 4 * 1024 * 1024
 
@@ -34,6 +37,7 @@ class Order:
     """What to build: services by id (all if none), and waivers of poor quality.
 
     `since`: the month (YYYY-MM) in whose season the first published period lies; all if empty.
+    `told`: what the office audited and mended, which S26 publishes.
     `alone`: exactly these, without those they are linked with, none of which was ever published.
     """
 
@@ -42,6 +46,7 @@ class Order:
     also: tuple[Path, ...] = ()  # policies folders for whose profiles cells are made besides
     alone: bool = False
     since: str = ""
+    told: tuple[Told, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,8 @@ def build(
 ) -> list[Manifest]:
     """Build and publish releases; the manifests of those now in force."""
     catalogue = load_catalogue(settings.policies)
-    services = _ordered(settings.releases, catalogue, order)
+    cohorts = ordered_cohorts(catalogue.cohorts, order.services)
+    services = _ordered(settings.releases, catalogue, order, cohorts)
     warehouse = current_warehouse(settings.warehouse)
     with workplace(settings.releases) as folder:
         staging = Staging(settings.home / "staging", now)
@@ -73,8 +79,12 @@ def build(
             progress(Step(doing, run.share))
 
         with crew(_workers(warehouse), tell, apart=work.cluster is not None) as hands:
-            run.start(hands, _unlinked(catalogue, services))
-            hands.finish()
+            if services:
+                run.start(hands, _unlinked(catalogue, services))
+                hands.finish()
+        for contract in cohorts:
+            tell(f"index {contract.id}")
+            run.finished.append(build_cohort(work, contract, run.appraised, folder))
         finished = sorted(run.finished, key=lambda one: one[1].service)
         publish(settings.releases, finished)
     progress(Step("published", 1.0, run.reuse))
@@ -87,9 +97,13 @@ def _workers(warehouse: Path) -> int:
     return (os.cpu_count() or 1) if size >= _WORTH_WORKERS else 0
 
 
-def _ordered(releases: Path, catalogue: Catalogue, order: Order) -> list[Service]:
+def _ordered(
+    releases: Path, catalogue: Catalogue, order: Order, cohorts: Sequence[CohortContract]
+) -> list[Service]:
     """The services of an order. Cells of a service left out would not be taken into account."""
-    every = _chosen(catalogue, order.services)
+    counted = {name for one in cohorts for name in (one.id, one.code)}
+    wanted = [name for name in order.services if name not in counted]
+    every = _chosen(catalogue, wanted) if wanted or not order.services else []
     if not order.alone:
         return every
     named = {s.id for name in order.services if (s := catalogue.get(name)) is not None}
@@ -152,5 +166,6 @@ def _work(
         key=rounding_key(settings.keys),
         cluster=cluster_of(settings),
         waivers=order.waivers,
+        told=order.told,
         since=order.since,
     )

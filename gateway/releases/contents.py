@@ -20,7 +20,7 @@ from gateway.quality.waiver import Waiver
 from gateway.releases.blocks import Block
 from gateway.releases.cellfile import answered, places_of
 from gateway.releases.kernel import unmixed
-from gateway.releases.manifest import File, Level, Shown, Table
+from gateway.releases.manifest import File, Level, OwnTable, Shown, Table
 from gateway.releases.outlook import estimated
 from gateway.releases.plan import Plan
 from gateway.releases.prepare import Prepared
@@ -45,6 +45,7 @@ class Facts:
     rounding_key: str
     inputs: Sequence[Input]
     contradicted: frozenset[int]  # impossible combinations that there is somebody in
+    own: tuple[OwnTable, ...] = ()  # rows of one institution each
 
 
 def contents(one: Prepared, folder: Path, known: Facts) -> dict[str, Any]:  # fields of Manifest
@@ -52,8 +53,7 @@ def contents(one: Prepared, folder: Path, known: Facts) -> dict[str, Any]:  # fi
     plan, service = one.plan, one.plan.service
     labels = {p.label for p in plan.periods}
     return {
-        "service": service.id,
-        "version": service.version,
+        **common(service, folder, known, sorted(labels)),
         "periods": {
             str(grain): tuple(p.label for p in plan.calendar if p.grain == grain)
             for grain in service.periods
@@ -70,13 +70,24 @@ def contents(one: Prepared, folder: Path, known: Facts) -> dict[str, Any]:  # fi
         ),
         "person_measure": _published_persons(service),
         "structural_zeros": _zeros(service, known.contradicted),
+        "unmapped": dict(one.unmapped),
+    }
+
+
+def common(
+    service: Service, folder: Path, known: Facts, labels: Sequence[str]
+) -> dict[str, Any]:  # fields of Manifest
+    """The fields that every release has alike, whatever is in it."""
+    return {
+        "service": service.id,
+        "version": service.version,
         "profiles": {key: dict(p) for key, p in known.profiles.items()},
         "cells": dict(known.cells),
+        "own": known.own,
         "definitions": known.definitions,
         "code_versions": {str(k): str(v) for k, v in VERSIONS.items()},
-        "quality": {label: dict(known.quality[label]) for label in sorted(labels)},
-        "waiver": waived_in(known.waivers, known.failing, sorted(labels)),
-        "unmapped": dict(one.unmapped),
+        "quality": {label: dict(known.quality[label]) for label in labels},
+        "waiver": waived_in(known.waivers, known.failing, labels),
         "rounding_key": known.rounding_key,
         "inputs": tuple(Table(table=i.table, sha256=i.sha256, rows=i.rows) for i in known.inputs),
         "files": tuple(

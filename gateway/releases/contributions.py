@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -52,6 +53,26 @@ def write_contributions(
                 writer.write_table(_table(columns, profiles, sorted(found), names))
                 rows += len(profiles)
     return rows
+
+
+def of_whole_blocks(columns: Columns, blocks: int) -> Columns:
+    """Who contributed to each period and place as a whole: rows of cell -1, for answers that are
+    charged whole. `blocks`: how many there are of periods and places; so many has each shape."""
+    if not columns:
+        return {}
+    place, provider = columns["block"] % blocks, columns["provider"]
+    keys, at = np.unique(np.stack([place, provider]), axis=1, return_inverse=True)
+    persons = np.bincount(at.reshape(-1), weights=columns["persons"]).astype(np.int64)
+    totals = np.bincount(keys[0], weights=persons)[keys[0]]
+    shares: Any = np.round(persons / np.maximum(totals, 1), 9)  # the one column of fractions
+    return {
+        "block": keys[0],
+        "cell": np.full(keys.shape[1], -1, np.int64),
+        "provider": keys[1],
+        "persons": persons,
+        "share": shares,
+        "unique": np.zeros(keys.shape[1], np.bool_),
+    }
 
 
 def _table(columns: Columns, profiles: Ints, keys: list[str], names: list[str]) -> pa.Table:

@@ -5,7 +5,7 @@ Each depends on what it is handed and on what lies in staging under the name of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,18 @@ import numpy as np
 
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Grain, Service
+from gateway.catalogue.tariff import WHOLE
 from gateway.quality.waiver import Waiver
 from gateway.releases.cellfile import addresses, places_of, write_cells
 from gateway.releases.cells import all_blocks
 from gateway.releases.contents import Facts, builder, contents, contradicted
 from gateway.releases.contributions import FILE as CONTRIBUTIONS
-from gateway.releases.contributions import contributed, write_contributions
+from gateway.releases.contributions import (
+    Columns,
+    contributed,
+    of_whole_blocks,
+    write_contributions,
+)
 from gateway.releases.derived import derived_for
 from gateway.releases.engine.choice import engine_on
 from gateway.releases.engine.loading import Stager
@@ -36,7 +42,9 @@ from gateway.releases.lineage.writing import write_lineage
 from gateway.releases.manifest import Manifest, ReleaseError, sealed
 from gateway.releases.measures import Layout, Rules, figures, finished
 from gateway.releases.outlook import with_rows_ahead
+from gateway.releases.own.release import Bench, OwnPlan, own_contents
 from gateway.releases.parallel import note
+from gateway.releases.plan import Plan
 from gateway.releases.prepare import Limits, Prepared, prepare, season_plan
 from gateway.releases.protection import protect_all
 from gateway.releases.quality import FILE as QUALITY
@@ -52,6 +60,7 @@ from gateway.releases.store import cell_file
 from gateway.releases.table import Table
 from gateway.releases.waived import check_quality
 from synthetic.integrity.quality import measure
+from synthetic.integrity.told import Told
 
 Merged = Mapping[str, Any]  # a profile as the policy merged it
 
@@ -70,6 +79,7 @@ class Work:
     key: bytes
     cluster: Cluster | None = None  # where the facts are run; none: here
     since: str = ""  # the month from which on periods are published; all if empty
+    told: tuple[Told, ...] = ()  # what the office audited and mended
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,7 @@ class Appraisal:
 def appraise(work: Work, labels: Sequence[str], gated: bool) -> Appraisal:
     """Measure the quality of the periods and hash the tables; poor quality needs a waiver."""
     note("quality")
-    measured = measure(work.warehouse, labels)
+    measured = measure(work.warehouse, labels, told=work.told)
     today = work.staging.now.date()
     waivers = check_quality(measured.failing, work.waivers, today) if gated else ()
     source = Source(work.warehouse, work.catalogue.rollups_sql())
@@ -111,7 +121,9 @@ def load(work: Work, name: str, grain: Grain) -> Prepared:
     note(f"load {name}")
     service = work.catalogue.services[name]
     views = work.catalogue.rollups_sql(service)
-    more = derived_for(work.catalogue, service, work.warehouse, work.digests, work.staging)
+    more = derived_for(
+        work.catalogue, service, work.warehouse, work.digests, work.staging, told=work.told
+    )
     digests = {**work.digests, **more.keys}
     source = Source(work.warehouse, views, spill=work.staging.root, extra=more.paths)
     try:
@@ -189,7 +201,7 @@ def _made_from(work: Work, label: str, one: Prepared) -> dict[str, object]:
     return {
         "rows": {fact: staged.seasons.get(label) for fact, staged in held.items()},
         "columns": {fact: (staged.names, dict(staged.scales)) for fact, staged in held.items()},
-        "contract": plan.service.model_dump_json(exclude={"tariff"}),
+        "contract": plan.service.model_dump_json(exclude={"tariff", "own"}),
         "lists": {column: asdict(domain) for column, domain in plan.domains.items()},
         "places": (plan.counties, plan.cities),
         "least": plan.least,
@@ -281,19 +293,53 @@ def write(
         counts[key] = write_cells(folder / cell_file(key), sheet)
     write_contributions(
         folder / CONTRIBUTIONS,
-        {key: [h.contributions[key] for h in harvests] for key in facts.profiles},
+        {key: list(_contributed(plan, harvests, key)) for key in facts.profiles},
         one.institutions,
         places,
     )
     labels = [period.label for period in plan.calendar]
     write_quality(folder / QUALITY, labels, facts.providers, one.institutions)
     write_lineage(folder / LINEAGE, work.catalogue, plan.service, labels, facts)
+    months = tuple(p.label for p in plan.calendar if p.grain is Grain.MONTH)
+    told = OwnPlan(plan.service, months, plan.cities)
     known = replace(
         facts,
+        own=_bench(work).write(told, facts, folder, one.staged) if plan.service.own else (),
         cells=counts,
         contradicted=frozenset().union(*(harvest.contradicted for harvest in harvests)),
     )
     return folder, sealed(contents(one, folder, known), work.staging.now)
+
+
+def _contributed(plan: Plan, harvests: Sequence[Harvest], key: str) -> Iterator[Columns]:
+    """Who contributed to the cells of each season, and where answers are charged whole, to all."""
+    blocks = len(plan.calendar) * len(places_of(plan))
+    for harvest in harvests:
+        yield harvest.contributions[key]
+        if plan.service.tariff.unit in WHOLE:
+            yield of_whole_blocks(harvest.contributions[key], blocks)
+
+
+def own_plan(work: Work, name: str) -> OwnPlan:
+    """Find out what a service tells of that holds own rows alone."""
+    note(f"load {name}")
+    return _bench(work).plan(work.catalogue.services[name], work.since)
+
+
+def write_own_alone(
+    work: Work, plan: OwnPlan, facts: Facts, building: Path
+) -> tuple[Path, Manifest]:
+    """Write the release of a service that holds own rows alone."""
+    note(f"write {plan.service.id}")
+    folder = building / plan.service.id
+    folder.mkdir()
+    known = replace(facts, own=_bench(work).write(plan, facts, folder, {}))
+    write_lineage(folder / LINEAGE, work.catalogue, plan.service, plan.months, known)
+    return folder, sealed(own_contents(plan, folder, known), work.staging.now)
+
+
+def _bench(work: Work) -> Bench:
+    return Bench(work.catalogue, work.warehouse, work.staging.part())
 
 
 def _kept(work: Work, key: str) -> Harvest:

@@ -57,6 +57,16 @@ class Shown(_Frozen):
     zero: str | int | None
 
 
+class OwnTable(_Frozen):
+    """Own rows that a question over these dims is answered from; `most`: the most rows that one
+    institution has in a month."""
+
+    name: str
+    dims: tuple[str, ...]
+    measures: tuple[Shown, ...]
+    most: int
+
+
 class Waived(_Frozen):
     """What poor quality a release was made despite: who signed for it, why, for which months."""
 
@@ -81,6 +91,7 @@ class Manifest(_Frozen):
     created: datetime
     periods: dict[str, tuple[str, ...]]
     estimated: dict[str, tuple[str, ...]] = {}
+    own: tuple[OwnTable, ...] = ()
     geo: tuple[str, ...]
     domains: dict[str, tuple[str, ...]]
     levels: dict[str, Level]
@@ -110,6 +121,8 @@ class Manifest(_Frozen):
         body = self.model_dump(mode="json", exclude={"release_id", "created"})
         if not self.estimated:  # releases from before there were forecasts keep their ids
             del body["estimated"]
+        if not self.own:
+            del body["own"]
         text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return f"{self.service}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 

@@ -11,10 +11,22 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from gateway.catalogue.own import holds_own_alone
 from gateway.releases.contents import Facts
-from gateway.releases.jobs import Appraisal, Reaped, Work, appraise, load, season, write
+from gateway.releases.jobs import (
+    Appraisal,
+    Reaped,
+    Work,
+    appraise,
+    load,
+    own_plan,
+    season,
+    write,
+    write_own_alone,
+)
 from gateway.releases.keys import fingerprint
 from gateway.releases.manifest import Manifest
+from gateway.releases.own.release import OwnPlan
 from gateway.releases.parallel import Crew
 from gateway.releases.prepare import Prepared
 from gateway.releases.seasons import longest
@@ -40,6 +52,8 @@ class Run:
         self._work, self._folder = work, folder
         self._groups: list[Group] = []
         self._prepared: dict[str, Prepared] = {}
+        self._alone: list[str] = []  # services that hold own rows alone
+        self._plans: dict[str, OwnPlan] = {}  # of these
         self._reaped: dict[Group, dict[str, Reaped]] = {}
         self._due: dict[Group, int] = {}  # seasons that are not done yet
         self._appraisal: Appraisal | None = None
@@ -64,12 +78,23 @@ class Run:
             len(reaped),
         )
 
+    def appraised(self, labels: Sequence[str]) -> Appraisal:
+        """What was found of the warehouse; looked at anew where these periods were not."""
+        known = self._appraisal
+        if known is None or not set(labels) <= known.quality.keys() or not self._gated():
+            return appraise(self._work, labels, gated=True)
+        return known
+
     def start(self, hands: Crew, groups: Sequence[Group]) -> None:
         """Load the services; those of one group are linked and wait for each other."""
-        self._hands, self._groups = hands, list(groups)
-        names = [name for group in groups for name in group]
-        self._expected = _GUESSED * len(names)
-        for group in groups:
+        services = self._work.catalogue.services
+        self._hands = hands
+        self._alone = [n for group in groups for n in group if holds_own_alone(services[n])]
+        self._groups = [group for group in groups if not {*group} & {*self._alone}]
+        self._expected = _GUESSED * sum(map(len, groups))
+        for name in self._alone:
+            hands.start_apart(partial(self._told, name), own_plan, self._work, name)
+        for group in self._groups:
             grain = longest(self._work.catalogue.services[name] for name in group)
             for name in group:
                 then = partial(self._loaded, group, name)
@@ -80,15 +105,29 @@ class Run:
         self._prepared[name] = made
         if all(one in self._prepared for one in group):
             self._grow(group)
-        if len(self._prepared) == sum(map(len, self._groups)):
-            self._expected = self._done + 1 + sum(self._due.values()) + len(self._prepared)
+        self._appraise_if_ready()
+
+    def _told(self, name: str, made: OwnPlan) -> None:
+        self._done += 1
+        self._plans[name] = made
+        self._appraise_if_ready()
+
+    def _appraise_if_ready(self) -> None:
+        """Once it is known of which periods everything tells."""
+        known = len(self._prepared) + len(self._plans)
+        if known == sum(map(len, self._groups)) + len(self._alone):
+            self._expected = self._done + 1 + sum(self._due.values()) + known
             labels = {p.label for one in self._prepared.values() for p in one.plan.periods}
-            self._hands.start(self._appraised, appraise, self._work, sorted(labels), self._gated())
+            labels |= {month for plan in self._plans.values() for month in plan.months}
+            self._hands.start(
+                self._on_appraised, appraise, self._work, sorted(labels), self._gated()
+            )
 
     def _gated(self) -> bool:
         """Whether poor quality stops this build: it does not stop the report of it."""
         services = self._work.catalogue.services
-        return any(services[name].disclosure.subject != "open" for name in self._prepared)
+        names = (*self._prepared, *self._plans)
+        return any(services[name].disclosure.subject != "open" for name in names)
 
     def _grow(self, group: Group) -> None:
         """Hand out the seasons of a group."""
@@ -105,11 +144,14 @@ class Run:
         self._reaped.setdefault(group, {})[label] = made
         self._write_if_ready(group)
 
-    def _appraised(self, appraisal: Appraisal) -> None:
+    def _on_appraised(self, appraisal: Appraisal) -> None:
         self._done += 1
         self._appraisal = appraisal
         for group in self._groups:
             self._write_if_ready(group)
+        for name, plan in self._plans.items():
+            facts = self._facts(name, appraisal)
+            self._hands.start(self._written, write_own_alone, self._work, plan, facts, self._folder)
 
     def _write_if_ready(self, group: Group) -> None:
         if self._due.get(group) != 0 or self._appraisal is None:

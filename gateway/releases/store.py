@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from gateway.errors import Unavailable
 from gateway.releases.lineage.reading import read_lineage
 from gateway.releases.manifest import FILE, Manifest
+from gateway.releases.own.table import OwnPage, OwnSelection, own_file, read_own
 from gateway.releases.ranges import Query, Range, ranges
 
 CURRENT = "CURRENT.json"
@@ -115,7 +116,8 @@ class ReleaseStore:
             {name: [] for name in selection.measures},
             {name: [] for name in selection.measures},
         )
-        con = self._connection(selection.release_id, selection.profile_key)
+        file = cell_file(selection.profile_key)
+        con = self._connection(selection.release_id, selection.profile_key, file)
         zeros = [asked.zeros_of[name] for name in selection.measures]
         for part in asked.parts(offset, limit):
             rows = _look_up(con, part.block, asked.codes, part.rows, selection.measures)
@@ -124,25 +126,31 @@ class ReleaseStore:
             page.addresses.append((part.block, asked.codes[part.rows]))
         return page
 
+    def own(self, selection: OwnSelection, offset: int, limit: int) -> OwnPage:
+        """Rows `offset` to `offset + limit` of one institution's own."""
+        file = own_file(selection.profile_key)
+        con = self._connection(selection.release_id, selection.profile_key, file)
+        return read_own(con, selection, offset, limit)
+
     def _resolve(self, release_id: str, query: Query) -> Range:
         manifest = self.find(release_id)
         if manifest is None:
             raise Unavailable("release_unavailable", "The release is not on this server.")
         return ranges(manifest, query)
 
-    def _connection(self, release_id: str, profile_key: str) -> sqlite3.Connection:
+    def _connection(self, release_id: str, profile_key: str, file: str) -> sqlite3.Connection:
         held: dict[tuple[str, str], sqlite3.Connection] = self._local.__dict__.setdefault(
             "held", {}
         )
-        if (release_id, profile_key) not in held:
+        if (release_id, file) not in held:
             manifest = self.find(release_id)
             if manifest is None or profile_key not in manifest.profiles:
                 raise Unavailable("release_unavailable", "The release lacks this profile.")
-            path = self._root / release_id[:3] / release_id / cell_file(profile_key)
-            held[release_id, profile_key] = sqlite3.connect(
+            path = self._root / release_id[:3] / release_id / file
+            held[release_id, file] = sqlite3.connect(
                 f"{path.resolve().as_uri()}?immutable=1", uri=True
             )
-        return held[release_id, profile_key]
+        return held[release_id, file]
 
 
 def _query(selection: Selection) -> Query:

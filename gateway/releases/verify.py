@@ -115,7 +115,7 @@ def _faults(entry: Entry, services: Mapping[str, Service]) -> Iterator[str]:
             sound = False
             yield f"{name}: altered since it was published"
     if sound:
-        for key in manifest.profiles:
+        for key in manifest.cells:
             yield from _unreadable(folder / cell_file(key), manifest, key)
             yield from _guessable(entry, key, services)
 

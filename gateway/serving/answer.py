@@ -21,6 +21,7 @@ from gateway.journal.charges import Claim
 from gateway.journal.counters import Hold
 from gateway.journal.idempotency import Remembered
 from gateway.policy.port import Decision, Obligations, PolicyInput, PolicyUnavailable
+from gateway.policy.profiles import profile_key
 from gateway.quota.port import QuotaUnproven
 from gateway.serving import entries
 from gateway.serving.arrival import Doorkeeper, find_service, read_call
@@ -49,6 +50,7 @@ from gateway.serving.repeats import (
     uses_nothing,
 )
 from gateway.serving.watermark import tag
+from gateway.watermark.marking import Marks
 from metering.calendar import day_of
 
 
@@ -64,6 +66,7 @@ class Desk:
     quotas: Quotas
     seal: CursorSeal
     mark: bytes
+    marks: Marks
     env: Literal["prod", "sandbox"]
     threads: Executor
 
@@ -188,7 +191,8 @@ class Desk:
         """Fetch, mask and render the cells; a large page in a thread of its own."""
 
         def prepare() -> tuple[Fetched, Finish]:
-            fetched = fetch(self.releases, decided.pinned, obligations)
+            tenant = decided.case.caller.tenant_id
+            fetched = fetch(self.releases, self.marks, tenant, decided.pinned, obligations)
             return fetched, RENDER[media](fetched.table)
 
         if size.is_small:
@@ -224,6 +228,7 @@ class Desk:
             delivery,
             usage=self.quotas.seen(hold),
             watermark=mark,
+            marked=self._marked(pinned, obligations),
             total_rows=fetched.total,
         )
         body = finish(meta, cursor)
@@ -234,6 +239,17 @@ class Desk:
         else:
             await self.journal.record(entries.repeated(*told, before.event_id))
         return Answer(body, media, meta, cursor, replayed=before is not None)
+
+    def _marked(self, pinned: Pinned, obligations: Obligations) -> dict[str, object] | None:
+        """What meta says of marked amounts; an institution's own are never marked."""
+        if pinned.own:
+            return None
+        return self.marks.note(
+            pinned.manifest,
+            word=obligations.watermark,
+            profile_key=profile_key(obligations.profile),
+            service=pinned.question.service,
+        )
 
     def _charge(
         self,

@@ -18,9 +18,10 @@ from gateway.policy.port import AskedPeriod, AskingTenant, AskingUser, PolicyInp
 from gateway.policy.port import Usage as AskedUsage
 from gateway.serving.accept import NAMES
 from gateway.serving.model import Case, Pinned
+from gateway.serving.own import most_own_rows
 from gateway.serving.persons import NOBODY
 from metering.calendar import day_of
-from metering.tariff import MICRO_PER_FEN, commitment_micro, units_of
+from metering.tariff import MICRO_PER_FEN, commitment_micro
 
 SMALL = 4000
 
@@ -43,8 +44,16 @@ class Size:
 def size_of(pinned: Pinned) -> Size:
     """How large the answer can be, from the closed lists alone."""
     question, domains = pinned.question, pinned.manifest.domains
+    if pinned.own:
+        return _size(pinned, len(question.periods) * len(question.geo) * most_own_rows(pinned))
     lists = (len(domains.get(dim, ())) for dim in question.dims if dim not in question.where)
-    rows = len(question.periods) * len(question.geo) * prod(max(1, length) for length in lists)
+    return _size(
+        pinned, len(question.periods) * len(question.geo) * prod(max(1, one) for one in lists)
+    )
+
+
+def _size(pinned: Pinned, rows: int) -> Size:
+    question = pinned.question
     cells = min(question.page_size, rows) * max(1, len(pinned.measures))
     tariff = question.service.tariff
     return Size(rows, cells, most_fen(tariff, cells))
@@ -52,7 +61,7 @@ def size_of(pinned: Pinned) -> Size:
 
 def most_fen(tariff: Tariff, cells: int) -> int:
     """The most so many cells can cost, by whichever price holds."""
-    return -(-tariff.published.most_micro(units_of(tariff.unit, cells)) // MICRO_PER_FEN)
+    return -(-tariff.published.most_micro(tariff.units_charged(cells)) // MICRO_PER_FEN)
 
 
 def commitment_of(service: str, tariff: Tariff, now: datetime) -> Commitment | None:

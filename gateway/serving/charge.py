@@ -16,6 +16,8 @@ from gateway.serving.render import Table
 
 HIDDEN = frozenset({"s", "c"})
 FREE_OF_CHARGE = HIDDEN | {"z"}
+_WHOLE = 1 << 46
+"""Cells from here on are none of a release."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,13 @@ def chargeable(
                 place, at = place_of(block, code)
                 found[place] = found.get(place, 0) | bits << at * width
     return found
+
+
+def whole_answer(digest: str, block: int, width: int) -> Cells:
+    """What stands in the books for one whole answer, however it is paged: a cell of the block that
+    no release has, by the question's digest. `width`: how many measures the release has."""
+    place, at = place_of(block, _WHOLE + int(digest[:16], 16) % _WHOLE)
+    return {place: 1 << at * width}
 
 
 def deliver(table: Table, tariff: TariffRule, page: str, claim: Claim) -> Delivery:

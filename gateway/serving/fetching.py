@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from gateway.catalogue.tariff import WHOLE
 from gateway.errors import Unavailable
 from gateway.journal.charges import Cells
 from gateway.masking.plan import Plan, apply, plan
 from gateway.policy.port import ColumnRule, Obligations
 from gateway.policy.profiles import profile_key
 from gateway.releases.store import Page, Selection
-from gateway.serving.charge import chargeable
+from gateway.serving.charge import chargeable, whole_answer
 from gateway.serving.model import Pinned
+from gateway.serving.own import own_measures, own_page
 from gateway.serving.pinning import check_released
 from gateway.serving.ports import Releases
 from gateway.serving.render import Table, Value
+from gateway.watermark.marking import Marks
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ def _plan(columns: tuple[ColumnRule, ...]) -> Plan:
     return plan({column.field: column.mask for column in columns})
 
 
-def _selection(pinned: Pinned, obligations: Obligations) -> Selection:
+def selection(pinned: Pinned, obligations: Obligations) -> Selection:
     """The cells asked for, under the profile the policy obliges to."""
     question, manifest = pinned.question, pinned.manifest
     key = profile_key(obligations.profile)
@@ -77,13 +80,38 @@ def masked(page: Page, columns: tuple[ColumnRule, ...], units: Mapping[str, str]
     )
 
 
-def fetch(releases: Releases, pinned: Pinned, obligations: Obligations) -> Fetched:
-    """One page, masked, never longer than the decision allows."""
+def fetch(
+    releases: Releases, marks: Marks, tenant: str, pinned: Pinned, obligations: Obligations
+) -> Fetched:
+    """One page with the tenant's marks, masked, never longer than the decision allows."""
     check_released(pinned)
     rows = max(1, obligations.max_cells // len(pinned.measures))
     limit = min(pinned.question.page_size, rows)
-    page = releases.page(_selection(pinned, obligations), pinned.offset, limit)
-    units = {measure.name: measure.unit for measure in pinned.question.service.measures}
+    service = pinned.question.service
+    if pinned.own:  # exact and free: neither marked nor charged
+        page = own_page(releases, pinned, obligations, limit)
+        units = {measure.name: measure.unit for measure in own_measures(pinned)}
+        return Fetched(masked(page, obligations.columns, units), limit, page.total, {})
+    page = marks.page(
+        releases,
+        selection(pinned, obligations),
+        pinned.offset,
+        limit,
+        tenant=tenant,
+        word=obligations.watermark,
+        service=service,
+    )
+    units = {measure.name: measure.unit for measure in service.measures}
     table = masked(page, obligations.columns, units)
     letters = {measure.name: i for i, measure in enumerate(pinned.manifest.measures)}
-    return Fetched(table, limit, page.total, chargeable(table, page.addresses, letters))
+    cells = chargeable(table, page.addresses, letters)
+    if cells and service.tariff.unit in WHOLE:
+        cells = whole_answer(pinned.digest, _first_block(pinned), len(letters))
+    return Fetched(table, limit, page.total, cells)
+
+
+def _first_block(pinned: Pinned) -> int:
+    """The block of the release in which the books keep that a whole answer was charged."""
+    question, manifest = pinned.question, pinned.manifest
+    span = manifest.blocks.index((question.grain, question.periods[0]))
+    return span * len(manifest.geo) + manifest.geo.index(question.geo[0])

@@ -48,6 +48,7 @@ def describe(
     *,
     usage: Usage,
     watermark: str,
+    marked: dict[str, object] | None,
     total_rows: int,
 ) -> dict[str, object]:
     """Everything a reader needs to trust, repeat, price and trace the answer."""
@@ -72,6 +73,7 @@ def describe(
         },
         "quota": remaining(obligations.quota, usage, delivery.cells),
         "watermark": watermark,
+        "watermark_amounts": marked,
         "decision_id": decision.decision_id,
         "policy_version": decision.policy_version,
         "request_id": case.call.request_id,

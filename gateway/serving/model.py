@@ -43,6 +43,7 @@ class Pinned:
     manifest: Manifest
     offset: int
     digest: str  # of the canonical question; the same for all its pages
+    own: bool = False  # asked is an institution's own data; whose, the decision says
 
 
 @dataclass(frozen=True)

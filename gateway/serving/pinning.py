@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import date
 
 from gateway.catalogue.model import Service
+from gateway.catalogue.own import INSTITUTION, view_of
 from gateway.errors import BadRequest, NotFound, Unavailable
 from gateway.identity.model import EVERYTHING, Grant
 from gateway.releases.manifest import Manifest
@@ -95,8 +96,8 @@ def pin(
     today: date,
 ) -> Pinned:
     """The question, complete. The measures a cell cannot have are judged after the decision."""
-    columns = cell_columns(question.service, question.dims, question.levels)
-    available = offers(question.service, columns) if columns is not None else ()
+    own = INSTITUTION in question.dims
+    available = _own_measures(question) if own else _cell_measures(question, offers)
     grant_id = choose_grant(grants, question, today)
     measures = question.measures or _default_measures(grants, grant_id, available)
     digest = question.digest(grant_id, measures)
@@ -106,11 +107,23 @@ def pin(
         if release not in (None, place.release):
             raise BadRequest("invalid_cursor", "The cursor belongs to another release.")
         release, offset = place.release, place.offset
-    manifest = _manifest(releases, question.service, release)
-    return Pinned(question, grant_id, measures, available, manifest, offset, digest)
+    manifest = find_manifest(releases, question.service, release)
+    return Pinned(question, grant_id, measures, available, manifest, offset, digest, own)
 
 
-def _manifest(releases: Releases, service: Service, wanted: str | None) -> Manifest:
+def _cell_measures(question: Question, offers: Offers) -> tuple[str, ...]:
+    """The measures that a cell of these dims can have."""
+    columns = cell_columns(question.service, question.dims, question.levels)
+    return offers(question.service, columns) if columns is not None else ()
+
+
+def _own_measures(question: Question) -> tuple[str, ...]:
+    """The measures of the view of own data that these dims ask for."""
+    view = view_of(question.service, question.dims)
+    return () if view is None else tuple(measure.name for measure in view.measures)
+
+
+def find_manifest(releases: Releases, service: Service, wanted: str | None) -> Manifest:
     """The release wanted, or the latest one."""
     if wanted is None:
         latest = releases.latest(service.id)
@@ -134,6 +147,8 @@ def check_released(pinned: Pinned) -> None:
         raise BadRequest("period_not_released", "")
     if not set(question.geo) <= set(manifest.geo):
         raise BadRequest("geo_not_released", "")
+    if pinned.own:  # its values are the institution's own words, there is no list of them
+        return
     for dim, value in question.where.items():
         if value not in manifest.domains.get(dim, ()):
             raise BadRequest("value_not_listed", f"`where`: not a listed value of {dim}.")

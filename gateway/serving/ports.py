@@ -14,6 +14,7 @@ from gateway.journal.idempotency import InFlight, KeyName, Remembered
 from gateway.journal.stamp import Stamp
 from gateway.policy.port import Decision, PolicyInput
 from gateway.releases.manifest import Manifest
+from gateway.releases.own.table import OwnPage, OwnSelection
 from gateway.releases.store import Page, Selection
 
 
@@ -44,6 +45,8 @@ class Releases(Protocol):
     def lineage(self, service_id: str) -> dict[str, Any] | None: ...  # an OpenLineage event
 
     def page(self, selection: Selection, offset: int, limit: int) -> Page: ...
+
+    def own(self, selection: OwnSelection, offset: int, limit: int) -> OwnPage: ...
 
 
 class Books(Protocol):

@@ -16,6 +16,7 @@ import msgspec
 import orjson
 
 from gateway.catalogue.model import Service
+from gateway.catalogue.own import own_dims
 from gateway.errors import BadRequest
 from gateway.serving import cursor as cursors
 from gateway.serving.periods import expand
@@ -99,7 +100,7 @@ class Question:
 _DECODER = msgspec.json.Decoder(Ask, strict=True)
 
 
-def _names(value: object) -> Iterator[str]:
+def key_names(value: object) -> Iterator[str]:
     """Every object key in a decoded body, at any depth."""
     pending = [value]
     while pending:
@@ -124,7 +125,7 @@ _KNOWN = frozenset(Ask.__struct_encode_fields__) | frozenset(Range.__struct_enco
 def _refuse_shape(body: bytes, error: Exception) -> BadRequest:
     """Why a body that is no query was refused: not JSON, an attempt on disclosure, or its form."""
     try:
-        names = set(_names(orjson.loads(body))) - _KNOWN
+        names = set(key_names(orjson.loads(body))) - _KNOWN
     except orjson.JSONDecodeError:
         return BadRequest("malformed_json", "")
     if sets_disclosure(names):
@@ -157,7 +158,7 @@ def read_question(service: Service, body: bytes) -> Question:
     """The canonical question a body puts to a service."""
     ask = read_ask(body)
     where, levels = ask.where or {}, ask.levels or {}
-    contract = tuple(dim.name for dim in service.dims if not dim.pivot)
+    contract = tuple(dim.name for dim in (*service.dims, *own_dims(service)) if not dim.pivot)
     if sets_disclosure({*where, *levels}.difference(contract)):
         raise SdcParameter()
     dims = _unique(ask.dims, "dims") | where.keys()

@@ -74,11 +74,14 @@ def to_csv(table: Table) -> Finish:
     return lambda meta, cursor: body
 
 
+_KINDS = {"count": pa.int64(), "band": pa.string(), "code": pa.string()}
+
+
 def _arrow_values(values: Sequence[Value], unit: str) -> pa.Array:
     if unit == "CNY":
         exact = [None if value is None else Decimal(str(value)) for value in values]
         return pa.array(exact, pa.decimal128(18, 2))
-    kind = {"count": pa.int64(), "band": pa.string()}.get(unit, pa.float64())
+    kind = _KINDS.get(unit, pa.float64())
     if kind == pa.float64():
         return pa.array([None if value is None else float(str(value)) for value in values], kind)
     return pa.array(values, kind)

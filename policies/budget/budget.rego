@@ -34,11 +34,12 @@ deny contains "D806" if not priced
 deny contains "D807" if not payable
 
 # METADATA
-# description: Limits of the scenario; the gateway's own where it is silent.
-quota := object.union(
-	data.limits.quota_default,
-	object.filter(data.facts.scenario.quota, object.keys(data.limits.quota_default) | counted),
-)
+# description: |
+#   Limits of the scenario; the gateway's own where it is silent. Of these only some bound the use of
+#   code lists, which has no cells and no questions to compare.
+quota := _limits if not data.facts.reference
+
+quota := object.filter(_limits, data.limits.reference_quota) if data.facts.reference
 
 # METADATA
 # description: Quotas of single uses that only some scenarios have.
@@ -52,7 +53,7 @@ rate_within if input.usage.rps + 1 <= quota.rps
 # description: One more call and one more question fit into this day.
 calls_within if {
 	input.usage.calls_day + 1 <= quota.calls_day
-	input.usage.distinct_queries_day + 1 <= quota.distinct_queries_day
+	_questions_within
 	every name, limit in object.filter(quota, counted) {
 		input.usage[name] + 1 <= limit
 	}
@@ -66,11 +67,23 @@ cells_within if {
 	input.usage.cells_month + input.qty_estimate <= quota.cells_month
 }
 
+cells_within if {
+	data.facts.reference
+	input.qty_estimate == 0
+}
+
 # METADATA
 # description: |
 #   The most cells this answer may hold: what was asked for and budgeted, never more than one answer
 #   holds. It does not move with the counters, or no answer could be given twice.
-max_cells := min([data.limits.max_cells_answer, input.qty_estimate])
+max_cells := min([_largest_answer, input.qty_estimate])
+
+# A file of a bulk delivery is one answer, and may hold more than a page.
+_largest_answer := data.limits.max_cells_answer if input.bulk == false
+
+_largest_answer := object.get(data.limits, "max_cells_file", data.limits.max_cells_answer) if {
+	input.bulk == true
+}
 
 # METADATA
 # description: |
@@ -154,3 +167,12 @@ free if {
 	some kind in data.facts.service.free_for
 	kind in {"*", data.facts.tenant.type}
 }
+
+_limits := object.union(
+	data.limits.quota_default,
+	object.filter(data.facts.scenario.quota, object.keys(data.limits.quota_default) | counted),
+)
+
+_questions_within if data.facts.reference
+
+_questions_within if input.usage.distinct_queries_day + 1 <= quota.distinct_queries_day

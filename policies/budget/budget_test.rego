@@ -101,6 +101,20 @@ largest(cells) := found if {
 	found := data.budget.max_cells with input as example.asked({"qty_estimate": cells})
 }
 
+test_a_file_of_a_bulk_delivery_may_hold_more_than_a_page if {
+	file_holds(1000000) == 1000000
+	file_holds(1000001) == 1000000
+	file_holds(7) == 7
+	silent := object.remove(data.limits, ["max_cells_file"])
+	asked := example.asked({"bulk": true, "qty_estimate": 50001})
+	data.budget.max_cells == 50000 with input as asked with data.limits as silent
+}
+
+file_holds(cells) := found if {
+	asked := example.asked({"bulk": true, "qty_estimate": cells})
+	found := data.budget.max_cells with input as asked
+}
+
 test_other_uses_are_counted_where_the_scenario_counts_them if {
 	world := example.with_grant({"scenario": "SC03"})
 	every name in ["persons_day", "calls_per_person_day"] {

@@ -49,6 +49,22 @@ now := time.parse_rfc3339_ns(input.time)
 asked_dims := {dim | some dim in input.dims} | object.keys(input.where) if is_array(input.dims)
 
 # METADATA
+# description: |
+#   The question is about one institution's own data: by the dim that stands for it, which no question
+#   need or can fill in, as the grant says whose they are.
+own_asked if "own_institution" in asked_dims
+
+# METADATA
+# description: The institution whose own data this grant opens; undefined where it opens none.
+own_institution := grant.own_institution if grant.own_institution != ""
+
+# METADATA
+# description: Nothing but own data may be asked - the scenario says so, or the service has nothing else.
+own_alone if entry.scope == "own"
+
+own_alone if service.own == "alone"
+
+# METADATA
 # description: Measures this grant may see of this service.
 measures := (_offered & _in_scenario) & _in_grant
 
@@ -87,6 +103,10 @@ asked_fields := data.consent.fields if count(input.fields) == 0
 # METADATA
 # description: The service answers about single persons.
 person_level if service.grain == "person"
+
+# METADATA
+# description: The service answers from lists of codes, which are public and hold no cells.
+reference if service.grain == "reference"
 
 # METADATA
 # description: Every column of the answer, in one order whatever order the question used.

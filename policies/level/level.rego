@@ -72,6 +72,12 @@ stays_inside if {
 # description: The format is one of the scenario's.
 format_agreed if input.format in data.facts.scenario.egress.formats
 
+# Lists of codes are no data that leave the domain: their service says in which forms they come.
+format_agreed if {
+	data.facts.reference
+	input.format in data.facts.service.formats
+}
+
 _passable := {level | some level, rank in data.ranks.level; rank < data.ranks.level.L5}
 
 _enabled := {set.id | some set in data.sensitive.dx; set.enabled == true}

@@ -12,9 +12,10 @@ all := {
 	"columns": columns,
 	"sensitive_dx": sensitive_dx,
 	"rows": data.filters.rows,
+	"own_institution": own_institution,
 	"max_cells": data.budget.max_cells,
 	"quota": data.budget.quota,
-	"watermark": data.facts.scenario.egress.watermark,
+	"watermark": watermark,
 	"log_level": data.facts.scenario.audit.log,
 	"notify_person": notify_person,
 	"tariff": tariff,
@@ -33,11 +34,34 @@ columns := [{"field": field, "item": column.item, "level": column.level, "mask":
 
 # METADATA
 # description: |
+#   Whose own rows the answer may hold and no others; empty where the question is about no institution's
+#   own data, undefined and hence refused where it is and nobody is named.
+own_institution := data.facts.own_institution if data.facts.own_asked
+
+own_institution := "" if not data.facts.own_asked
+
+# METADATA
+# description: |
 #   What becomes of sensitive diagnoses among the rows: shown where the person gave the scope, else the
 #   merged profile's word, which is none where the profile knows no persons.
 sensitive_dx := "show" if data.consent.sensitive_shown
 
 sensitive_dx := object.get(data.facts.profile, "sensitive_dx", "none") if not data.consent.sensitive_shown
+
+# METADATA
+# description: |
+#   How the answer is marked: the scenario's word; but what is open to everybody is the same for
+#   everybody, so its amounts are never marked.
+watermark := object.get(_unmarked, _watermark, _watermark) if _open_to_all
+
+watermark := _watermark if not _open_to_all
+
+_open_to_all if "*" in data.facts.service.free_for
+
+_watermark := data.facts.scenario.egress.watermark
+
+# The word without marked amounts, by the word with them.
+_unmarked := {"file_and_header": "header"}
 
 # METADATA
 # description: The person is told afterwards where the answer was given on their data.consent.
@@ -82,21 +106,26 @@ _over contains data.calendar.ends(data.facts.grant.valid_to)
 
 _over contains data.consent.ends
 
-# Columns about one person may be of the scenario's level, those of aggregates of the public's.
-_mask(column) := column.mask if _person_column_may_leave(column)
+# Columns about one person or of an institution's own data may be of the scenario's level, those of
+# aggregates of the public's.
+_mask(column) := column.mask if _column_of_one_may_leave(column)
 
 else := "suppress" if data.facts.person_level
 
 else := object.get(data.masks.by_level, column.level, column.mask)
 
-_person_column_may_leave(_) if {
-	data.facts.person_level
+_column_of_one_may_leave(_) if {
+	_of_one
 	data.facts.synthetic
 }
 
-_person_column_may_leave(column) if {
-	data.facts.person_level
+_column_of_one_may_leave(column) if {
+	_of_one
 	data.ranks.level[column.level] <= data.ranks.level[data.facts.scenario.max_output_level]
 }
+
+_of_one if data.facts.person_level
+
+_of_one if data.facts.own_asked
 
 _masks := object.get(data.masks.by_scenario, data.facts.grant.scenario, {})

@@ -31,6 +31,11 @@ test_an_allowed_answer_has_all_its_obligations if {
 	all.ttl == 300
 }
 
+test_what_is_open_to_all_has_no_marked_amounts if {
+	told(example.question, example.with_service({"free_for": ["*"]})).watermark == "header"
+	told(example.question, example.with_service({"free_for": ["insurer"]})).watermark == "file_and_header"
+}
+
 test_free_use_needs_no_price if {
 	free := example.with_service({"free_for": ["*"], "tariff": {"prices": []}})
 	told(example.question, free).tariff == {
@@ -190,4 +195,45 @@ test_sensitive_diagnoses_are_shown_only_by_the_scope if {
 	told(example.question, example.world).sensitive_dx == "roll_up_chapter"
 	bare := json.patch(claims, [{"op": "replace", "path": "/profiles/S19/SC03", "value": {"name": "reference data"}}])
 	told(verifying({}), bare).sensitive_dx == "none"
+}
+
+# Own data of the institution that a hospital's grant names; figures of it are above licensed aggregates.
+hospital(change) := object.union_n([
+	example.with_grant(object.union({"scenario": "SC09", "own_institution": "H99010100001"}, change)),
+	{"profiles": {"S02": {"SC09": data.sdc_profiles.DC6}}},
+	{"services": {"S02": {"columns": {
+		"own_institution": {"item": "C08-01", "level": "L1", "mask": "none"},
+		"medfee": {"level": "L3"},
+		"persons": {"level": "L4"},
+	}}}},
+])
+
+own_question(change) := example.asked(object.union({"dims": ["own_institution"]}, change))
+
+test_own_rows_are_those_of_the_institution_that_the_grant_names if {
+	told(own_question({}), hospital({})).own_institution == "H99010100001"
+	repeated := own_question({"where": {"own_institution": "H99010100001"}})
+	told(repeated, hospital({})).own_institution == "H99010100001"
+}
+
+# The region's rule refuses such a question before; the answer would still hold the grant's own rows.
+test_no_condition_chooses_whose_own_rows_an_answer_holds if {
+	asked := own_question({"where": {"own_institution": "H99010100002"}})
+	told(asked, hospital({})).own_institution == "H99010100001"
+}
+
+test_what_is_about_no_institutions_own_data_names_none if {
+	told(example.question, example.world).own_institution == ""
+	told(example.question, hospital({})).own_institution == ""
+}
+
+test_own_data_of_nobody_have_no_obligations if {
+	count({all | all := told(own_question({}), hospital({"own_institution": ""}))}) == 0
+}
+
+test_own_columns_may_be_of_the_scenarios_level_and_no_higher if {
+	own := masks(own_question({}), hospital({}))
+	own.medfee == "none"
+	own.persons == "suppress"
+	masks(example.question, hospital({})).medfee == "suppress"
 }

@@ -30,6 +30,12 @@ consumer_admitted if {
 	_service_admits
 }
 
+# Codes are public: to look one up is a purpose of its own.
+purpose_matches if {
+	data.facts.reference
+	input.purpose_code == data.limits.reference_purpose
+}
+
 # METADATA
 # description: Neither the stated purpose nor a declared use is on the prohibited list.
 use_permitted if count(_declared & {use | some use in data.facts.scenario.prohibited}) == 0

@@ -6,8 +6,10 @@
 package region_time
 
 # METADATA
-# description: D501 a region is not in the grant.
+# description: D501 a region, or the institution whose own data are asked for, is not in the grant.
 deny contains "D501" if not regions_granted
+
+deny contains "D501" if not institution_granted
 
 # METADATA
 # description: D502 a region or period is finer than scenario or service allow.
@@ -42,6 +44,27 @@ regions_granted if {
 	}
 }
 
+# Lists of codes lie nowhere.
+regions_granted if {
+	data.facts.reference
+	count(input.geo) == 0
+}
+
+# METADATA
+# description: |
+#   Own data are those of the institution that the grant names; a question may repeat its code, and no
+#   other. Where own data are all that is granted, nothing else is asked for.
+institution_granted if {
+	not data.facts.own_asked
+	not data.facts.own_alone
+}
+
+institution_granted if {
+	data.facts.own_asked
+	data.facts.own_institution
+	object.get(input.where, "own_institution", data.facts.own_institution) == data.facts.own_institution
+}
+
 # METADATA
 # description: Levels and grain are offered by the service and not finer than the scenario's finest.
 grain_coarse_enough if {
@@ -68,6 +91,9 @@ period_within_lookback if {
 	_first_month >= data.calendar.month_of(data.facts.now) - data.facts.scenario.time.lookback_months
 }
 
+# Lists of codes are of no period.
+period_within_lookback if data.facts.reference
+
 # METADATA
 # description: The longer of the two lags has passed since the period ended.
 period_settled if {
@@ -75,6 +101,8 @@ period_settled if {
 	ended := data.calendar.month_start(_last_month + 1)
 	data.facts.now >= ended + (lag * data.calendar.day)
 }
+
+period_settled if data.facts.reference
 
 # METADATA
 # description: No closed period of a region touches the months asked for.
@@ -120,6 +148,8 @@ _level_allowed(level) if {
 	offered.level == level
 	data.ranks.geo[level] >= data.ranks.geo[data.facts.scenario.regions.finest]
 }
+
+_grain_allowed if data.facts.reference
 
 _grain_allowed if {
 	input.period.grain in data.facts.service.periods

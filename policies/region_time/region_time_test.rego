@@ -141,3 +141,43 @@ test_where_no_size_is_asked_for_an_empty_region_is_large_enough if {
 	world := object.union(example.with_grant({"scenario": "SC09"}), {"regions": {"990100": {"insured": 0}}})
 	count({"D503"} & refused(example.question, world)) == 0
 }
+
+# Own data of one institution: a hospital's grant that names it, a service with own data beside others.
+hospital(change) := example.with_grant(object.union({"scenario": "SC09", "own_institution": "H99010100001"}, change))
+
+owning(world, kind) := object.union(world, {"services": {"S02": {
+	"own": kind, "periods": ["month", "quarter"], "dims": ["gend", "insutype2", "own_institution"],
+}}})
+
+own_question(where) := example.asked({"dims": ["own_institution"], "where": where})
+
+test_an_institution_asks_for_its_own_data if {
+	refused(own_question({}), owning(hospital({}), "alone")) == set()
+	refused(own_question({"own_institution": "H99010100001"}), owning(hospital({}), "beside")) == set()
+}
+
+test_another_institutions_data_are_refused if {
+	refused(own_question({"own_institution": "H99010100002"}), owning(hospital({}), "alone")) == {"D501"}
+	refused(own_question({"own_institution": ""}), owning(hospital({}), "alone")) == {"D501"}
+}
+
+test_naming_the_institution_by_a_condition_alone_is_asking_for_own_data if {
+	question := example.asked({"dims": [], "where": {"own_institution": "H99010100002"}})
+	refused(question, owning(hospital({}), "beside")) == {"D501"}
+}
+
+test_a_grant_without_institution_opens_no_own_data if {
+	refused(own_question({}), owning(example.with_grant({"scenario": "SC09"}), "alone")) == {"D501"}
+	refused(own_question({}), owning(hospital({"own_institution": ""}), "alone")) == {"D501"}
+	refused(own_question({"own_institution": ""}), owning(hospital({"own_institution": ""}), "alone")) == {"D501"}
+}
+
+test_where_only_own_data_are_granted_nothing_else_is_asked if {
+	refused(example.question, owning(hospital({}), "alone")) == {"D501"}
+	refused(example.question, owning(hospital({}), "beside")) == set()
+	scoped := owning(hospital({}), "beside")
+	codes := refused(example.question, scoped) with data.scenarios.SC09.services.S02 as {"scope": "own"}
+	codes == {"D501"}
+	own := refused(own_question({}), scoped) with data.scenarios.SC09.services.S02 as {"scope": "own"}
+	own == set()
+}

@@ -82,6 +82,12 @@ measures_allowed if {
 	count(data.facts.service.measures) == 0
 }
 
+measures_allowed if {
+	data.facts.reference
+	count(data.facts.asked_measures) == 0
+	count(data.facts.service.measures) == 0
+}
+
 # METADATA
 # description: Person fields and parameters are those the scenario and the service list.
 fields_allowed if {
@@ -102,11 +108,12 @@ disclosure_untouched if {
 release_standing if object.get(data.releases, [input.release, "withdrawn"], false) == false
 
 # METADATA
-# description: Single answers always; bulk only where the service offers it and the profile permits it.
+# description: Single answers always; bulk where service and profile permit it, of one's own data never.
 delivery_allowed if input.bulk == false
 
 delivery_allowed if {
 	input.bulk == true
+	not data.facts.own_asked
 	data.facts.service.bulk == true
 	object.get(data.facts.profile, "bulk", true) == true
 }

@@ -170,6 +170,9 @@ test_a_withdrawn_release_is_refused if {
 test_bulk_needs_the_services_offer_and_the_profiles_leave if {
 	refused(example.asked({"bulk": true}), example.world) == {"D408"}
 	refused(example.asked({"bulk": true}), example.with_service({"bulk": true})) == set()
+	own := example.with_service({"bulk": true, "dims": ["gend", "own_institution"]})
+	refused(example.asked({"dims": ["own_institution"]}), own) == set()
+	refused(example.asked({"dims": ["own_institution"], "bulk": true}), own) == {"D408"}
 	refused(example.asked({"bulk": "yes"}), example.with_service({"bulk": true})) == {"D408"}
 	barred := {"profiles": {"S02": {"SC01": {"bulk": false}}}}
 	refused(example.asked({"bulk": true}), object.union(example.with_service({"bulk": true}), barred)) == {"D408"}

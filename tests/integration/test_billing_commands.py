@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from gateway.billing.closing import Office
+from gateway.cli import main
 from tests.billing_factory import MONTH
 
 
@@ -20,14 +22,25 @@ def home(office: Office) -> Path:
     return office.archive.parent
 
 
-def meter(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "from gateway.cli import main; main()", "meter", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "SLUICE_HOME": str(home)},
-    )
+class Said(NamedTuple):
+    """What a command ended with."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def meter(home: Path, *words: str) -> Said:
+    """As typed, in this process: what a process needs to begin is paid once."""
+    out, err, code = StringIO(), StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("SLUICE_HOME", str(home))
+        patch.setattr(sys, "argv", ["sluice", "meter", *words])
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return Said(code, out.getvalue(), err.getvalue())
 
 
 def told(home: Path, *words: str) -> object:

@@ -55,8 +55,10 @@ def test_the_example_is_of_the_documented_form(service: Any) -> None:
     jsonschema.Draft202012Validator(request_schema(service)).validate(service.example)
 
 
-def test_every_status_a_code_can_have_is_documented_for_queries() -> None:
-    documented = set(DOCUMENT["paths"]["/v1/services/S02/queries"]["post"]["responses"])
+def test_every_status_a_code_can_have_is_documented_for_queries_or_files() -> None:
+    paths = DOCUMENT["paths"]
+    documented = set(paths["/v1/services/S02/queries"]["post"]["responses"])
+    documented |= set(paths["/v1/exports/{job_id}/files/{name}"]["get"]["responses"])
     assert {str(reason.status) for reason in reasons().values()} <= documented
 
 

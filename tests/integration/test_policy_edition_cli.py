@@ -11,7 +11,6 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from gateway.cli import app as program
 from gateway.cli import assemble
 from gateway.db.engine import open_engine, sqlite_url
 from gateway.errors import OperatorError
@@ -32,7 +31,7 @@ def sluice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     engine.dispose()
     monkeypatch.setenv("SLUICE_HOME", str(home))
     monkeypatch.setenv("COLUMNS", "200")
-    assemble(("policy", "grant", "region"))
+    program = assemble(("policy", "grant", "region"))
 
     def run(*words: str) -> Result:
         return CliRunner().invoke(program, ["policy", *words])

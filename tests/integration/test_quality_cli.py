@@ -86,6 +86,28 @@ def test_the_report_names_feeder_rule_money_owner_and_due_date(office: tuple[str
     assert kpi["failed"] <= kpi["checked"] <= 48
 
 
+def test_a_feeder_that_spells_classes_otherwise_makes_its_codes_incomparable(
+    office: tuple[str, str],
+) -> None:
+    """The drifting feeder sends "1" for "01" with every code."""
+    told: dict[str, Any] = json.loads(office[0])
+    found = [one for one in told["further"] if one["name"] == "comparable_codes"]
+    assert len(found) == 36
+    assert all(one["failed"] and one["value"] < 0.7 for one in found)
+
+
+def test_repairs_are_told_over_all_versions_of_the_warehouse(home: Path) -> None:
+    """The damaged version comes a day later: what it lost of the sound one's few faults took a
+    day, and its own wait."""
+    code, out = run(home, "repairs", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert 0 < told["mended"] < 10
+    assert told["mean_hours"] == 24
+    assert told["waiting"] > 500
+    assert told["oldest"] == "2026-01-01T00:00:00+00:00"  # the wrong mapping of PT10 is in both
+
+
 def test_the_page_is_whole_in_itself(office: tuple[str, str]) -> None:
     _, text = office
     for wanted in (
@@ -96,6 +118,9 @@ def test_the_page_is_whole_in_itself(office: tuple[str, str]) -> None:
         "定点机构信息科",
         "合成数据",
         "已逾期",
+        "按日时效性",
+        "跨机构编码同义率",
+        "修复用时",
     ):
         assert wanted in text
     parser = _Outside()

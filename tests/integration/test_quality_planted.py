@@ -16,9 +16,14 @@ from gateway.releases.store import ReleaseStore, Selection
 from gateway.settings import Settings
 from gateway.warehouse.store import current, draft, publish
 from synthetic.bureau import simulate
+from synthetic.integrity.told import Told
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Cells = dict[str, dict[str, Any]]
+TOLD = (
+    Told("audited_sample", "2024-02", "990100", 390, 400),
+    Told("repair_hours", "2024-02", "990100", 130, 4),
+)
 
 
 class Report:
@@ -31,6 +36,17 @@ class Report:
     def rule(self, name: str, table: str) -> Cells:
         """The cells of a rule in a table, by month."""
         measures = ("checked", "failed", "amount_affected")
+        return self._cells({"dq_table": table, "rule": name}, measures)
+
+    def quality(self, month: str) -> dict[str, Any]:
+        """What an answer's meta says of the quality of a month."""
+        return dict(self._manifest.quality[month])
+
+    def further(self, name: str) -> Cells:
+        """The cells of a further figure, by month."""
+        return self._cells({"further9": name}, ("counted", "out_of", "part"))
+
+    def _cells(self, where: dict[str, str], measures: tuple[str, ...]) -> Cells:
         page = self._store.page(
             Selection(
                 service="S26",
@@ -39,8 +55,8 @@ class Report:
                 grain="month",
                 periods=self.months,
                 geo=("990100",),
-                dims=("dq_table", "rule"),
-                where={"rule": name, "dq_table": table},
+                dims=tuple(where),
+                where=where,
                 measures=measures,
                 levels={},
             ),
@@ -70,7 +86,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def report(home: Path) -> Report:
     settings = Settings(home=home)
-    (made,) = build(settings, Order(("S26",)), NOW)
+    (made,) = build(settings, Order(("S26",), told=TOLD), NOW)
     assert made.waiver is None
     return Report(settings, made)
 
@@ -132,3 +148,30 @@ def test_damaged_lines_are_found_with_their_money(
       WHERE abs(f.det_item_fee_sumamt - round(f.cnt * f.pric, 2)) > 0.01
         AND left(i.fix_blng_admdvs, 4) = '9901' GROUP BY 1""")  # fmt: skip
     assert told(report.rule("R01", "fee_list_d")) == planted
+
+
+def test_lost_duplicated_and_incomparable_records_are_told_by_month(
+    report: Report, sql: duckdb.DuckDBPyConnection
+) -> None:
+    """Settlements sent twice have a number twice; of the national codes of a month that two houses
+    sent, those are comparable whose most frequent class is the same with all."""
+    twice = dict(sql.execute("""SELECT strftime(setl_time, '%Y-%m') AS m, count(*)
+      FROM setl_d WHERE right(setl_id, 1) = '5' AND left(fix_blng_admdvs, 4) = '9901'
+      GROUP BY 1""").fetchall())  # fmt: skip
+    found = {month: one["counted"] for month, one in report.further("duplicates").items()}
+    assert {month: n for month, n in found.items() if n} == twice
+    alike = report.further("comparable_codes")
+    assert all(one["part"] >= 0.95 for one in alike.values() if one["out_of"])
+    assert any(one["counted"] < one["out_of"] for one in alike.values())
+
+
+def test_what_the_office_audited_and_mended_is_published_and_counts_for_accuracy(
+    report: Report,
+) -> None:
+    audited, mended = report.further("audited_sample"), report.further("repair_hours")
+    assert (audited["2024-02"]["counted"], audited["2024-02"]["out_of"]) == (390, 400)
+    assert float(audited["2024-02"]["part"]) == 0.975
+    assert float(mended["2024-02"]["part"]) == 32.5  # hours
+    quality = {month: report.quality(month)["accuracy"] for month in ("2024-01", "2024-05")}
+    assert quality["2024-01"] == 0.025  # of the same quarter
+    assert quality["2024-05"] < 0.01
