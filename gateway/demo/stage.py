@@ -80,6 +80,7 @@ class Stage:
             ),
             "check": lambda: self.run("warehouse", "check"),
             "releases": lambda: self.run("release", "build", *RELEASED, "--alone", "--from", SINCE),
+            "codes": lambda: self.run("codes", "build"),
             "participants": lambda: self._register(day),
             "claims": lambda: self._register_claims(day),
         }

@@ -53,6 +53,11 @@ def test_no_scenario_is_looser_than_the_services_own_profile() -> None:
             assert profile["peer_top1_share_max"] <= own["peer_top1_share_max"] <= 0.5
             continue
         assert profile["k_person"] >= own["k_person"]
+        if "criteria_max" in own:  # counts of cohorts: no dims, no amounts
+            assert profile["criteria_max"] <= own["criteria_max"]
+            assert profile["differencing_min_delta"] >= own["differencing_min_delta"] >= 20
+            assert profile["bands"] == own["bands"]
+            continue
         if catalogue()[service]["sdc"] == "DC0":
             continue  # what is open to all has no limits that one could be looser than
         assert profile["max_dims"] <= own["max_dims"]
