@@ -51,7 +51,6 @@ ASKED: dict[str, Json] = {
     "D404": {"measures": ["profit"]},
     "D405": {"fields": ["psn_name"]},
     "D407": {"release": "rel-withdrawn"},
-    "D408": {"bulk": True},
     "D501": {"geo": ["980100"]},
     "D502": {"geo": ["990000"]},
     "D503": {"geo": ["990300"]},
@@ -93,7 +92,7 @@ CONSENT: dict[str, Json] = {
 }
 OTHER = ("D104", "D303", "D403", "D406", "D504", "D505", "D702")
 # Faults of the catalogue: the same for every service, so each is a world of its own.
-SERVICES = ("D701", "D703")
+SERVICES = ("D408", "D701", "D703")
 STOPPED = ("D204",)
 CODES = tuple(dict.fromkeys((*ASKED, *TENANT, *GRANT, *CONSENT, *OTHER)))
 
@@ -210,10 +209,13 @@ def stopped_world(kind: str) -> Json:
 
 
 def raised_services(code: str) -> Json:
-    """The catalogue at fault: output above every level, or columns of the special level."""
+    """The catalogue at fault: output above every level, columns of the special level; or one that
+    offers nothing in bulk."""
     found: Json = {}
     for name, service in services().items():
-        if code == "D701":
+        if code == "D408":
+            found[name] = service | {"bulk": False}
+        elif code == "D701":
             found[name] = service | {"output_level": "L5"}
         else:
             columns: dict[str, Any] = {

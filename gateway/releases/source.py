@@ -28,7 +28,7 @@ from synthetic.warehouse.schema import TABLES, arrow_schema
 _FLOAT_SCALE = 6  # decimals kept of a column that has no exact type
 _BATCH = 500_000  # rows that leave DuckDB together
 MEMORY = "1536MiB"  # of each connection: two loaders and the build itself stay below 6 GiB
-_SHARED = ("settlement_counted", "inpatient")  # views that most facts read, by what they read
+_SHARED = ("inpatient",)  # views of many joins and few rows
 _WORD = re.compile(r"[a-z_0-9]+")
 _FIXED = ("period_m", "geo_county", "psn_no", "fixmedins_code")
 
@@ -197,11 +197,7 @@ class Source:
         return self._con.execute(sql).fetchall()
 
     def keep(self, sql: str) -> None:
-        """Run the views that many facts share once, with the first of them, and lay them aside.
-
-        What ranks and joins all settlements is then over before a fact joins them with anything:
-        operators that hold everything at the same time would have to share the memory.
-        """
+        """Run a view that several facts share once, with the first of them, and lay it aside."""
         reached = {*_WORD.findall(sql)}
         for name in (one for one in _SHARED if one in reached - self._kept):
             types = self._types(f"FROM {name}")

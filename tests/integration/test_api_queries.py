@@ -82,6 +82,13 @@ SCENARIO = {
     "regional_market_and_access_analysis": ("SC05", "pharma"),
     "public_information": ("SC11", "insurer"),
     "programme_evaluation": ("SC06", "health_mgmt"),
+    "payment_reform_feedback": ("SC09", "hospital"),
+}
+
+
+FACTS = {
+    "SC06": {"enrolment_list_hash": "5f" * 32},
+    "SC09": {"own_institution": "H99010100001"},
 }
 
 
@@ -89,7 +96,7 @@ SCENARIO = {
 def test_the_example_of_each_contract_works(gateway: Gateway, service: Service) -> None:
     scenario, kind = SCENARIO[str(service.example["purpose"])]
     covered = [name for name, one in SERVICES.items() if scenario in one.scenarios]
-    facts = {"enrolment_list_hash": "5f" * 32} if scenario == "SC06" else {}
+    facts = FACTS.get(scenario, {})
     client = gateway.admit(
         f"{scenario}-app", f"T-{scenario}", kind, scenario, services=covered, **facts
     )

@@ -30,6 +30,7 @@ from tests.staff_factory import OFFICER_ROLES, Browser, Place, open_place
 
 TABLE = yaml.safe_load((Settings().policies / "staff" / "operations.yaml").read_text())
 OPERATIONS = {endpoint.operation: endpoint for endpoint in ENDPOINTS}
+ON_THE_MACHINE = {"watermark.trace", "watermark.lookup", "watermark.rotate"}  # verbs of `sluice`
 ABOUT_ONESELF = {"me.sign_out", "me.password"}  # they end the session the matrix is asked with
 
 
@@ -51,8 +52,9 @@ def ask(browser: Browser, asked: Endpoint, **changes: Any) -> httpx.Response:
     return browser.ask(asked.method, path, body, **changes)
 
 
-def test_every_endpoint_has_a_row_and_every_row_an_endpoint() -> None:
-    assert set(OPERATIONS) == set(TABLE["operations"])
+def test_every_endpoint_has_a_row_and_every_row_an_endpoint_or_a_verb() -> None:
+    assert {*OPERATIONS, *ON_THE_MACHINE} == set(TABLE["operations"])
+    assert not ON_THE_MACHINE & set(OPERATIONS)
     assert len(OPERATIONS) == len(ENDPOINTS)
 
 
