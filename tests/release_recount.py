@@ -153,7 +153,8 @@ def sheets(releases: Path) -> Iterator[Sheet]:
     for service, release in in_force.items():
         folder = releases / service / release
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        for profile in manifest["profiles"]:
+        # A release without measures has no cells: an index of cohorts, rows of institutions.
+        for profile in manifest["profiles"] if manifest["measures"] else ():
             yield from _sheets(folder, service, profile, manifest)
 
 

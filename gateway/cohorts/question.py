@@ -110,7 +110,7 @@ class EventCriterion(_Coded):
 
 def _tag(value: Any) -> str:  # a body's dict or a criterion
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
-    if kind in _VALUES:
+    if isinstance(kind, str) and kind in _VALUES:
         return "values"
     return "enrolled" if kind == "enrolled" else "events"
 

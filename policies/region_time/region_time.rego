@@ -7,9 +7,7 @@ package region_time
 
 # METADATA
 # description: D501 a region, or the institution whose own data are asked for, is not in the grant.
-deny contains "D501" if not regions_granted
-
-deny contains "D501" if not institution_granted
+deny contains "D501" if not places_granted
 
 # METADATA
 # description: D502 a region or period is finer than scenario or service allow.
@@ -34,6 +32,13 @@ deny contains "D506" if not clear_of_blackout
 # METADATA
 # description: D507 a region, or one it belongs to, does not take part or is stopped.
 deny contains "D507" if not regions_open
+
+# METADATA
+# description: The regions, and whose own data are asked for, are in the grant.
+places_granted if {
+	regions_granted
+	institution_granted
+}
 
 # METADATA
 # description: At least one region is named, and each one or its parent is granted.

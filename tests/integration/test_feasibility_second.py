@@ -80,6 +80,7 @@ def questions(index: CohortIndex, number: int) -> Iterator[dict[str, Any]]:
         }
 
 
+@pytest.mark.slow
 def test_both_count_the_same_people(counted: tuple[CohortIndex, Records]) -> None:
     index, records = counted
     number = 400 if os.environ.get("SLUICE_EXAMPLES") == "search" else 30
@@ -100,6 +101,7 @@ def test_both_count_the_same_people(counted: tuple[CohortIndex, Records]) -> Non
     assert sum(size > 0 for size in sizes) > number // 3
 
 
+@pytest.mark.slow
 def test_the_index_names_nobody(counted: tuple[CohortIndex, Records], tmp_path: Path) -> None:
     index, records = counted
     assert index.persons == len(records.people)
@@ -107,6 +109,7 @@ def test_the_index_names_nobody(counted: tuple[CohortIndex, Records], tmp_path: 
     assert not any(name in held for name in records.people)
 
 
+@pytest.mark.slow
 def test_sensitive_codes_are_not_in_the_index(counted: tuple[CohortIndex, Records]) -> None:
     index, _ = counted
     domains = index.domains()
@@ -117,6 +120,7 @@ def test_sensitive_codes_are_not_in_the_index(counted: tuple[CohortIndex, Record
     assert not any(code.startswith("N05A") for code in domains["atc"])
 
 
+@pytest.mark.slow
 def test_quartiles_are_smoothed_over_five_neighbours(
     counted: tuple[CohortIndex, Records],
 ) -> None:

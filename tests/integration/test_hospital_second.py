@@ -62,6 +62,7 @@ def rows(home: Path, made: Manifest, view: str) -> Iterator[dict[str, Any]]:
         yield from map(dict, con.execute(f'SELECT * FROM "{view}"'))
 
 
+@pytest.mark.slow
 def test_every_case_is_listed_once_with_its_figures(
     home: Path, made: Manifest, cases: pd.DataFrame
 ) -> None:
@@ -82,6 +83,7 @@ def test_every_case_is_listed_once_with_its_figures(
             assert ("over_standard" in row["reasons"]) is (over > 0)
 
 
+@pytest.mark.slow
 def test_own_totals_agree(home: Path, made: Manifest, cases: pd.DataFrame) -> None:
     expected = s08.total(cases)
     told = {(r["institution"], r["period"]): r for r in rows(home, made, "total")}
@@ -91,6 +93,7 @@ def test_own_totals_agree(home: Path, made: Manifest, cases: pd.DataFrame) -> No
         assert float(told[key]["cost_sum"]) == pytest.approx(cost, abs=0.001)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("view", "also"), [("peers", None), ("peers_drg", "drg_drg_code")])
 def test_peers_agree_within_the_step_they_are_rounded_to(
     home: Path, made: Manifest, cases: pd.DataFrame, view: str, also: str | None
@@ -115,6 +118,7 @@ def test_peers_agree_within_the_step_they_are_rounded_to(
     assert shown >= (10 if also is None else 0)
 
 
+@pytest.mark.slow
 def test_all_members_of_a_group_are_told_the_same(home: Path, made: Manifest) -> None:
     told: dict[tuple[str, str, str], set[tuple[Any, ...]]] = {}
     for row in rows(home, made, "peers"):

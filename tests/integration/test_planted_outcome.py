@@ -10,6 +10,7 @@ from tests.outcome_study import read, study
 PROGRAMME, PLACEBO = "HTN-990102", "HTN-990102.placebo"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_pt5_intervals_cover_what_was_planted_and_nothing_where_nothing_was(
     city: duckdb.DuckDBPyConnection,

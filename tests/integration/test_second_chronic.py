@@ -49,6 +49,7 @@ def behind(city: Path) -> Behind:
     return Behind(city)
 
 
+@pytest.mark.slow
 def test_every_case_of_a_simulated_city_is_found_by_both_and_told_alike(
     city: Path, behind: Behind
 ) -> None:
@@ -73,6 +74,7 @@ def test_every_case_of_a_simulated_city_is_found_by_both_and_told_alike(
     assert different == [0] * len(NAMES)
 
 
+@pytest.mark.slow
 def test_every_stratum_and_every_way_to_be_a_case_occur(behind: Behind) -> None:
     """What is compared is not empty."""
     found = behind.recount.connection.execute("""
@@ -85,6 +87,7 @@ def test_every_stratum_and_every_way_to_be_a_case_occur(behind: Behind) -> None:
     assert found[4] >= 10
 
 
+@pytest.mark.slow
 def test_every_figure_of_a_simulated_city_agrees(city: Path, behind: Behind) -> None:
     figures = slices.published(city / "releases", "S14", 10**6, 1)
     assert len(figures) > 800
@@ -101,6 +104,7 @@ def test_random_cells_of_the_shared_home_agree(built: Built) -> None:
     assert list(slices.astray(recount, figures)) == []
 
 
+@pytest.mark.slow
 def test_a_figure_that_is_wrong_is_named(city: Path, behind: Behind) -> None:
     figures = slices.published(city / "releases", "S14", 10**6, 1)
     for measure in ("persons", "medfee", "pdc_mean", "stays"):

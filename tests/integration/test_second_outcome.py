@@ -32,7 +32,9 @@ ENROLLED = """
     CREATE OR REPLACE VIEW chr_prog_d AS FROM enrolled"""
 
 
-@pytest.fixture(scope="module", params=["mini", pytest.param("ci", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module", params=[pytest.param(size, marks=pytest.mark.slow) for size in ("mini", "ci")]
+)
 def warehouse(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> duckdb.DuckDBPyConnection:

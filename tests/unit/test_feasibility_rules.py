@@ -83,6 +83,7 @@ def test_a_question_is_what_it_is_stored_as() -> None:
         ({**COLDS, "codes": []},),
         ({**COLDS, "like": "J%"},),
         ({"kind": "gend", "values": [1]},),
+        ({"kind": ["gend"], "values": ["1"]},),
         ({"kind": "enrolled", "before": -1},),
         ({"kind": "enrolled", "before": True},),
         ({**COLDS, "within": {"relation": "around", "days": 3}},),
@@ -92,7 +93,18 @@ def test_a_question_is_what_it_is_stored_as() -> None:
             {**COLDS, "codes": ["I10-I15"], "within": {"relation": "after", "days": 9}},
         ),
     ],
-    ids=["twice", "no-code", "unknown", "number", "negative", "flag", "relation", "days", "two"],
+    ids=[
+        "twice",
+        "no-code",
+        "unknown",
+        "number",
+        "kinds",
+        "negative",
+        "flag",
+        "relation",
+        "days",
+        "two",
+    ],
 )
 def test_what_is_not_of_the_language_is_no_question(criteria: tuple[dict[str, Any], ...]) -> None:
     with pytest.raises(ValidationError):
