@@ -26,7 +26,7 @@ import yaml
 from gateway.catalogue.load import load_catalogue
 from gateway.policy.profiles import merged_profiles, profile_key
 from gateway.releases.manifest import Level, Manifest, Shown, sealed
-from tests.gateway_factory import LARGE, Gateway, copy_policies, serving
+from tests.gateway_factory import LARGE, Gateway, copy_policies, marking, serving
 
 GEO = ("990100",)
 QUESTION: dict[str, Any] = {
@@ -268,7 +268,7 @@ def exporting(
     **quota: int,
 ) -> Iterator[Gateway]:
     """A gateway with a release written by hand."""
-    policies = export_policies(folder / "policies", parquet=parquet, **quota)
+    policies = marking(export_policies(folder / "policies", parquet=parquet, **quota))
     cells_per_file(policies, file_cells)
     release(folder / "home", policies, lists)
     with serving(folder / "home", policies) as gateway:

@@ -95,6 +95,15 @@ def copy_policies(
     return folder
 
 
+def marking(policies: Path) -> Path:
+    """The same policies of a bureau that marks licensed amounts."""
+    path = policies / "data" / "limits.yaml"
+    text = path.read_text("utf-8")
+    assert text.count("mark_amounts: false") == 1
+    path.write_text(text.replace("mark_amounts: false", "mark_amounts: true"), "utf-8")
+    return policies
+
+
 def build_home(home: Path) -> None:
     """Make a small warehouse of invented records, released for every service."""
     settings = Settings(home=home)

@@ -13,9 +13,6 @@ from tests.second.slices import Shown
 
 Body = dict[str, Any]
 SHOWN = ("ok", "r", "e")
-MARKED = (5, 3.5)
-"""Rounding as a reader of a marked answer finds it: amounts lie up to 1.58 units of the fourth
-digit from the exact ones, of which a mark moves at most one."""
 
 
 def question(service: Service, manifest: Manifest, rng: np.random.Generator) -> Body:

@@ -50,11 +50,16 @@ sensitive_dx := object.get(data.facts.profile, "sensitive_dx", "none") if not da
 
 # METADATA
 # description: |
-#   How the answer is marked: the scenario's word; but what is open to everybody is the same for
-#   everybody, so its amounts are never marked.
-watermark := object.get(_unmarked, _watermark, _watermark) if _open_to_all
+#   How the answer is marked: the scenario's word. Amounts are marked only where the bureau's limits say
+#   so, and never of what is open to everybody: that is the same for everybody.
+watermark := _watermark if _amounts_marked
 
-watermark := _watermark if not _open_to_all
+watermark := object.get(_unmarked, _watermark, _watermark) if not _amounts_marked
+
+_amounts_marked if {
+	data.limits.mark_amounts == true
+	not _open_to_all
+}
 
 _open_to_all if "*" in data.facts.service.free_for
 

@@ -18,7 +18,7 @@ masks(question, world) := {column.field: column.mask | some column in told(quest
 test_an_allowed_answer_has_all_its_obligations if {
 	all := told(example.question, example.world)
 	all.profile == data.sdc_profiles.DC2
-	all.watermark == "file_and_header"
+	all.watermark == "header"
 	all.log_level == "full"
 	all.notify_person == false
 	all.max_cells == 24
@@ -31,9 +31,17 @@ test_an_allowed_answer_has_all_its_obligations if {
 	all.ttl == 300
 }
 
-test_what_is_open_to_all_has_no_marked_amounts if {
-	told(example.question, example.with_service({"free_for": ["*"]})).watermark == "header"
-	told(example.question, example.with_service({"free_for": ["insurer"]})).watermark == "file_and_header"
+test_amounts_are_marked_where_the_limits_say_so_and_never_of_what_is_open_to_all if {
+	word(["insurer"], true) == "file_and_header"
+	word(["*"], true) == "header"
+	word(["insurer"], false) == "header"
+	silent := object.remove(data.limits, ["mark_amounts"])
+	told(example.question, example.world).watermark == "header" with data.limits as silent
+}
+
+word(free_for, marking) := found if {
+	limits := object.union(data.limits, {"mark_amounts": marking})
+	found := told(example.question, example.with_service({"free_for": free_for})).watermark with data.limits as limits
 }
 
 test_free_use_needs_no_price if {

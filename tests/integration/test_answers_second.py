@@ -18,7 +18,7 @@ from gateway.warehouse import store
 from tests.gateway_factory import Gateway
 from tests.second import s03, s05, s07, s11, s14, s24, slices
 from tests.served_recount import MEASURES, Recount
-from tests.served_slices import MARKED, figures, question
+from tests.served_slices import figures, question
 
 ASKED = {
     "S02": ("SC01", "actuarial_pricing_and_reserving"),
@@ -44,7 +44,7 @@ published figures and have tests of their own."""
 
 @pytest.fixture(scope="module")
 def licensed(released_home: Path) -> Recount:
-    return slices.recount_of(store.current(released_home / "warehouse"), SECOND, MARKED)
+    return slices.recount_of(store.current(released_home / "warehouse"), SECOND)
 
 
 def asked_of(gateway: Gateway, service: str, seed: int) -> list[slices.Shown]:
@@ -77,7 +77,7 @@ def test_random_slices_over_http_agree_with_the_second_implementation(
 ) -> None:
     of = licensed
     if service in LONG:
-        of = slices.recount_of(store.current(released_home / "warehouse"), [LONG[service]], MARKED)
+        of = slices.recount_of(store.current(released_home / "warehouse"), [LONG[service]])
     found = asked_of(gateway, service, seed=5)
     known = [one for one in found if one.measure in KNOWN[service]]
     rng = np.random.default_rng(6)

@@ -20,7 +20,6 @@ from gateway.warehouse import store
 from tests.foreign_bureau import FEEDS, export
 from tests.gateway_factory import DAY, Gateway, copy_policies, serving, utc_now
 from tests.served_recount import MEASURES, Recount, Span
-from tests.served_slices import MARKED
 
 QUARTER = ("2024-01-01", "2024-04-01")
 # All that befell the inpatients of one quarter in it: small, yet with many stays.
@@ -143,7 +142,7 @@ def _env(home: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def recount(clean: duckdb.DuckDBPyConnection) -> Recount:
-    return Recount(clean, rounding=MARKED)
+    return Recount(clean)
 
 
 def test_a_twentieth_is_rubbish_and_the_report_counts_it_by_reason(imported: Imported) -> None:

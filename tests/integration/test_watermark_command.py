@@ -19,7 +19,7 @@ from gateway.db.staff_tables import StaffRow
 from gateway.identity.record import broken_entries, read_entries
 from gateway.settings import Settings
 from gateway.staff.model import RECORD
-from tests.gateway_factory import COST, Gateway, copy_policies, serving
+from tests.gateway_factory import COST, Gateway, copy_policies, marking, serving
 from tests.marked_cells import alike
 from tests.watermark_world import AMOUNTS, DIMS, write_world
 
@@ -55,7 +55,7 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("leak")
     world = write_world(folder / "home")
-    policies = copy_policies(folder / "policies")
+    policies = marking(copy_policies(folder / "policies"))
     with serving(world.home, policies) as running:
         yield Site(running, Settings(home=world.home, policies=policies))
 
