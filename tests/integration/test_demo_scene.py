@@ -94,7 +94,7 @@ def test_what_was_prepared_before_is_said_and_not_done_again(
     before = len(printed(screen))
     made.prepare("mini", 1, datetime.now(UTC).date())
     said = printed(screen)[before:]
-    assert "warehouse, check, releases, participants, claims" in said
+    assert "warehouse, check, releases, codes, participants, claims" in said
     assert "$ sluice" not in said
 
 

@@ -80,7 +80,7 @@ def test_unreadable_yaml_is_a_sentence_not_a_traceback(policies: Path) -> None:
         lambda root: spoil(root, "p: 25", "p: 26"),
         lambda root: _append(root / "catalogue" / "S04" / "stay.sql"),
         lambda root: _swap(
-            root / "catalogue" / "views_10_settlement.sql", "<> '1' THEN 1", "= '1' THEN 1"
+            root / "catalogue" / "views_10_settlement.sql", "m.place > 1", "m.place > 2"
         ),
         lambda root: _swap(root / "catalogue" / "views_00_dims.sql", "age >= 80", "age >= 90"),
     ],
