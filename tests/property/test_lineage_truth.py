@@ -99,8 +99,11 @@ UNUSED_JOIN = {("mdtrt_d", "med_type"), ("mdtrt_d", "vali_flag")}
 REFUND = {("setl_d", "init_setl_id")}
 """Of a refund's original only its count matters, and only if that was a mid-term settlement."""
 
-UNCOUNTED = {*REFUND, ("setl_d", "refd_setl_flag")}
-"""Facts that add up amounts do not look at counts."""
+UNCOUNTED = {
+    *REFUND,
+    *(("setl_d", name) for name in ("refd_setl_flag", "mid_setl_flag", "mdtrt_id")),
+}
+"""Facts that add up amounts do not look at counts, nor at the join that tells which there are."""
 
 # `psn_insu_date` stands in where `crt_insu_date` is null, which it nowhere is.
 EXPOSURE = {("psn_insu_d", "psn_insu_date")}
