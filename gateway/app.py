@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
-from starlette.routing import Route
 
 from gateway.api import (
     authzen,
@@ -31,14 +30,12 @@ from gateway.api.admin.office import open_office as open_admin
 from gateway.api.admin.router import admin_router
 from gateway.api.admin.upstream import open_upstream
 from gateway.api.edge import Edge
-from gateway.api.feasibility import PATH as COHORT_PATH
-from gateway.api.feasibility import Feasibility
 from gateway.api.metrics import metrics_router
 from gateway.api.oauth_audit import OAuthAudit
 from gateway.api.oauth_office import open_office
 from gateway.api.openapi import VERSION, openapi_bytes
 from gateway.api.policy_bundle import Shelf, bundle_router
-from gateway.api.queries import PATH, Queries
+from gateway.api.queries import cohort_questions, queries
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.tariff import charged_by
 from gateway.cohorts.counting import Counting
@@ -259,11 +256,9 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     app.state.exports = open_exports(settings, parts.desk, parts.identity, clock)
     app.state.oauth = open_office(parts.identity, secret(settings.keys, "oauth"))
     app.state.oauth_audit = OAuthAudit(parts.journal)
-    app.router.routes.append(Route(PATH, Queries(parts.desk, clock), methods=["POST"]))
     counting = Counting(settings.releases)
     cohorts = CohortDesk(parts.desk, counting, QueryJournal(parts.identity.engine))
-    counted = Feasibility(cohorts, clock)
-    app.router.routes.append(Route(COHORT_PATH, counted, methods=["POST"]))
+    app.router.routes += queries(parts.desk, clock), cohort_questions(cohorts, clock)
     oauth.install(app)
     codes.install(app, settings, parts.desk)
     for router in (

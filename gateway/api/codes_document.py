@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
+from gateway.api.contract import summary
 from gateway.catalogue.reference import Reference
 from gateway.codes.asking import COMMON, FORMS, LONGEST_DISPLAY
 from gateway.codes.fhir import MEDIA as FHIR
@@ -123,24 +124,9 @@ _RESULTS: Final[Mapping[Operation, tuple[tuple[str, ...], Mapping[str, Schema]]]
 }
 
 
-def lookup_summary(service: Reference) -> dict[str, object]:
-    """One line of the catalogue."""
-    return {
-        "id": service.id,
-        "code": service.code,
-        "version": service.version,
-        "title": service.title.model_dump(),
-        "summary": service.summary.model_dump(),
-        "consumers": list(service.consumers),
-        "scenarios": list(service.scenarios),
-        "tariff": service.tariff.model_dump(mode="json", exclude_none=True, exclude_defaults=True),
-        "href": f"/v1/services/{service.id}",
-    }
-
-
 def lookup_contract(service: Reference) -> dict[str, object]:
     """Everything a consumer needs to ask about codes."""
-    return lookup_summary(service) | {
+    return summary(service) | {
         "grain": service.grain,
         "output_level": service.output_level,
         "profile": service.sdc,

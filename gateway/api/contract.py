@@ -13,11 +13,13 @@ from gateway.api.schemas import (
     request_schema,
     shown_measures,
 )
+from gateway.catalogue.cohort import CohortContract
 from gateway.catalogue.model import Column, Dim, Measure, Service
 from gateway.catalogue.own import INSTITUTION
+from gateway.catalogue.reference import Reference
 
 
-def summary(service: Service) -> dict[str, object]:
+def summary(service: Service | CohortContract | Reference) -> dict[str, object]:
     """One line of the catalogue."""
     return {
         "id": service.id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+from gateway.api.contract import summary
 from gateway.catalogue.cohort import CohortContract
 from gateway.cohorts.question import MOST_CRITERIA
 
@@ -144,24 +145,9 @@ def cohort_path(contract: CohortContract, responses: Mapping[str, object]) -> Sc
     }
 
 
-def cohort_summary(contract: CohortContract) -> Schema:
-    """One line of the catalogue."""
-    return {
-        "id": contract.id,
-        "code": contract.code,
-        "version": contract.version,
-        "title": contract.title.model_dump(),
-        "summary": contract.summary.model_dump(),
-        "consumers": list(contract.consumers),
-        "scenarios": list(contract.scenarios),
-        "tariff": contract.tariff.model_dump(mode="json", exclude_none=True, exclude_defaults=True),
-        "href": f"/v1/services/{contract.id}",
-    }
-
-
 def cohort_contract(contract: CohortContract, periods: object, lists: Lists) -> Schema:
     """Everything a consumer needs to write a question and read its answer."""
-    return cohort_summary(contract) | {
+    return summary(contract) | {
         "grain": contract.grain,
         "output_level": contract.output_level,
         "profile": contract.sdc,

@@ -1,18 +1,20 @@
-"""`POST /v1/services/{service}/queries`: the hot path, an ASGI endpoint that sends bytes.
+"""`POST /v1/services/{service}/queries` and `…/query`: ASGI endpoints that send bytes.
 
-It is no FastAPI function on purpose: validation, policy and rendering happen once, in
-`gateway.serving`; here a request becomes a `Call`, an `Answer` or a `Refusal` becomes HTTP.
+The first is the hot path. They are no FastAPI functions on purpose: validation, policy and
+rendering happen once, in `gateway.serving`; here a request becomes a `Call`, an `Answer` or a
+`Refusal` becomes HTTP.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from gateway.api.presented import presented
@@ -23,11 +25,13 @@ from gateway.metrics.meters import OTHER
 from gateway.quota.windows import seconds, seconds_left
 from gateway.serving.accept import JSON
 from gateway.serving.answer import Desk
+from gateway.serving.feasibility import CohortDesk
 from gateway.serving.model import Answer, Call, Refusal
 from gateway.serving.quotas import window_of
 from gateway.serving.repeats import HEADER, REPLAYED
 
 PATH = "/v1/services/{service}/queries"
+COHORT_PATH = "/v1/services/{service}/query"
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -96,21 +100,26 @@ def refusal_response(refusal: Refusal, request_id: str, now: datetime) -> Respon
     )
 
 
-class Queries:
-    """The endpoint, given its desk and its clock."""
+class Answering:
+    """The endpoint of one path, given what answers it, the id of a service meant, and a clock."""
 
-    def __init__(self, desk: Desk, clock: Callable[[], datetime]) -> None:
-        self._desk = desk
-        self._clock = clock
+    def __init__(
+        self,
+        path: str,
+        answer: Callable[[Call], Awaitable[Answer | Refusal]],
+        meant: Callable[[str], str | None],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._path, self._answer = path, answer
+        self._meant, self._clock = meant, clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        scope["state"]["route"] = PATH
+        scope["state"]["route"] = self._path
         now = self._clock()
         call = call_of(request, await request.body(), now)
-        known = self._desk.catalogue.get(call.service)
-        with Tally(meters, known.id if known else OTHER) as tally:
-            match await self._desk.answer(call):
+        with Tally(meters, self._meant(call.service) or OTHER) as tally:
+            match await self._answer(call):
                 case Answer() as answer:
                     tally.answered()
                     response = answer_response(answer, now)
@@ -118,3 +127,24 @@ class Queries:
                     tally.refused(refusal.deny)
                     response = refusal_response(refusal, call.request_id, now)
             await response(scope, receive, send)
+
+
+def queries(desk: Desk, clock: Callable[[], datetime]) -> Route:
+    """Where cells are asked for."""
+
+    def meant(key: str) -> str | None:
+        found = desk.catalogue.get(key)
+        return found.id if found else None
+
+    return Route(PATH, Answering(PATH, desk.answer, meant, clock), methods=["POST"])
+
+
+def cohort_questions(cohorts: CohortDesk, clock: Callable[[], datetime]) -> Route:
+    """Where cohorts are asked for."""
+
+    def meant(key: str) -> str | None:
+        found = cohorts.desk.catalogue.cohort(key)
+        return found.id if found else None
+
+    endpoint = Answering(COHORT_PATH, cohorts.answer, meant, clock)
+    return Route(COHORT_PATH, endpoint, methods=["POST"])

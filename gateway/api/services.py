@@ -6,9 +6,9 @@ import orjson
 from fastapi import APIRouter, Response
 
 from gateway.api.access import ServiceDesk, SignedIn
-from gateway.api.codes_document import lookup_contract, lookup_summary
+from gateway.api.codes_document import lookup_contract
 from gateway.api.contract import contract, summary
-from gateway.api.feasibility_document import cohort_contract, cohort_summary
+from gateway.api.feasibility_document import cohort_contract
 from gateway.catalogue.cohort import CohortContract
 from gateway.releases.manifest import Manifest
 from gateway.serving.accept import JSON
@@ -21,9 +21,8 @@ router = APIRouter(prefix="/v1/services")
 async def list_services(caller: SignedIn, desk: ServiceDesk) -> Response:
     """Every data service on offer."""
     catalogue = desk.editions.cast.for_tenant(caller.tenant_id).catalogue
-    listed = [summary(service) for service in catalogue.services.values()]
-    listed += [lookup_summary(reference) for reference in catalogue.references.values()]
-    listed += [cohort_summary(contract) for contract in catalogue.cohorts.values()]
+    offered = (catalogue.services, catalogue.references, catalogue.cohorts)
+    listed = [summary(service) for kind in offered for service in kind.values()]
     return Response(orjson.dumps({"services": listed}), media_type=JSON)
 
 
