@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.billing.evidence import line_found
 from gateway.billing.frame import CLIENT, CREDIT, Frame, Labels, inputs_hash
 from gateway.db.billing_tables import (
     BillingMonthRow,
@@ -27,12 +28,7 @@ def credit_paper(
     `proof`: hash of the line's evidence; `number`: of the note, when it is made again."""
     if case.decided_at is None:
         raise ValueError("a case that is not decided credits nothing")
-    line = session.scalars(
-        sa.select(ChargeLineRow)
-        .filter_by(line_id=case.line_id)
-        .order_by(ChargeLineRow.closing.desc())
-        .limit(1)
-    ).one()
+    line = line_found(session, case.line_id, case.decided_at)
     closed = session.get_one(BillingMonthRow, line.closing)
     corrected = f"{CLIENT}-{line.closing}-{case.tenant}"
     statement = session.scalar(sa.select(PaperRow.sha256).filter_by(number=corrected))

@@ -127,9 +127,10 @@ def decide(
         return settle(session, decision, by).credited_fen
 
 
-def proof_of(office: Office, case: str) -> str:
-    """Hash of what the disputed line rests on; takes long, so it is found before a transaction."""
-    return evidence_of(office, case.removeprefix("D-")).sha256
+def proof_of(office: Office, case: str, at: datetime) -> str:
+    """Hash of what the disputed line rests on, as it is known when the case is decided; takes long,
+    so it is found before a transaction."""
+    return evidence_of(office, case.removeprefix("D-"), at).sha256
 
 
 def prepare_credit(office: Office, case: str, now: datetime, fen: int | None = None) -> Decision:
@@ -137,7 +138,7 @@ def prepare_credit(office: Office, case: str, now: datetime, fen: int | None = N
     waits for the database. Changes nothing."""
     with reading(office.engine) as session:
         _open_case(session, case)
-    decision = Decision(case, now, upheld=True, fen=fen, proof=proof_of(office, case))
+    decision = Decision(case, now, upheld=True, fen=fen, proof=proof_of(office, case, now))
     with writing(office.engine) as session:
         trial = session.begin_nested()
         document = _settled(session, _open_case(session, case), decision, "")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Final
 
 import orjson
@@ -78,10 +79,10 @@ class LineEvidence:
         return hashlib.sha256(plain).hexdigest()
 
 
-def evidence_of(office: Office, line_id: str) -> LineEvidence:
-    """The events of a line, as far as its closing counted them."""
+def evidence_of(office: Office, line_id: str, at: datetime | None = None) -> LineEvidence:
+    """The events of a line, as far as its closing counted them; `at`: as it was known then."""
     with reading(office.engine) as session:
-        line = line_found(session, line_id)
+        line = line_found(session, line_id, at)
         closed = session.get_one(BillingMonthRow, line.closing)
         heads = named_heads(office.events, closed.heads)
         until = heads_of(office.events, closed)
@@ -99,14 +100,14 @@ def evidence_of(office: Office, line_id: str) -> LineEvidence:
     return LineEvidence(line_id, line.month, heads, tuple(_linked(office, found)))
 
 
-def line_found(session: Session, line_id: str) -> ChargeLineRow:
-    """A line as last found; one of nothing is as good as none."""
-    row = session.scalars(
-        sa.select(ChargeLineRow)
-        .filter_by(line_id=line_id)
-        .order_by(ChargeLineRow.closing.desc())
-        .limit(1)
-    ).first()
+def line_found(session: Session, line_id: str, at: datetime | None = None) -> ChargeLineRow:
+    """A line as last found, or as found by the closings until `at`: later truth about it does not
+    change what was decided before. A line of nothing is as good as none."""
+    query = sa.select(ChargeLineRow).filter_by(line_id=line_id)
+    if at is not None:
+        closed = sa.select(BillingMonthRow.month).where(BillingMonthRow.closed_at <= at)
+        query = query.where(ChargeLineRow.closing.in_(closed))
+    row = session.scalars(query.order_by(ChargeLineRow.closing.desc()).limit(1)).first()
     if row is None or not row.amount_fen:
         raise OperatorError("line_unknown", f"No closed month charged anything by line {line_id}.")
     return row

@@ -52,7 +52,10 @@ def _credit_notes(session: Session, office: Office, month: str) -> Iterator[Pape
     notes = sa.select(PaperRow.number, PaperRow.case_id).filter_by(month=month, kind="credit_note")
     for number, case_id in session.execute(notes).all():
         case = session.get_one(DisputeRow, case_id)
-        proof = proof_of(office, case.case_id)
+        decided_at = case.decided_at
+        if decided_at is None:  # its number then stands alone, and that is told
+            continue
+        proof = proof_of(office, case.case_id, decided_at)
         tax = credited_tax(session, case)
         yield make_paper(
             credit_paper(session, case, tax=tax, proof=proof, number=number), office.sealer

@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
+import sqlalchemy as sa
 
 from gateway.billing import books, disputes
 from gateway.billing.closing import close
 from gateway.billing.months import book, truth_of, undisputed
+from gateway.billing.replay import replay
 from gateway.billing.truth import with_amounts
-from gateway.db.billing_tables import DisputeRow
+from gateway.db.billing_tables import ChargeLineRow, DisputeRow
 from gateway.db.engine import reading, writing
 from gateway.errors import OperatorError
 from tests.billing_factory import AFTER, MONTH, issued
@@ -133,3 +135,18 @@ def test_a_dispute_does_not_bring_new_terms_to_an_old_month(office):
     assert (closed.entries, closed.adjusted_months) == (0, ())
     with reading(office.engine) as session:
         assert books.balances(session) == before
+
+
+def test_a_credit_note_comes_out_again_after_a_later_truth_about_its_line(office):
+    close(office, MONTH, AFTER, "billing")
+    line = next(iter(truth_of(office, MONTH).lines))
+    case = disputes.raise_dispute(office, line.line_id, "too much", AFTER, "clerk")
+    disputes.decide(office, case, upheld=True, now=AFTER, by="judge")
+    close(office, "2025-07", datetime(2025, 8, 10, tzinfo=UTC), "billing")
+    with writing(office.engine) as session:
+        known = session.scalars(sa.select(ChargeLineRow).filter_by(line_id=line.line_id)).one()
+        values = {
+            column.key: getattr(known, column.key) for column in sa.inspect(ChargeLineRow).columns
+        }
+        session.add(ChargeLineRow(**{**values, "closing": "2025-07", "qty": known.qty + 1}))
+    assert list(replay(office, "2025-07")) == []
