@@ -57,10 +57,13 @@ class Keyed:
 class Draft(NamedTuple):
     """An entry as rows, but for its place in a chain (see `seal.prepare`)."""
 
-    event: dict[str, object]
+    event: tuple[bytes, bytes]
+    """Canonical JSON before and behind the event's number."""
     time: str
     decision: str | None
     usage: Row | None
+    charged: tuple[tuple[int, bytes], ...]
+    """Cells by place, as the store has them."""
     hashes: tuple[str | None, str | None]
 
 

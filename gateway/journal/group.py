@@ -2,6 +2,10 @@
 
 The writer takes what is queued: at once when it was idle, and while busy it waits up to `linger`
 for a batch as large as the last one. A batch costs one transaction and one wake-up of the loop.
+
+A batch of many is at most half of the callers there are. The other half is answered and prepared
+meanwhile, so that loop and writer work at the same time; with all of them in one batch, each would
+wait for the other.
 """
 
 from __future__ import annotations
@@ -14,10 +18,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 from gateway.journal.entry import Entry
 from gateway.journal.port import JournalUnavailable
+from gateway.journal.seal import prepare
 from gateway.metrics import meters
 
 Done: TypeAlias = Callable[[bool], None]
@@ -33,13 +40,21 @@ class Pace:
     capacity: int = 4096
     patience: float = 10.0
     probe_every: float = 0.25
+    together: int = 32
+    """So few calls are one batch: for them a second sync costs more than waiting does."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Pending:
     entry: Entry
     waiter: asyncio.Future[None] | Future[None]
     done: Done | None = None
+    until: float = inf
+    """When its loop no longer waits for it to be begun."""
+
+    def of(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether somebody on this loop waits for it."""
+        return not isinstance(self.waiter, Future) and self.waiter.get_loop() is loop
 
 
 Outcomes: TypeAlias = list[tuple[_Pending, Exception | None]]
@@ -61,6 +76,9 @@ class GroupCommit:
         self._queue: deque[_Pending] = deque()
         self._turn = threading.Condition()
         self._idle = False
+        self._callers = 0
+        self._rounds: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Entry]]
+        self._rounds = WeakKeyDictionary()
         self._closing = threading.Event()
         self._errand: Callable[[], None] | None = None
         self._fault: str | None = None
@@ -77,17 +95,14 @@ class GroupCommit:
         also when the caller is cancelled while the entry is being written."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
-        pending = _Pending(entry, waiter, done)
-        self._enqueue(pending)
-        limit = loop.call_later(self._pace.patience, self._give_up, pending)
+        pending = _Pending(entry, waiter, done, loop.time() + self._pace.patience)
+        self._enqueue(pending, loop)
         try:
             await waiter
         except asyncio.CancelledError:
             if self._withdraw(pending):
                 _tell(pending, stored=False)
             raise
-        finally:
-            limit.cancel()
 
     def submit(self, entry: Entry) -> Future[None]:
         """The same for callers without an event loop."""
@@ -109,17 +124,41 @@ class GroupCommit:
             self._turn.notify()
         self._thread.join()
 
-    def _enqueue(self, pending: _Pending) -> None:
+    def _enqueue(self, pending: _Pending, loop: asyncio.AbstractEventLoop | None = None) -> None:
         with self._turn:
             refusal = self._refusal()
             if refusal is None:
                 self._queue.append(pending)
-                if self._idle:
+                if self._idle and loop is None:
                     self._turn.notify()
         if refusal is not None:
             meters.lost(1)
             _tell(pending, stored=False)
             raise refusal
+        if loop is not None:
+            self._announce(pending, loop)
+
+    def _announce(self, pending: _Pending, loop: asyncio.AbstractEventLoop) -> None:
+        """Let what the loop does at the moment come to its end first: the calls of one round are
+        prepared together, which costs less, and the writer is woken once for them all."""
+        coming = self._rounds.get(loop)
+        if coming is None:
+            coming = self._rounds[loop] = []
+            loop.call_at(pending.until, self._look_after, loop)
+        if not coming:
+            loop.call_soon(self._round_over, coming)
+        coming.append(pending.entry)
+
+    def _round_over(self, coming: list[Entry]) -> None:
+        entries = coming.copy()
+        coming.clear()
+        try:
+            for entry in entries:
+                prepare(entry)
+        finally:
+            with self._turn:
+                if self._idle:
+                    self._turn.notify()
 
     def _refusal(self) -> JournalUnavailable | None:
         if self._fault or self._closing.is_set():
@@ -135,6 +174,20 @@ class GroupCommit:
             self._queue.remove(pending)
             return True
         return False
+
+    def _look_after(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Refuse what waited too long, and come back when the next may have. One timer serves all
+        calls of a loop: one for each would cost as much as queueing the call."""
+        if self._closing.is_set():
+            return
+        with self._turn:
+            mine = [one for one in self._queue if one.of(loop)]
+        late = [one for one in mine if one.until <= loop.time()]
+        for pending in late:
+            self._give_up(pending)
+        # Whoever comes later is due later, so nobody is missed until then.
+        again = next((one.until for one in mine[len(late) :]), loop.time() + self._pace.patience)
+        loop.call_at(again, self._look_after, loop)
 
     def _give_up(self, pending: _Pending) -> None:
         """Refuse an entry that waited too long. One being written is waited for: whether it is
@@ -175,7 +228,9 @@ class GroupCommit:
             if len(self._queue) < last and not self._closing.is_set():
                 # Not notified while lingering: the wait ends by time alone, at no cost to callers.
                 self._turn.wait(self._pace.linger)
-            count = min(len(self._queue), self._pace.batch)
+            waiting = len(self._queue)
+            half = (max(self._callers, waiting) + 1) // 2
+            count = min(waiting, self._pace.batch, max(half, self._pace.together))
             return [self._queue.popleft() for _ in range(count)]
 
     def _write(self, batch: list[_Pending]) -> None:
@@ -184,6 +239,7 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001 - whatever it is, no waiter may be left hanging
             self._fail(batch, error)
             return
+        self._callers = len(batch) + len(self._queue)
         _deliver(zip(batch, outcomes, strict=True))
         try:
             self._settled()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 import orjson
@@ -57,11 +56,14 @@ def cells_hash(cells: Cells) -> str | None:
 
 
 def prepare(entry: Entry) -> None:
-    """Make what of the entry's rows does not depend on what was recorded before it. Whoever calls
-    does it, so that the one writer behind all callers has little left to do. An entry that cannot
-    be written is left as it is: the writer says so."""
-    with suppress(TypeError, ValueError, OverflowError):
-        object.__setattr__(entry, "draft", _draft(entry))
+    """Make what of the entry's rows does not depend on what was recorded before it. The callers'
+    loop does it, so that the one writer behind all callers has little left to do. An entry that
+    cannot be written is left as it is: the writer says so."""
+    try:
+        draft = _draft(entry)
+    except (TypeError, ValueError, OverflowError):
+        return
+    object.__setattr__(entry, "draft", draft)
 
 
 def _draft(entry: Entry) -> Draft:
@@ -69,20 +71,44 @@ def _draft(entry: Entry) -> Draft:
     usage = None if entry.usage is None else entry.usage.record()
     used = content_hash(None if usage is None else canonical(usage))
     hashes = (used, cells_hash(entry.charged))
-    time = time_text(entry.time)
+    time = time_text(entry.time) if usage is None else str(usage["time"])
     return Draft(
-        _event(entry, time, decision, hashes),
+        _around_seq(entry, time, decision, hashes),
         time,
         None if decision is None else decision.decode(),
         None if usage is None else tuple(usage.values()),
+        () if usage is None else tuple((place, _packed(b)) for place, b in entry.charged.items()),
         hashes,
     )
+
+
+def _around_seq(
+    entry: Entry, time: str, decision: bytes | None, hashes: tuple[str | None, str | None]
+) -> tuple[bytes, bytes]:
+    """The event's canonical JSON before and behind its number, which is not known yet: names are
+    in order, and there is something on both sides, the event's id and its time."""
+    before: dict[str, object] = {}
+    behind: dict[str, object] = {}
+    for name, value in entry.audit.items():
+        (before if name < "seq" else behind)[name] = value
+    before["event_id"], before["request_id"] = entry.event_id, entry.request_id
+    if entry.decision is not None:
+        before["decision_id"] = entry.decision["decision_id"]
+    before["decision_hash"] = content_hash(decision)
+    behind["usage_hash"], before["charged_hash"] = hashes
+    behind["time"] = time
+    return canonical(before)[:-1] + b',"seq":', b"," + canonical(behind)[1:]
+
+
+def _packed(cells: int) -> bytes:
+    return cells.to_bytes((cells.bit_length() + 7) // 8, "big")
 
 
 def seal(entry: Entry, seq: int, prev: bytes) -> Sealed:
     """The entry as event number `seq` after `prev`."""
     made = entry.draft or _draft(entry)
-    body = canonical(made.event | {"seq": seq})
+    before, behind = made.event
+    body = b"%b%d%b" % (before, seq, behind)
     digest = link(prev, body)
     return Sealed(
         seq,
@@ -90,7 +116,7 @@ def seal(entry: Entry, seq: int, prev: bytes) -> Sealed:
         (seq, entry.request_id, body.decode(), prev, digest),
         None if made.decision is None else (seq, entry.request_id, made.decision),
         None if made.usage is None else (seq, *made.usage),
-        _charged(entry, seq, made.time),
+        _charged(entry, seq, made),
         _keyed(entry, seq, made.time),
         made.hashes,
     )
@@ -117,28 +143,10 @@ def _keyed(entry: Entry, seq: int, time: str) -> Row | None:
     return (*whose, seq, entry.event_id, key.answer, *counted, time, ends)
 
 
-def _charged(entry: Entry, seq: int, time: str) -> tuple[Row, ...]:
+def _charged(entry: Entry, seq: int, made: Draft) -> tuple[Row, ...]:
     if entry.usage is None:
         return ()
-    whose, event = (entry.usage.tenant, entry.usage.release), (seq, entry.event_id)
+    tenant, release, event_id = entry.usage.tenant, entry.usage.release, entry.event_id
     return tuple(
-        (*whose, place, *event, time, bits.to_bytes((bits.bit_length() + 7) // 8, "big"))
-        for place, bits in entry.charged.items()
+        (tenant, release, place, seq, event_id, made.time, cells) for place, cells in made.charged
     )
-
-
-def _event(
-    entry: Entry,
-    time: str,
-    decision: bytes | None,
-    hashes: tuple[str | None, str | None],
-) -> dict[str, object]:
-    event = dict(entry.audit)
-    event["event_id"] = entry.event_id
-    event["request_id"] = entry.request_id
-    event["time"] = time
-    if entry.decision is not None:
-        event["decision_id"] = entry.decision["decision_id"]
-    event["decision_hash"] = content_hash(decision)
-    event["usage_hash"], event["charged_hash"] = hashes
-    return event

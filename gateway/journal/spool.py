@@ -12,11 +12,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
-from itertools import chain
 from pathlib import Path
 
-from gateway.journal import schema, standing
+from gateway.journal import recording, schema, standing
 from gateway.journal.entry import Entry, Row
 from gateway.journal.ground import Ground
 from gateway.journal.names import make_folder
@@ -32,15 +30,6 @@ from gateway.journal.seal import Sealed, genesis, seal, seal_all
 from gateway.journal.standing import NOTHING_DIRECT, Folding
 from metering.usage import time_text
 
-_AUDIT = "audit_event (seq, request_id, body, prev_hash, hash)"
-_DECISION = "decision (seq, request_id, body)"
-_USAGE = (
-    "usage_event (seq, event_id, request_id, decision_id, grant_id, tenant, service, version,"
-    " release, unit, qty, billable_qty, repeat_of, price_ref, price_micro, providers_ref, purpose,"
-    " query_hash, page, time)"
-)
-_CHARGED = "charged_cell (tenant, release, place, seq, event_id, time, cells)"
-_AT_ONCE = 32
 _UNSURE = "INSERT OR IGNORE INTO unsure VALUES (?)"
 _EXPIRED = "DELETE FROM idempotency WHERE tenant = ? AND client = ? AND key = ? AND expires <= ?"
 _KEYED = f"INSERT INTO idempotency VALUES ({', '.join('?' * 12)})"
@@ -76,6 +65,7 @@ class Spool:
         try:
             self._db = schema.connect(path)
             schema.create(self._db, journal_id, created)
+            recording.begin(self._db)
             self.journal_id, made = identity(self._db)
             self.genesis = genesis(self.journal_id, made)
             self.created = made
@@ -115,6 +105,7 @@ class Spool:
         """
         self._db.close()
         self._db = schema.connect(self.path, patience=0)
+        recording.begin(self._db)
         self._db.execute("INSERT OR REPLACE INTO probe VALUES (1, ?)", (now,))
         self.head = self._read_head()
 
@@ -127,26 +118,25 @@ class Spool:
         if not self.ground.bears(entries):
             raise RestsOnNothing
         sealed = seal_all(entries, self.head.seq, self.head.hash)
-        self._db.execute("BEGIN IMMEDIATE")
-        self._insert(_AUDIT, [one.audit for one in sealed])
-        self._insert(_DECISION, [one.decision for one in sealed if one.decision])
-        self._insert(_USAGE, [one.usage for one in sealed if one.usage])
-        self._insert(_CHARGED, [row for one in sealed for row in one.charged])
-        for row in filter(None, (one.keyed for one in sealed)):
-            self._db.execute(_EXPIRED, (*row[:3], row[10]))
-            self._db.execute(_KEYED, row)
-        if unsure:
-            self._db.executemany(_UNSURE, [(event_id,) for event_id in unsure])
-        self._db.execute("COMMIT")
+        keys = [one.keyed for one in sealed if one.keyed is not None]
+        first, *more = recording.statements(sealed)
+        if more or keys or unsure:
+            self._db.execute("BEGIN IMMEDIATE")
+            for statement in (first, *more):
+                self._db.execute(*statement)
+            self._add(keys, unsure)
+            self._db.execute("COMMIT")
+        else:  # a transaction of its own, synced before the call returns
+            self._db.execute(*first)
         self.head = after(entries, sealed)
         self.ground.add(entries)
 
-    def _insert(self, table: str, rows: Sequence[Row]) -> None:
-        """Many rows by one statement: between two statements the interpreter may go to another
-        thread, and to come back costs more than the row."""
-        for at in range(0, len(rows), _AT_ONCE):
-            part = rows[at : at + _AT_ONCE]
-            self._db.execute(_insertion(table, len(part)), list(chain.from_iterable(part)))
+    def _add(self, keys: Sequence[Row], unsure: Sequence[str]) -> None:
+        """What few events have, in the transaction that is open."""
+        for row in keys:
+            self._db.execute(_EXPIRED, (*row[:3], row[10]))
+            self._db.execute(_KEYED, row)
+        self._db.executemany(_UNSURE, [(event_id,) for event_id in unsure])
 
     def _append_singly(
         self, entries: Sequence[Entry], unsure: Sequence[str]
@@ -201,12 +191,6 @@ def not_free_after_all() -> JournalUnavailable:
     return JournalUnavailable(
         "repeat_failed", "The call that this one repeats was not recorded; try again."
     )
-
-
-@cache
-def _insertion(table: str, rows: int) -> str:
-    marks = f"({', '.join('?' * (table.count(',') + 1))})"
-    return f"INSERT INTO {table} VALUES {', '.join([marks] * rows)}"
 
 
 def after(entries: Sequence[Entry], sealed: Sequence[Sealed]) -> Head:

@@ -27,7 +27,6 @@ from gateway.journal.port import JournalDamaged, JournalUnavailable
 from gateway.journal.postgres import StoreDown
 from gateway.journal.reader import charged
 from gateway.journal.schema import connect_reading
-from gateway.journal.seal import prepare
 from gateway.journal.spool import Spool
 from gateway.journal.stamp import Stamp, Stamper
 from gateway.journal.standing import FOLD_EVERY, Standing
@@ -134,7 +133,6 @@ class SqliteJournal:
 
         A `hold` is settled with the entry's usage if and only if it was stored.
         """
-        prepare(entry)
         done = hold.hand_over(entry.usage.qty, entry.usage) if hold and entry.usage else None
         await self._group.record(entry, done)
 

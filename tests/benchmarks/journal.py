@@ -31,7 +31,7 @@ from gateway.journal.ship import Source, ship
 from gateway.journal.spool import Spool
 from gateway.journal.sqlite import SqliteJournal, new_id
 from metering.usage import time_text
-from tests.benchmarks import journal_http
+from tests.benchmarks import journal_gateway, journal_http
 from tests.journal_server import entry_for
 from tests.journal_store import Store, store_on
 from tests.postgres_server import postgres_server
@@ -127,7 +127,7 @@ def direct(store: Store, entries: Sequence[Entry], callers: int = 256) -> Cost:
 
 
 def nothing_stored(entries: Sequence[Entry], callers: int = 256) -> Cost:
-    """The same hand-over between loop and thread with no store behind: the harness itself."""
+    """The same preparing and hand-over between loop and thread with no store behind."""
     group = GroupCommit(lambda batch: [None] * len(batch), _nothing, _nothing, Pace())
     cost = asyncio.run(_drive(group, entries, callers))
     group.close()
@@ -187,7 +187,7 @@ def against_copy() -> dict[str, Cost]:
         SPOOLED: lambda store: spooled(made(EVENTS)),
         SHIPPED: lambda store: shipped(store, made(EVENTS)),
         DIRECT: lambda store: direct(store, made(EVENTS)),
-        "no store, the harness itself": lambda store: nothing_stored(made(EVENTS)),
+        "no store: harness, preparing": lambda store: nothing_stored(made(EVENTS)),
         "SQLite, one commit per event": lambda store: one_by_one(made(300)),
     }
     runs: dict[str, list[Cost]] = {name: [] for name in ways}
@@ -209,9 +209,18 @@ def main() -> None:
         bound = f"≥ {BOUNDS[name]}" if name in BOUNDS else ""
         out(f"{name:30}{cost.per_second:10.0f}{cost.per_second / costs[COPY].per_second:10.2f}")
         out(f"{bound:>10}{cost.cpu_us:10.0f}{cost.p50_ms:10.2f}{cost.p99_ms:10.2f}\n")
-    plain, recorded = journal_http.measure()
+    _say_requests("one request, bare route", journal_http.measure())
+    loads, cells = journal_gateway.measure()
+    for kind in journal_gateway.KINDS:
+        plain, recorded = (loads[kind, way] for way in journal_gateway.WAYS)
+        _say_requests(f"gateway, {cells} cells, {kind}", (plain, recorded))
+
+
+def _say_requests(what: str, loads: tuple[journal_http.Load, journal_http.Load]) -> None:
+    """A table of requests over 16 connections without and with a durable record."""
+    (plain, recorded), out = loads, sys.stdout.write
     heads = ("req/s", "kept", "CPU µs", "added")
-    out(f"\n{'one request, 16 connections':30}" + "".join(f"{h:>10}" for h in heads) + "\n")
+    out(f"\n{what:30}" + "".join(f"{h:>10}" for h in heads) + "\n")
     out(f"{'nothing recorded':30}{plain.per_second:10.0f}{'':10}{plain.cpu_us:10.0f}\n")
     kept, added = recorded.per_second / plain.per_second, recorded.cpu_us - plain.cpu_us
     out(f"{'durably recorded':30}{recorded.per_second:10.0f}{kept:10.2f}")
