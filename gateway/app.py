@@ -53,6 +53,7 @@ from gateway.journal.sqlite import CentralStore, SqliteJournal
 from gateway.metrics import meters
 from gateway.policy.engines import read_token
 from gateway.policy.packing import bundle_key
+from gateway.privacy.ledger import Ledger
 from gateway.quota.leases import Leases
 from gateway.quota.opening import open_store
 from gateway.quota.pricing import of_one, of_parts
@@ -257,7 +258,8 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     app.state.oauth = open_office(parts.identity, secret(settings.keys, "oauth"))
     app.state.oauth_audit = OAuthAudit(parts.journal)
     counting = Counting(settings.releases)
-    cohorts = CohortDesk(parts.desk, counting, QueryJournal(parts.identity.engine))
+    engine = parts.identity.engine
+    cohorts = CohortDesk(parts.desk, counting, QueryJournal(engine), Ledger(engine))
     app.router.routes += queries(parts.desk, clock), cohort_questions(cohorts, clock)
     oauth.install(app)
     codes.install(app, settings, parts.desk)

@@ -47,6 +47,12 @@ class Settings(BaseSettings):
         pattern="^(duckdb|spark)$",
         description="What runs the facts of a release: DuckDB in the build, or a Spark cluster.",
     )
+    release_audit_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        description="Processor seconds for the attack on a release before it is published; what is "
+        "left then is counted as not examined. `sluice release audit` examines all.",
+    )
     spark_master: str = Field(default="", description="Its master, as spark://host:port.")
     spark_properties: Path | None = Field(
         default=None,

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -35,6 +35,7 @@ class SparkCluster:
     master: str
     properties: Path
     worker: subprocess.Popen[bytes]
+    another_worker: Callable[[], subprocess.Popen[bytes]]
 
     @property
     def cluster(self) -> Cluster:
@@ -65,21 +66,24 @@ def spark_cluster() -> Iterator[SparkCluster]:
         port = free_port()
         master = ["Master", "--host", HOST, "--port", str(port), "--webui-port", "0"]
         url = f"spark://{HOST}:{port}"
-        worker = ["Worker", "--host", HOST, "--webui-port", "0", "--cores", "2", "--memory", "1g"]
-        for part in (master, [*worker, "--work-dir", str(folder / "work"), url]):
-            started.append(_start(program, part, properties, folder))
-        yield SparkCluster(url, properties, started[1])
+        started.append(_start(program, master, properties, folder / "master.log"))
+
+        def worker() -> subprocess.Popen[bytes]:
+            sizes = ["--cores", "2", "--memory", "1g", "--work-dir", str(folder / "work")]
+            part = ["Worker", "--host", HOST, "--webui-port", "0", *sizes, url]
+            log = folder / f"worker-{len(started)}.log"
+            started.append(_start(program, part, properties, log))
+            return started[-1]
+
+        yield SparkCluster(url, properties, worker(), worker)
     finally:
         for process in reversed(started):
             end(process, signal.SIGTERM)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(
-    program: Path, part: list[str], properties: Path, folder: Path
-) -> subprocess.Popen[bytes]:
+def _start(program: Path, part: list[str], properties: Path, log: Path) -> subprocess.Popen[bytes]:
     name, *arguments = part
-    log = folder / f"{name.lower()}.log"
     said = {"Master": "Starting Spark master", "Worker": "Successfully registered"}[name]
     environment = {"SPARK_LOCAL_IP": HOST, "SPARK_DAEMON_MEMORY": "256m", "SPARK_NO_DAEMONIZE": "1"}
     process = spawn(

@@ -195,7 +195,7 @@ def paths(catalogue: Catalogue, problems: Problems) -> Schema:
     part = _answer("A part of the file.", *marks, "Content-Range", content=content)
     follow = {"202": working, "200": manifest} | problems(_JOB)
     cancelled = {"202": _answer("The job and its files are gone.")} | problems(_JOB)
-    fetched = {"200": file, "206": part} | problems((*_JOB, 416, 429, 451))
+    fetched = {"200": file, "206": part} | problems((*_JOB, 409, 416, 429, 451))
     listed = {"200": _answer("Your jobs.", content=_json("ExportList"))}
     return {
         "/v1/services/{service}/exports": _starts(catalogue, problems),

@@ -23,6 +23,7 @@ from gateway.serving.reasons import reason
 
 _CHUNK: Final = 256 * 1024
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_LEVEL: Final = re.compile(r"[0-9]{1,4}")
 _LISTS: Final = ("geo", "dims", "measures")
 _PAIRS: Final = ("where", "levels")
 _WORDS: Final = ("purpose", "grant_id", "release")
@@ -87,7 +88,7 @@ def _pairs(params: QueryParams, name: str) -> dict[str, object]:
         key, colon, value = pair.partition(":")
         if not colon or key in found:
             raise BadRequest("invalid_parameter", f"`{name}` is written dim:value, each dim once.")
-        found[key] = int(value) if name == "levels" and value.isdecimal() else value
+        found[key] = int(value) if name == "levels" and _LEVEL.fullmatch(value) else value
     return found
 
 

@@ -7,6 +7,7 @@ rendering happen once, in `gateway.serving`; here a request becomes a `Call`, an
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -71,7 +72,7 @@ def _rate_headers(quota: Mapping[str, Mapping[str, int]], now: datetime) -> dict
 def _ascii(meta: Mapping[str, object]) -> str:
     """One line of JSON that may stand in a header; other letters as \\u escapes."""
     text = orjson.dumps(meta).decode()
-    return "".join(c if c.isascii() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if c.isascii() else json.dumps(c).strip('"') for c in text)
 
 
 def answer_response(answer: Answer, now: datetime) -> Response:

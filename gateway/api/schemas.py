@@ -267,7 +267,19 @@ _META_FIELDS: Schema = {
     "trace_id": _text(),
     "time": {"type": "string", "format": "date-time"},
 }
-META: Schema = _object(_META_FIELDS, _META_FIELDS)
+_PRIVACY: Schema = {
+    **_object(
+        {
+            "mechanism": {"enum": ["two_sided_geometric"]},
+            "epsilon": {"type": "number", "exclusiveMinimum": 0},
+            "epsilon_year": {"type": "number", "exclusiveMinimum": 0},
+            "unit": {"enum": ["person"]},
+        },
+        ("mechanism", "epsilon", "epsilon_year", "unit"),
+    ),
+    "description": "The noise in the counts; left out where differential privacy is off.",
+}
+META: Schema = _object(_META_FIELDS | {"privacy": _PRIVACY}, _META_FIELDS)
 
 _PROBLEM_FIELDS: Schema = {
     "type": _text("urn:sluice:problem:<code>"),

@@ -34,6 +34,7 @@ AREAS = (
     "audit",
     "journal",
     "quota",
+    "privacy",
     "staff",
     "watermark",
 )

@@ -15,10 +15,12 @@ from rich.table import Table
 from gateway.catalogue.load import load_catalogue
 from gateway.cli.office import by_edition, to_build
 from gateway.cli.quality_waiver import signed_waivers
+from gateway.cli.release_audit import audit_releases
 from gateway.cli.release_lineage import lineage
 from gateway.errors import OperatorError
 from gateway.policy.documents import read_documents
 from gateway.quality.told import read_office
+from gateway.releases.attack.audit import recorded, stopping
 from gateway.releases.build import Order, Step, build
 from gateway.releases.manifest import Manifest, ReleaseError
 from gateway.releases.recounting import recount
@@ -31,6 +33,7 @@ app = typer.Typer(help="Releases: protected tables that the gateway serves.", no
 Engine: TypeAlias = Literal["duckdb", "spark"]
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 app.command("lineage")(lineage)
+app.command("audit")(audit_releases)
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -170,6 +173,7 @@ def verify_releases(
             if together or not releases:
                 sensitive = read_documents(live.policies)["sensitive"]
                 reports += verify_together(settings.releases, catalogue.services)
+                reports += _attacked(settings)
                 reports += recount(settings.releases, catalogue, sensitive, settings.warehouse)
     except OperatorError as error:
         raise _fail(error) from error
@@ -182,6 +186,16 @@ def verify_releases(
                 typer.echo(f"  {fault}")
     if not all(report.ok for report in reports):
         raise typer.Exit(1)
+
+
+def _attacked(settings: Settings) -> list[Report]:
+    """What the attack found when something was published last."""
+    report = recorded(settings.releases)
+    if report is None:
+        return []
+    left = f", {report.left_out}" if report.left_out else ""
+    name = f"attack on {len(report.releases)} releases{left}"
+    return [Report(name, tuple(f"{one.rule}: {one.sentence}" for one in stopping(report)))]
 
 
 def _reported(report: Report) -> dict[str, object]:

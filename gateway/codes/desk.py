@@ -31,7 +31,6 @@ from gateway.policy.port import (
     Decision,
     Obligations,
     PolicyInput,
-    PolicyUnavailable,
 )
 from gateway.quota.port import QuotaUnproven
 from gateway.serving.answer import Desk
@@ -40,7 +39,7 @@ from gateway.serving.meta import remaining
 from gateway.serving.model import Call, Case, Refusal
 from gateway.serving.persons import NOBODY
 from gateway.serving.pinning import NO_GRANT
-from gateway.serving.refusals import NOT_COVERED, attempt_decision, refusal, undecided
+from gateway.serving.refusals import NOT_COVERED, attempt_decision, refusal
 from gateway.serving.watermark import tag
 from metering.calendar import day_of
 
@@ -167,12 +166,7 @@ class LookupDesk:
         """The decision that holds over all replicas; where that cannot be shown, nothing leaves."""
 
         async def decide(asked: PolicyInput) -> Decision:
-            try:
-                decision = await edition.policy.decide_soon(asked)
-            except PolicyUnavailable:
-                return undecided(edition.policy.version)
-            self.desk.editions.compare(edition, asked, decision)
-            return decision
+            return await self.desk.decide(asked, edition)
 
         asked = self._asking(look, hold)
         decision = await decide(asked)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cached_property
+from threading import Lock
 from typing import Any, TypeAlias
 
 import orjson
@@ -53,11 +54,17 @@ class Reader:
 
     def __init__(self, name: str, db: sqlite3.Connection) -> None:
         self.name, self.db = name, db
+        self._turn = Lock()
+
+    def _rows(self, sql: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[Row]:
+        """The rows of a query. One thread at a time: statements of a connection are shared."""
+        with self._turn:
+            return self.db.execute(sql, values).fetchall()
 
     @cached_property
     def lists(self) -> tuple[Listed, ...]:
         """All lists, also those that are named and not served."""
-        rows = self.db.execute("SELECT * FROM list ORDER BY n").fetchall()
+        rows = self._rows("SELECT * FROM list ORDER BY n")
         return tuple(
             Listed(n, system, version, bool(served), codes, orjson.loads(heading))
             for n, system, version, served, codes, heading in rows
@@ -86,11 +93,11 @@ class Reader:
 
     def find(self, listed: Listed, code: str) -> Found | None:
         """The code of this list, however it is spelt."""
-        row = self.db.execute(
+        rows = self._rows(
             f"SELECT {_COLUMNS} FROM concept WHERE list = ? AND code_key = ?",
             (listed.n, code_key(code)),
-        ).fetchone()
-        return None if row is None else _found(listed, row[1:])
+        )
+        return _found(listed, rows[0][1:]) if rows else None
 
     def lookup(self, asked: Question, on: date) -> Json:
         """What a code means, and whether it may be used on the day."""
@@ -173,19 +180,17 @@ class Reader:
             "most": asked.limit + 1,
             "before": asked.offset,
         }
-        return self.db.execute(_SEARCH, wanted).fetchall()
+        return self._rows(_SEARCH, wanted)
 
     def _sound(self, question: str) -> str:
         """How two or more Chinese characters sound: so traditional ones find what they mean."""
         if len(question) < 2:
             return ""
         heard = [
-            self.db.execute(
-                "SELECT syllable FROM sound WHERE instr(letters, ?) > 0", (letter,)
-            ).fetchone()
+            self._rows("SELECT syllable FROM sound WHERE instr(letters, ?) > 0 LIMIT 1", (letter,))
             for letter in question
         ]
-        return "".join(one[0] for one in heard if one) if all(heard) else ""
+        return "".join(rows[0][0] for rows in heard) if all(heard) else ""
 
     def _judged(self, listed: Listed, code: str, on: date, display: str | None) -> Json:
         told: Json = {"code": code, "result": False}
@@ -208,7 +213,7 @@ class Reader:
 
     def _table(self, source: Listed, target: Listed) -> tuple[int, bool, Json] | None:
         """The mapping of this pair, or one of the other way that holds both ways."""
-        rows = self.db.execute("SELECT * FROM mapping ORDER BY n").fetchall()
+        rows = self._rows("SELECT * FROM mapping ORDER BY n")
         for back, (here, there) in ((False, (source, target)), (True, (target, source))):
             for n, first, first_version, second, second_version, two_way, heading in rows:
                 ends = (here, first, first_version), (there, second, second_version)
@@ -223,11 +228,11 @@ class Reader:
         side is known from it."""
         n, back, _ = table
         here, there = ("target", "source") if back else ("source", "target")
-        rows = self.db.execute(
+        rows = self._rows(
             f"SELECT {there}, relationship, weight, more FROM pair"
             f" WHERE mapping = ? AND {here} = ? ORDER BY {there}",
             (n, code),
-        ).fetchall()
+        )
         for other, relationship, weight, more in rows:
             found = self.find(target, other)
             if found is None:  # of another version of the list
@@ -240,12 +245,12 @@ class Reader:
             }
 
     def _no_map(self, source: Listed, target: Listed) -> Json:
-        row = self.db.execute(
+        rows = self._rows(
             "SELECT reason FROM absent WHERE (source = :s AND target = :t)"
             " OR (source = :t AND target = :s)",
             {"s": source.system, "t": target.system},
-        ).fetchone()
-        return {"reason": "no_map"} | ({"why": orjson.loads(row[0])} if row else {})
+        )
+        return {"reason": "no_map"} | ({"why": orjson.loads(rows[0][0])} if rows else {})
 
 
 _REVERSED = {"wider": "narrower", "narrower": "wider"}

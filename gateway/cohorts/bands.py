@@ -63,8 +63,10 @@ class Bands:
             if band.text == told and band.last is not None:
                 return band.first, band.last
         last = self.bands[-1]
-        half = last.step // 2
-        return max(last.first, int(told) - half), int(told) + half
+        least, most = (int(told) + side * (last.step // 2) for side in (-1, 1))
+        # A tie goes to the even neighbour: of 1010 neither end is meant, of 1020 both are.
+        least, most = least + (self.tell(least) != told), most - (self.tell(most) != told)
+        return max(last.first, least), most
 
     @property
     def least(self) -> int:

@@ -70,20 +70,10 @@ class Counting:
                 sizes = self._sizes.get(place)
             if sizes is not None and not _may_be_near(sizes, new, within):
                 continue
-            made = self._earlier(release, one)
-            if made is not None and one.told is not None:
-                cohorts = one.told.cohorts(made)
+            if one.told is not None:  # codes that this release lacks are had by nobody in it
+                cohorts = one.told.cohorts(self.count(release, one.question))
                 found += [each for each in cohorts if _any_near(each, new, within)]
         return found
-
-    def _earlier(self, release: str, one: Asked) -> Counted | None:
-        """An earlier question on this release; none where the release lacks one of its codes, and
-        with it everybody that question told of."""
-        index = self.index(release)
-        for kind, codes in one.question.asked_codes():
-            if index.unlisted(kind, codes):
-                return None
-        return self.count(release, one.question)
 
 
 def _may_be_near(sizes: dict[str, int], new: dict[str, int], within: int) -> bool:

@@ -66,7 +66,7 @@ class _Members:
 
 
 def count(index: CohortIndex, question: CohortQuestion) -> Counted:
-    """The cohort of a question whose codes the index has."""
+    """The cohort of a question; a code that the index does not have is had by nobody."""
     members = _entered(index, question)
     steps = [Cohort(question.key(()), members.person)]
     for number, criterion in enumerate(question.criteria, 1):

@@ -9,7 +9,7 @@ both are results: these the policy judges by their distance alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -35,6 +35,14 @@ class Told:
         yield replace(counted.final, result=True)
         yield from (counted.steps[number] for number in self.steps)
         yield from (counted.years[number] for number in self.years)
+
+    def within(self, other: Told) -> Told:
+        """What both tell."""
+        return Told(_both(self.steps, other.steps), _both(self.years, other.years))
+
+
+def _both(one: Iterable[int], other: Collection[int]) -> tuple[int, ...]:
+    return tuple(number for number in one if number in other)
 
 
 def distance(one: Array, other: Array, enough: int) -> int:

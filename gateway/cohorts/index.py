@@ -91,9 +91,10 @@ class CohortIndex:
         return tuple(code for code in codes if code not in known)
 
     def events(self, kind: str, codes: Iterable[str]) -> Events:
-        """The events of a set of codes."""
-        source, meaning = self.standing_for[kind]
-        return self.lists[source].of(n for code in codes for n in meaning[code])
+        """The events of a set of codes; what is not listed has none."""
+        nothing = next(iter(self.lists)), dict[str, Sequence[int]]()
+        source, meaning = self.standing_for.get(kind, nothing)
+        return self.lists[source].of(n for code in codes for n in meaning.get(code, ()))
 
     def domains(self) -> dict[str, tuple[str, ...]]:
         """The closed list of every kind of code."""

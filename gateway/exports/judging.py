@@ -6,10 +6,13 @@ and the rules of this moment. So a grant revoked while a job works stops it at t
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+
+import orjson
 
 from gateway.editions.running import Running
 from gateway.exports.model import Form, Job
@@ -18,8 +21,9 @@ from gateway.identity.caller import Caller
 from gateway.journal.counters import Hold
 from gateway.journal.entry import Entry
 from gateway.journal.stamp import Stamp
-from gateway.policy.port import Decision, PolicyInput, PolicyUnavailable
+from gateway.policy.port import Decision, Obligations, PolicyInput
 from gateway.policy.port import Usage as AskedUsage
+from gateway.policy.profiles import profile_key
 from gateway.serving import entries
 from gateway.serving.accept import JSON
 from gateway.serving.answer import Desk
@@ -27,7 +31,6 @@ from gateway.serving.asking import Size, asking, commitment_of, most_fen
 from gateway.serving.model import Call, Case, Decided, Pinned
 from gateway.serving.pinning import pin
 from gateway.serving.questions import Question
-from gateway.serving.refusals import undecided
 from metering.calendar import day_of
 
 NOTHING = AskedUsage()
@@ -87,18 +90,23 @@ class Judge:
         return replace(decided, asked=proved[0], decision=proved[1])
 
     async def _ask(self, asked: PolicyInput) -> Decision:
-        try:
-            decision = await self.edition.policy.decide_soon(asked)
-        except PolicyUnavailable:
-            return undecided(self.edition.policy.version)
-        self.desk.editions.compare(self.edition, asked, decision)
-        return decision
+        return await self.desk.decide(asked, self.edition)
 
 
 def size_of(question: Question, pinned: Pinned, rows: int) -> Size:
     """What so many rows hold and can cost at most."""
     cells = rows * max(1, len(pinned.measures))
     return Size(rows, cells, most_fen(question.service.tariff, cells))
+
+
+def terms_of(allowed: Obligations) -> str:
+    """What of a decision a cell reads by: the profile, the mask of each column, and the marks.
+
+    A file made on other terms is not what a page of now would show.
+    """
+    masks = sorted((column.field, column.mask) for column in allowed.columns)
+    terms = [profile_key(allowed.profile), allowed.watermark, masks]
+    return hashlib.sha256(orjson.dumps(terms)).hexdigest()
 
 
 def case_of(job: Job, request_id: str, stamp: Stamp) -> Case:

@@ -122,7 +122,8 @@ class Job:
 
 @dataclass(frozen=True)
 class File:
-    """A file that is on record as delivered; only such files can be fetched."""
+    """A file that is on record as delivered; only such files can be fetched. `terms`: by which
+    rules its cells read as they do (`judging.terms_of`)."""
 
     number: int
     name: str
@@ -136,6 +137,7 @@ class File:
     tag: str
     event_id: str
     decision_id: str
+    terms: str
     made: datetime
 
 

@@ -18,7 +18,7 @@ from typing import ClassVar, Final
 import orjson
 
 from gateway.errors import BadRequest, NotFound, SluiceError, TooMany, Unavailable
-from gateway.exports.judging import NOTHING, Judge, size_of, told
+from gateway.exports.judging import NOTHING, Judge, size_of, terms_of, told
 from gateway.exports.model import (
     LARGEST_FILE,
     MOST_OPEN,
@@ -60,6 +60,11 @@ SINCE, FORMAT = "_since", "_outputFormat"
 class Gone(SluiceError):
     status: ClassVar[int] = 410
     title: ClassVar[str] = "No longer there"
+
+
+class RulesChanged(SluiceError):
+    status: ClassVar[int] = 409
+    title: ClassVar[str] = "The rules changed"
 
 
 class JobsOpen(TooMany):
@@ -140,8 +145,8 @@ class Office:
         except Exception:
             await self.desk.journal.record(told(decided, "job", "failed"))
             raise
-        noted = told(decided, "job", "done", job=job.id, rows=job.rows, since=job.since)
-        await self.desk.journal.record(noted)
+        facts = {"rows": job.rows, "since": job.since, "watermark_tag": job.tag}
+        await self.desk.journal.record(told(decided, "job", "done", job=job.id, **facts))
         if found := await asyncio.to_thread(self.jobs.add, job):
             raise JobsOpen(found)
         self.wake()
@@ -252,7 +257,11 @@ class Office:
         file = self.jobs.file(job.id, name)
         if file is None:
             raise NotFound("unknown_export", "")
+        path = self.folder / job.id / file.name
         decided = await self._decided_again(job, call, caller)
+        allowed = decided.decision.obligations
+        fault = None if allowed is None else _fault(file, path, allowed)
+        result = "refused" if allowed is None else "repeated" if fault is None else "failed"
         facts: dict[str, object] = {
             "job": job.id,
             "file": file.name,
@@ -261,15 +270,11 @@ class Office:
             "output_hash": file.sha256,
             "watermark_tag": file.tag,
         }
-        allowed = decided.decision.allow
-        await self.desk.journal.record(
-            told(decided, "export", "repeated" if allowed else "refused", **facts)
-        )
-        if not allowed:
+        await self.desk.journal.record(told(decided, "export", result, **facts))
+        if allowed is None:
             return refusal(decided.decision, decided.case.stamp.time, asked=decided.asked)
-        path = self.folder / job.id / file.name
-        if not path.is_file():
-            raise Unavailable("export_file_missing", "")
+        if fault is not None:
+            raise fault
         return Opened(job, file, path)
 
     async def _decided_again(self, job: Job, call: Call, caller: Caller) -> Decided:
@@ -280,6 +285,13 @@ class Office:
             question = read_question(find_service(edition.catalogue, job.service), job.body)
             pinned = judge.pin(case, question)
             return await judge.decide(case, pinned, job.form, 0, NOTHING)
+
+
+def _fault(file: File, path: Path, allowed: Obligations) -> SluiceError | None:
+    """Why a file that may be fetched cannot leave all the same."""
+    if terms_of(allowed) != file.terms:
+        return RulesChanged("export_rules_changed", "")
+    return None if path.is_file() else Unavailable("export_file_missing", "")
 
 
 def _acts_for_itself(caller: Caller) -> bool:

@@ -35,8 +35,8 @@ CREATE TABLE IF NOT EXISTS file (
   job TEXT NOT NULL REFERENCES job (id) ON DELETE CASCADE, number INTEGER NOT NULL,
   name TEXT NOT NULL, rows INTEGER NOT NULL, cells INTEGER NOT NULL, suppressed INTEGER NOT NULL,
   charged INTEGER NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, sm3 TEXT NOT NULL,
-  tag TEXT NOT NULL, event_id TEXT NOT NULL, decision_id TEXT NOT NULL, made TEXT NOT NULL,
-  PRIMARY KEY (job, number)
+  tag TEXT NOT NULL, event_id TEXT NOT NULL, decision_id TEXT NOT NULL, terms TEXT NOT NULL,
+  made TEXT NOT NULL, PRIMARY KEY (job, number)
 ) STRICT, WITHOUT ROWID;
 """
 _JOB: Final = (
@@ -59,6 +59,9 @@ class Jobs:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "fullfsync=ON", "foreign_keys=ON"):
             self._db.execute(f"PRAGMA {pragma}")
         self._db.executescript(_TABLES)
+        if "terms" not in {row[1] for row in self._db.execute("PRAGMA table_info(file)")}:
+            # Of an earlier version, which did not write them down: its files are kept back.
+            self._db.execute("ALTER TABLE file ADD COLUMN terms TEXT NOT NULL DEFAULT ''")
 
     def close(self) -> None:
         with self._lock:

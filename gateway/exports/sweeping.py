@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 def sweep(jobs: Jobs, folder: Path, now: datetime) -> None:
     """One round; harmless at any time and as often as one likes."""
+    # Listed before the jobs are read: a folder of a job that begins meanwhile is not among them.
+    folders = [found for found in folder.iterdir() if found.is_dir()] if folder.is_dir() else []
     held: set[str] = set()
     for job in jobs.all():
         if job.state == "open" and now - job.begun > KEPT:
@@ -29,11 +31,10 @@ def sweep(jobs: Jobs, folder: Path, now: datetime) -> None:
             held.add(job.id)
         elif now - (job.ended or job.begun) > REMEMBERED:
             jobs.forget(job.id)
-    if folder.is_dir():
-        for found in folder.iterdir():
-            if found.is_dir() and found.name not in held:
-                shutil.rmtree(found, ignore_errors=True)
-                _log.info("the files of export %s were taken away", found.name)
+    for found in folders:
+        if found.name not in held:
+            shutil.rmtree(found, ignore_errors=True)
+            _log.info("the files of export %s were taken away", found.name)
 
 
 def clear_leftovers(jobs: Jobs, folder: Path) -> None:

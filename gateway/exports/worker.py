@@ -27,7 +27,7 @@ from typing import Final, NamedTuple
 from uuid_utils import uuid7
 
 from gateway.errors import SluiceError, Unavailable
-from gateway.exports.judging import Judge, case_of, noted, size_of, told
+from gateway.exports.judging import Judge, case_of, noted, size_of, terms_of, told
 from gateway.exports.making import Made, Order, Receiver, begin, make
 from gateway.exports.model import Failure, File, Job, file_name
 from gateway.exports.store import Jobs
@@ -224,8 +224,8 @@ class Worker:
                 raise
             await self._hand_over(piece, decided, decision.obligations, made, hold)
 
-    async def _note(self, piece: Piece, decided: Decided, result: str) -> None:
-        await self.desk.journal.record(told(decided, "export", result, **piece.facts))
+    async def _note(self, piece: Piece, decided: Decided, result: str, **facts: object) -> None:
+        await self.desk.journal.record(told(decided, "export", result, **piece.facts, **facts))
 
     async def _make(self, piece: Piece, decided: Decided, allowed: Obligations) -> Made:
         """The file, made by the other process."""
@@ -270,6 +270,8 @@ class Worker:
         before = await self.desk.journal.remembered(piece.key)
         if before is not None and before.answer.hex() == made.sha256:
             charged, event = before.billable_qty, before.event_id
+            # Its mark is a new one: on record, so that it can be looked up as any other.
+            await self._note(piece, decided, "repeated", repeats=event, watermark_tag=mark)
         else:
             new = None if before else piece.kept(made, case.stamp.time)
             charged = await self._charge(
@@ -289,6 +291,7 @@ class Worker:
             tag=mark,
             event_id=event,
             decision_id=decided.decision.decision_id,
+            terms=terms_of(allowed),
             made=case.stamp.time,
         )
         await asyncio.to_thread(self.jobs.add_file, job.id, file)

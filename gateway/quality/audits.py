@@ -74,18 +74,22 @@ class Audits:
 
     def drawn(self, audit: Audit) -> None:
         """Keep what was drawn; a quarter whose sheet came back keeps what was found."""
-        known = self.get(audit.quarter)
-        if known is not None and known.found is not None:
-            raise OperatorError(
-                "audit.done", f"The sample of {audit.quarter} was coded already; it stands."
-            )
+        self._check_open(audit.quarter)
         self._write(audit)
 
     def came_back(self, audit: Audit, found: Found) -> Audit:
-        """Keep what double coding found; what was kept."""
+        """Keep what double coding found; what was kept. A second sheet would be a better one."""
+        self._check_open(audit.quarter)
         made = replace(audit, found=found)
         self._write(made)
         return made
+
+    def _check_open(self, quarter: str) -> None:
+        known = self.get(quarter)
+        if known is not None and known.found is not None:
+            raise OperatorError(
+                "audit.done", f"The sample of {quarter} was coded already; it stands."
+            )
 
     def get(self, quarter: str) -> Audit | None:
         """The audit of a quarter, if one was drawn."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +12,14 @@ from typing import Any
 from gateway.catalogue.cohort import CohortContract
 from gateway.catalogue.load import Catalogue, load_catalogue
 from gateway.catalogue.model import Service
+from gateway.db.engine import sqlite_url
+from gateway.db.upgrade import upgrade
 from gateway.policy.documents import read_documents
 from gateway.policy.profiles import merged_profiles, profile_key
+from gateway.privacy.terms import Terms
 from gateway.quality.waiver import Waiver
+from gateway.releases.attack.audit import Issue, Scope, audit, record, refuse
+from gateway.releases.attack.finding import AttackReport
 from gateway.releases.cohort import build_cohort, ordered_cohorts
 from gateway.releases.engine.choice import cluster_of
 from gateway.releases.engine.staging import Staging
@@ -86,9 +91,23 @@ def build(
             tell(f"index {contract.id}")
             run.finished.append(build_cohort(work, contract, run.appraised, folder))
         finished = sorted(run.finished, key=lambda one: one[1].service)
+        tell("attack")
+        report = attacked(settings, catalogue, finished)
+        refuse(report)
         publish(settings.releases, finished)
+        record(settings.releases, report)
     progress(Step("published", 1.0, run.reuse))
     return [manifest for _, manifest in finished]
+
+
+def attacked(
+    settings: Settings, catalogue: Catalogue, finished: Sequence[tuple[Path, Manifest]]
+) -> AttackReport:
+    """What an outsider could say of hidden cells, were these releases published."""
+    fresh = [Issue(folder, manifest) for folder, manifest in finished]
+    names = {issue.manifest.service for issue in fresh}
+    scope = Scope(services=names, seconds=settings.release_audit_seconds)
+    return audit(settings.releases, catalogue.services, scope, fresh)
 
 
 def _workers(warehouse: Path) -> int:
@@ -168,4 +187,14 @@ def _work(
         waivers=order.waivers,
         told=order.told,
         since=order.since,
+        database=_ledger(settings, by_service),
     )
+
+
+def _ledger(settings: Settings, profiles: Mapping[str, Mapping[str, Any]]) -> str:
+    """The operational database, brought up to date, where a profile spends a privacy budget."""
+    if not any(Terms.of(one) for of in profiles.values() for one in of.values()):
+        return ""
+    url = sqlite_url(settings.database)
+    upgrade(url)
+    return url

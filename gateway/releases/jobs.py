@@ -5,6 +5,7 @@ Each depends on what it is handed and on what lies in staging under the name of 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Grain, Service
 from gateway.catalogue.tariff import WHOLE
+from gateway.privacy.terms import PrivateTable, Terms
 from gateway.quality.waiver import Waiver
 from gateway.releases.cellfile import addresses, places_of, write_cells
 from gateway.releases.cells import all_blocks
@@ -29,6 +31,7 @@ from gateway.releases.contributions import (
 from gateway.releases.derived import derived_for
 from gateway.releases.engine.choice import engine_on
 from gateway.releases.engine.loading import Stager
+from gateway.releases.engine.parts import cuts_of
 from gateway.releases.engine.spark import Cluster
 from gateway.releases.engine.sql import Library
 from gateway.releases.engine.staging import Staging, keyed
@@ -46,6 +49,8 @@ from gateway.releases.own.release import Bench, OwnPlan, own_contents
 from gateway.releases.parallel import note
 from gateway.releases.plan import Plan
 from gateway.releases.prepare import Limits, Prepared, prepare, season_plan
+from gateway.releases.private import FILE as PRIVACY
+from gateway.releases.private import Private, ledger_of, private_sheets
 from gateway.releases.protection import protect_all
 from gateway.releases.quality import FILE as QUALITY
 from gateway.releases.quality import ByProvider, by_period, write_quality
@@ -80,6 +85,7 @@ class Work:
     cluster: Cluster | None = None  # where the facts are run; none: here
     since: str = ""  # the month from which on periods are published; all if empty
     told: tuple[Told, ...] = ()  # what the office audited and mended
+    database: str = ""  # where the privacy ledger is; needed where a profile's `dp` is on
 
 
 @dataclass(frozen=True)
@@ -127,7 +133,8 @@ def load(work: Work, name: str, grain: Grain) -> Prepared:
     digests = {**work.digests, **more.keys}
     source = Source(work.warehouse, views, spill=work.staging.root, extra=more.paths)
     try:
-        with engine_on(source, work.cluster) as engine:
+        cuts = () if work.cluster else cuts_of(source, work.digests, work.staging)
+        with engine_on(source, work.cluster, cuts) as engine:
             library = Library.of(views)
             stager = Stager(work.staging, source, engine, library, digests, grain)
             return prepare(
@@ -284,12 +291,10 @@ def write(
     places = places_of(plan)
     whole = Whole(plan.calendar, one.institutions, len(places))
     harvests = [whole.placed(_kept(work, key)) for key in kept]
+    noised = _noised(work, one, facts, folder)
     counts = {}
     for key in sorted(facts.profiles):
-        sheet = together([harvest.sheets[key] for harvest in harvests])
-        sheet = finished(with_rows_ahead(sheet, Layout.of(plan)), Layout.of(plan))
-        if plan.service.disclosure.subject == "open":
-            sheet = exact(sheet)
+        sheet = noised.get(key) or _sheet(plan, [harvest.sheets[key] for harvest in harvests])
         counts[key] = write_cells(folder / cell_file(key), sheet)
     write_contributions(
         folder / CONTRIBUTIONS,
@@ -309,6 +314,25 @@ def write(
         contradicted=frozenset().union(*(harvest.contradicted for harvest in harvests)),
     )
     return folder, sealed(contents(one, folder, known), work.staging.now)
+
+
+def _sheet(plan: Plan, seasons: Sequence[Sheet]) -> Sheet:
+    sheet = finished(with_rows_ahead(together(seasons), Layout.of(plan)), Layout.of(plan))
+    return exact(sheet) if plan.service.disclosure.subject == "open" else sheet
+
+
+def _noised(work: Work, one: Prepared, facts: Facts, folder: Path) -> dict[str, Sheet]:
+    """The sheets of the profiles whose `dp` is on, with a statement of their noise beside them."""
+
+    def making(terms: Terms, table: PrivateTable) -> Private:
+        ledger = ledger_of(work.database)
+        return Private(one, terms, table, work.digests, ledger, work.staging.now)
+
+    made = private_sheets(one, facts.profiles, making, work.key)
+    if made:
+        told = {key: statement for key, (_, statement) in sorted(made.items())}
+        (folder / PRIVACY).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    return {key: sheet for key, (sheet, _) in made.items()}
 
 
 def _contributed(plan: Plan, harvests: Sequence[Harvest], key: str) -> Iterator[Columns]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +29,7 @@ from synthetic.warehouse.schema import TABLES, arrow_schema
 _FLOAT_SCALE = 6  # decimals kept of a column that has no exact type
 _BATCH = 500_000  # rows that leave DuckDB together
 MEMORY = "1536MiB"  # of each connection: two loaders and the build itself stay below 6 GiB
+_VALID = " WHERE vali_flag = '1'"
 _SHARED = ("inpatient",)  # views of many joins and few rows
 _WORD = re.compile(r"[a-z_0-9]+")
 _FIXED = ("period_m", "geo_county", "psn_no", "fixmedins_code")
@@ -125,7 +127,7 @@ class Source:
         self._con.execute("SET memory_limit = $m", {"m": memory})
         self._con.execute("SET preserve_insertion_order = false")
         for path in self.tables:
-            self._view(path.stem, path, " WHERE vali_flag = '1'")
+            self._view(path.stem, path, _VALID)
         for name, path in self.extra.items():
             self._view(name, path)
         present = {path.stem for path in self.tables}
@@ -136,8 +138,20 @@ class Source:
     def _view(self, name: str, path: Path, some: str = "") -> None:
         escaped = str(path).replace("'", "''")
         self._con.execute(
-            f"CREATE VIEW \"{name}\" AS SELECT * FROM read_parquet('{escaped}'){some}"
+            f"CREATE OR REPLACE VIEW \"{name}\" AS SELECT * FROM read_parquet('{escaped}'){some}"
         )
+
+    @contextmanager
+    def only(self, tables: Iterable[str], condition: str) -> Iterator[None]:
+        """See no rows of these tables but those with the condition, for the time of a block."""
+        some = {name: self.files[name] for name in tables}
+        try:
+            for name, path in some.items():
+                self._view(name, path, f"{_VALID} AND {condition}")
+            yield
+        finally:
+            for name, path in some.items():
+                self._view(name, path, _VALID)
 
     @property
     def files(self) -> dict[str, Path]:
@@ -200,17 +214,23 @@ class Source:
         """Run a view that several facts share once, with the first of them, and lay it aside."""
         reached = {*_WORD.findall(sql)}
         for name in (one for one in _SHARED if one in reached - self._kept):
-            types = self._types(f"FROM {name}")
-            columns = ", ".join(
-                f'CAST("{column}" AS {kind}) AS "{column}"' for column, kind in types.items()
-            )
-            path = Path(self._spill.name) / f"{name}.parquet"
-            escaped = str(path).replace("'", "''")
-            self._con.execute(f"COPY (FROM {name}) TO '{escaped}' (FORMAT parquet)")
-            self._con.execute(
-                f"CREATE OR REPLACE VIEW {name} AS SELECT {columns} FROM read_parquet('{escaped}')"
-            )
+            laid = self.lay_aside(f"FROM {name}", name)
+            self._con.execute(f"CREATE OR REPLACE VIEW {name} AS {laid}")
             self._kept.add(name)
+
+    def lay_aside(self, sql: str, name: str) -> str:
+        """Run a query into a file of this connection's own; a query that gives its rows again."""
+        path = Path(self._spill.name) / f"{name}.parquet"
+        escaped = str(path).replace("'", "''")
+        columns = ", ".join(
+            f'CAST("{column}" AS {kind}) AS "{column}"' for column, kind in self._types(sql).items()
+        )
+        self._con.execute(f"COPY ({sql}) TO '{escaped}' (FORMAT parquet)")
+        return f"SELECT {columns} FROM read_parquet('{escaped}')"
+
+    def let_go(self, name: str) -> None:
+        """Delete what was laid aside under a name."""
+        (Path(self._spill.name) / f"{name}.parquet").unlink(missing_ok=True)
 
     def _types(self, sql: str) -> dict[str, str]:
         rows = self._con.execute(f"DESCRIBE {sql}").fetchall()

@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 
 from gateway.catalogue.model import Grain, Service
+from gateway.privacy.terms import Terms
 from gateway.releases.across import nests
 from gateway.releases.listing import listing
 from gateway.releases.manifest import FILE, Manifest, ReleaseError
@@ -92,8 +93,8 @@ def _seasons(
     entry: Entry, key: str, grain: Grain, services: Mapping[str, Service]
 ) -> dict[str, Published]:
     manifest = entry.manifest
-    if manifest.person_measure is None:
-        return {}
+    if manifest.person_measure is None or Terms.of(manifest.profiles[key]) is not None:
+        return {}  # what is subtracted from noised counts is noise
     least = int(manifest.profiles[key]["k_person"])
     rows = listing(entry.folder, manifest, key)
     return by_season(manifest, rows, least, grain, services.get(manifest.service))

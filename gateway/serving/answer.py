@@ -109,7 +109,7 @@ class Desk:
         with self._reserve(case, pinned, to_reserve(size, key)) as hold:
             usage = uses_nothing(hold) if repeat else self.quotas.seen(hold)
             asked = asking(case, pinned, cells=size.cells, usage=usage, media=media, env=self.env)
-            decided = Decided(case, pinned, await self._decide(asked, edition), asked)
+            decided = Decided(case, pinned, await self.decide(asked, edition), asked)
             if not repeat:
                 decided = await self._judge(decided, hold, edition)
             decision = decided.decision
@@ -131,7 +131,7 @@ class Desk:
         caller = await self.door.identify(call.authorization, call.presented, stamp)
         return Case(call, caller, stamp)
 
-    async def _decide(self, asked: PolicyInput, edition: Running) -> Decision:
+    async def decide(self, asked: PolicyInput, edition: Running) -> Decision:
         """The policy's word; where there is none, a recorded no."""
         try:
             decision = await edition.policy.decide_soon(asked)
@@ -144,7 +144,7 @@ class Desk:
         """The decision that holds over all replicas; where that cannot be shown, nothing leaves."""
 
         async def again(asked: PolicyInput) -> Decision:
-            return await self._decide(asked, edition)
+            return await self.decide(asked, edition)
 
         try:
             asked, decision = await self.quotas.prove(hold, decided.asked, decided.decision, again)

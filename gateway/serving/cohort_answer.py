@@ -16,6 +16,22 @@ from gateway.cohorts.question import CohortQuestion
 _INDEX = "index"
 _WITHHELD: dict[str, object] = {"value": None, "flag": "c"}
 _QUARTILES = ("p25", "p50", "p75")
+_NO_MONTHS: dict[str, object] = {name: {"value": None, "flag": "s"} for name in _QUARTILES}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many persons each cohort of a question has: as counted, or with noise."""
+
+    steps: tuple[int, ...]
+    years: tuple[int, ...]
+    noised: bool = False
+
+    @classmethod
+    def of(cls, counted: Counted) -> Sizes:
+        """As counted."""
+        steps, years = (tuple(len(c.members) for c in of) for of in (counted.steps, counted.years))
+        return cls(steps, years)
 
 
 @dataclass(frozen=True)
@@ -35,21 +51,25 @@ class Answered:
         told: Told,
         rules: Rules,
         contract: CohortContract,
+        *,
+        sizes: Sizes,
     ) -> Answered:
         """The answer to a question, as far as it may be told."""
-        last = len(counted.steps) - 1
+        last = len(sizes.steps) - 1
         shown = {*told.steps, last}
         kinds = [_INDEX, *(each.kind for each in question.criteria)]
         steps = tuple(
             {
                 "step": number,
                 "kind": kind,
-                "persons": _band(rules, len(one.members)) if number in shown else _WITHHELD,
+                "persons": _band(rules, size) if number in shown else _WITHHELD,
             }
-            for number, (kind, one) in enumerate(zip(kinds, counted.steps, strict=True))
+            for number, (kind, size) in enumerate(zip(kinds, sizes.steps, strict=True))
         )
-        final = _band(rules, len(counted.final.members))
-        return cls(final, steps, _years(question, counted, told, rules), _months(counted, contract))
+        final = _band(rules, sizes.steps[-1])
+        # The quartiles have no noise: where counts have, they are not told.
+        months = _NO_MONTHS if sizes.noised else _months(counted, contract)
+        return cls(final, steps, _years(question, sizes, told, rules), months)
 
     @property
     def withheld(self) -> int:
@@ -63,15 +83,15 @@ def _band(rules: Rules, number: int) -> dict[str, object]:
 
 
 def _years(
-    question: CohortQuestion, counted: Counted, told: Told, rules: Rules
+    question: CohortQuestion, sizes: Sizes, told: Told, rules: Rules
 ) -> tuple[dict[str, object], ...]:
     """The members by calendar year of entry; all years are withheld where their bands together
     would tell one of them more closely than a band does."""
     bands = [
-        rules.bands.tell(len(one.members)) if number in told.years else None
-        for number, one in enumerate(counted.years)
+        rules.bands.tell(size) if number in told.years else None
+        for number, size in enumerate(sizes.years)
     ]
-    if rules.narrowed(rules.bands.tell(len(counted.final.members)), bands):
+    if not sizes.noised and rules.narrowed(rules.bands.tell(sizes.steps[-1]), bands):
         bands = [None] * len(bands)
     return tuple(
         {
@@ -84,7 +104,7 @@ def _years(
 
 def _months(counted: Counted, contract: CohortContract) -> dict[str, object]:
     if len(counted.follow_up) < contract.quartiles_from:
-        return {name: {"value": None, "flag": "s"} for name in _QUARTILES}
+        return _NO_MONTHS
     found = quartiles(counted.follow_up)
     return {name: {"value": found[name], "flag": "r"} for name in _QUARTILES}
 

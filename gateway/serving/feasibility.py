@@ -24,22 +24,25 @@ from gateway.cohorts.guard import Told, nearest, tellable
 from gateway.cohorts.journal import Entry, QueryJournal, Study
 from gateway.cohorts.question import CohortAsk
 from gateway.editions.running import Running
-from gateway.errors import NotFound, Unavailable
+from gateway.errors import NotFound, SluiceError, Unavailable
 from gateway.journal.counters import Hold
-from gateway.policy.port import NO_EARLIER, Decision, Obligations, PolicyInput, PolicyUnavailable
+from gateway.policy.port import NO_EARLIER, Decision, Obligations, PolicyInput
 from gateway.policy.port import Usage as AskedUsage
+from gateway.privacy.ledger import Ledger
+from gateway.privacy.terms import Terms
 from gateway.quota.port import QuotaUnproven
 from gateway.serving import entries
 from gateway.serving.accept import JSON
 from gateway.serving.answer import Desk
 from gateway.serving.asking import asking, commitment_of, most_fen
 from gateway.serving.charge import Delivery, whole_answer
-from gateway.serving.cohort_answer import Answered, render
+from gateway.serving.cohort_answer import Answered, Sizes, render
+from gateway.serving.cohort_privacy import FREE, CohortPrivacy, Cost
 from gateway.serving.cohort_reading import check_listed, pin_cohort, read_cohort
 from gateway.serving.meta import describe
 from gateway.serving.model import Answer, Call, Case, Decided, Pinned, Refusal
 from gateway.serving.questions import SdcParameter
-from gateway.serving.refusals import NOT_COVERED, SDC, attempt_decision, refusal, undecided
+from gateway.serving.refusals import NOT_COVERED, SDC, attempt_decision, refusal
 from gateway.serving.watermark import tag
 from metering.calendar import day_of
 
@@ -56,6 +59,7 @@ class CohortDesk:
     desk: Desk
     counting: Counting
     journal: QueryJournal
+    ledger: Ledger
 
     async def answer(self, call: Call) -> Answer | Refusal:
         """Answer the question, or refuse it with reasons; either way it is on record."""
@@ -88,7 +92,7 @@ class CohortDesk:
         study = await self.study(case.caller.tenant_id, contract.id)
         with self._reserve(case, pinned, contract) as hold:
             path = _Path(self, case, pinned, ask, hold, edition)
-            decided = await path.decide(study, NO_EARLIER, prove=False)
+            decided = await path.decide(study, NO_EARLIER, FREE, prove=False)
             if decided.decision.obligations is None:
                 return await path.refuse(decided)
             rules = _rules(decided.decision.obligations)
@@ -96,7 +100,8 @@ class CohortDesk:
                 refused = attempt_decision(edition.policy.version, TOO_MANY_CRITERIA)
                 return await path.refuse(replace(decided, decision=refused))
             check_listed(contract, ask, index, pinned.manifest)
-            return await path.count_and_answer(study, rules)
+            terms = Terms.of(decided.decision.obligations.profile)
+            return await path.count_and_answer(study, rules, path.private(terms))
 
     def _reserve(self, case: Case, pinned: Pinned, contract: CohortContract) -> Hold:
         now = case.stamp.time
@@ -138,11 +143,22 @@ class _Path:
     hold: Hold
     edition: Running
 
-    async def count_and_answer(self, study: Study, rules: Rules) -> Answer | Refusal:
+    def private(self, terms: Terms | None) -> CohortPrivacy | None:
+        """What to noise the counts with; nothing where differential privacy is off."""
+        release, geos = self.pinned.manifest.release_id, self.pinned.question.geo
+        ledger, now = self.office.ledger, self.case.stamp.time
+        if terms is None:
+            return None
+        return CohortPrivacy(ledger, terms, release, self.ask.digest, geos, now)
+
+    async def count_and_answer(
+        self, study: Study, rules: Rules, private: CohortPrivacy | None
+    ) -> Answer | Refusal:
         """Count, let the policy judge the distance, go on record, answer."""
         for _ in range(_TRIES):
             counted, told, apart = await self._counted(study, rules)
-            decided = await self.decide(study, apart, prove=True)
+            cost = await self.office.in_thread(private.cost) if private else FREE
+            decided = await self.decide(study, apart, cost, prove=True)
             obligations = decided.decision.obligations
             if obligations is None and TOO_NEAR not in decided.decision.deny:
                 return await self.refuse(decided)
@@ -150,7 +166,10 @@ class _Path:
             if kept and obligations is None:
                 return await self.refuse(decided)
             if kept and obligations is not None:
-                answered = Answered.of(self.ask, counted, told, _rules(obligations), self.contract)
+                sizes = await self._sizes(decided, counted, private)
+                answered = Answered.of(
+                    self.ask, counted, told, _rules(obligations), self.contract, sizes=sizes
+                )
                 return await self._hand_over(decided, obligations, answered, study)
             study = await self.office.study(study.tenant, study.service)
         raise Unavailable("cohort_busy", "")
@@ -168,9 +187,27 @@ class _Path:
             counted = counting.count(release, self.ask)
             earlier = study.before(self.ask.digest)
             near = counting.near(release, counted, earlier, rules.delta)
-            return counted, tellable(counted, near, rules), nearest(counted, near, rules)
+            told = tellable(counted, near, rules)
+            first = study.first(self.ask.digest)
+            # Later questions were held against what is on record: nothing beyond it is ever told,
+            # whatever another release or grant would leave room for.
+            if first is not None and first.told is not None:
+                told = told.within(first.told)
+            return counted, told, nearest(counted, near, rules)
 
         return await self.office.in_thread(work)
+
+    async def _sizes(
+        self, decided: Decided, counted: Counted, private: CohortPrivacy | None
+    ) -> Sizes:
+        """As counted, or noised; another replica may have spent what the policy saw as left."""
+        if private is None:
+            return Sizes.of(counted)
+        try:
+            return await self.office.in_thread(lambda: private.sizes(counted))
+        except SluiceError:
+            await self.office.desk.journal.record(entries.unanswered(decided, "failed"))
+            raise
 
     async def _on_record(self, study: Study, told: Told | None) -> bool:
         """Whether the question is in the journal now; False where another one came between."""
@@ -187,7 +224,7 @@ class _Path:
         )
         return await self.office.in_thread(lambda: self.office.journal.add(study, entry))
 
-    async def decide(self, study: Study, apart: int, *, prove: bool) -> Decided:
+    async def decide(self, study: Study, apart: int, cost: Cost, *, prove: bool) -> Decided:
         """The policy's word on the question, told what was used and how near it comes."""
         desk, grant = self.office.desk, self.pinned.grant_id
         spent = study.spent(grant, self.ask.digest, self.case.stamp.time)
@@ -195,13 +232,15 @@ class _Path:
             "queries_per_study": spent.study,
             "queries_month": spent.month,
             "smallest_difference": apart,
+            "epsilon_spent_micro": cost.spent_micro,
         }
 
         def with_own(asked: PolicyInput) -> PolicyInput:
-            return asked.model_copy(update={"usage": asked.usage.model_copy(update=own)})
+            usage = asked.usage.model_copy(update=own)
+            return asked.model_copy(update={"usage": usage, "epsilon_micro": cost.epsilon_micro})
 
         async def decide(asked: PolicyInput) -> Decision:
-            return await self._decide(with_own(asked))
+            return await desk.decide(with_own(asked), self.edition)
 
         usage: AskedUsage = desk.quotas.seen(self.hold)
         asked = with_own(
@@ -216,14 +255,6 @@ class _Path:
             await desk.journal.record(entries.unanswered(decided, "failed"))
             raise
         return replace(decided, asked=with_own(asked), decision=decision)
-
-    async def _decide(self, asked: PolicyInput) -> Decision:
-        try:
-            decision = await self.edition.policy.decide_soon(asked)
-        except PolicyUnavailable:
-            return undecided(self.edition.policy.version)
-        self.office.desk.editions.compare(self.edition, asked, decision)
-        return decision
 
     async def refuse(self, decided: Decided) -> Refusal:
         """The refusal, on record."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from gateway.policy.port import Obligations, Usage
+from gateway.privacy.terms import Terms
 from gateway.releases.manifest import Manifest
 from gateway.serving.charge import Delivery
 from gateway.serving.model import Decided
@@ -41,6 +42,16 @@ def _months(period: str) -> tuple[str, str]:
     return (period, period) if "-" in period else (f"{period}-01", f"{period}-12")
 
 
+def privacy(terms: Terms) -> dict[str, object]:
+    """What is published of the noise in an answer."""
+    return {
+        "mechanism": "two_sided_geometric",
+        "epsilon": float(terms.epsilon),
+        "epsilon_year": float(terms.year),
+        "unit": "person",
+    }
+
+
 def describe(
     decided: Decided,
     obligations: Obligations,
@@ -54,7 +65,9 @@ def describe(
     """Everything a reader needs to trust, repeat, price and trace the answer."""
     case, question, manifest = decided.case, decided.pinned.question, decided.pinned.manifest
     service, decision = question.service, decided.decision
-    return {
+    terms = Terms.of(obligations.profile)
+    noise = {} if terms is None else {"privacy": privacy(terms)}
+    return noise | {
         "service": {"id": service.id, "code": service.code, "version": service.version},
         "release": manifest.release_id,
         "definitions": manifest.definitions,

@@ -89,10 +89,11 @@ def measure(dsn: str = "") -> tuple[Load, Load]:
             server.terminate()
             server.wait(30)
     plain, recorded = ([r[i] for r in rounds] for i in (0, 1))
-    return _median(plain), _median(recorded)
+    return middle(plain), middle(recorded)
 
 
-def _median(loads: list[Load]) -> Load:
+def middle(loads: list[Load]) -> Load:
+    """Medians of both figures."""
     return Load(median(one.per_second for one in loads), median(one.cpu_us for one in loads))
 
 
@@ -107,9 +108,9 @@ def _wait(port: int) -> None:
 
 
 def _load(pid: int, port: int, path: str) -> Load:
-    began, used = time.perf_counter(), _cpu(pid)
+    began, used = time.perf_counter(), cpu_seconds(pid)
     done = uvloop.run(_many(port, path))
-    wall, spent = time.perf_counter() - began, _cpu(pid) - used
+    wall, spent = time.perf_counter() - began, cpu_seconds(pid) - used
     return Load(done / wall, spent / done * 1e6)
 
 
@@ -157,7 +158,7 @@ async def _ask(port: int, path: str, ends: float) -> int:
     return await asking.done
 
 
-def _cpu(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Seconds of CPU a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICK

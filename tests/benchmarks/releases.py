@@ -1,7 +1,7 @@
 """Build releases of ever larger warehouses: time, processor time and peak memory, side by side.
 
-    python -m tests.benchmarks.releases ci demo          # of 20 k and 200 k persons
-    SLUICE_BENCH_SIZES="mini ci" make bench              # in short; 200 k and 2 M unless told
+    python -m tests.benchmarks.releases                  # of 20 k and 200 k persons
+    SLUICE_BENCH_SIZES="demo province" make bench        # 200 k and 2 M: hours, 40 GB of disk
     SLUICE_BENCH_SERVICES="S02 S04" …                    # of some services, alone; all unless told
     SLUICE_BENCH_DIR=/mnt/large …                        # where warehouses and staging lie
 
@@ -9,7 +9,8 @@ In a folder that is named, the simulated warehouses stay for the next run; delet
 simulator has changed. Of 2 M persons one needs 10 GB, and a build several times that.
 
 Each size is simulated and built in processes of its own, first from nothing, then again with all
-that the first left in staging. The last line of a size says how it grew against the one before.
+that the first left in staging. The last line of a size says how it grew against the one before: so
+many times, and to which power of the rows (1: in step with them; more: faster).
 Memory is the largest that any one process held; a build has a process more than processors.
 """
 
@@ -24,6 +25,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from math import log
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -33,7 +35,7 @@ from gateway.releases.source import MEMORY
 from gateway.settings import Settings
 from tests.waivers import INVENTED
 
-SIZES = tuple(os.environ.get("SLUICE_BENCH_SIZES", "demo province").split())
+SIZES = tuple(os.environ.get("SLUICE_BENCH_SIZES", "ci demo").split())
 SERVICES = tuple(os.environ.get("SLUICE_BENCH_SERVICES", "").split())
 DIR = "SLUICE_BENCH_DIR"
 LIMIT = 2048  # MiB of any one process
@@ -135,9 +137,14 @@ def _row(size: str, source: str, found: dict[str, float]) -> str:
 
 
 def _growth(before: dict[str, float], now: dict[str, float]) -> str:
-    times = {name: now[name] / before[name] for name in ("rows", "wall", "cpu", "peak")}
-    words = ", ".join(f"{name} × {times[name]:.2f}" for name in times)
-    return f"{'':>10}{words}"
+    rows = now["rows"] / before["rows"]
+    times = {name: now[name] / before[name] for name in ("wall", "cpu", "peak")}
+    words = (f"{name} × {grew:.2f} (rows^{_power(grew, rows):.2f})" for name, grew in times.items())
+    return f"{'':>10}rows × {rows:.2f}, {', '.join(words)}"
+
+
+def _power(grew: float, rows: float) -> float:
+    return log(grew) / log(rows)
 
 
 def _tell(line: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ from pyarrow import csv, parquet
 
 from gateway.exports.model import Failure
 from gateway.exports.sweeping import sweep
+from gateway.identity.secrets import secret
 from gateway.releases.store import CURRENT
 from gateway.serving.accept import CSV
+from gateway.serving.watermark import tag
+from gateway.watermark.lookup import Found, look_up
 from tests.export_world import (
     ASYNC,
     QUESTION,
@@ -264,10 +268,18 @@ def test_a_job_cut_off_by_a_crash_goes_on_and_charges_nothing_twice(fresh: Expor
         [each[name] for name in kept] for each in first["output"]
     ]
     assert usage(fresh) == before
+    for told in (first, again):  # every mark that was ever told is on record and genuine
+        for mark in (told["watermark"], *(each["watermark"] for each in told["output"])):
+            assert looked_up(fresh.gateway, mark).genuine
     files = [fresh.get(each["url"]).content for each in again["output"]]
     assert [hashlib.sha256(each).hexdigest() for each in files] == [
         each["sha256"] for each in first["output"]
     ]
+
+
+def looked_up(site: Gateway, mark: str) -> Found:
+    settings, made = site.settings, partial(tag, secret(site.settings.keys, "watermark"))
+    return look_up(mark, settings.home / "marks.db", [settings.journal], made)
 
 
 def test_a_cancelled_job_is_gone_with_its_files(one: Exporter) -> None:
@@ -297,18 +309,6 @@ def test_a_job_whose_day_is_over_is_gone_and_says_so(one: Exporter) -> None:
     assert not folder.exists()
     sweep(office.jobs, office.folder, office.clock() + timedelta(days=91))
     assert one.get(url).status_code == 404
-
-
-def test_the_sweeper_takes_away_what_no_job_owns(one: Exporter) -> None:
-    office = one.gateway.app.state.exports.office
-    url = one.begun()
-    one.finished(url)
-    stranger = office.folder / "nobodys" / "left.part"
-    stranger.parent.mkdir(parents=True)
-    stranger.write_bytes(b"x")
-    sweep(office.jobs, office.folder, office.clock())
-    assert not stranger.parent.exists()
-    assert one.get(url).status_code == 200
 
 
 def test_a_failed_job_is_a_manifest_with_its_reason(one: Exporter) -> None:

@@ -202,6 +202,9 @@ def test_an_error_found_by_audit_fails_the_accuracy_of_the_quarter(home: Path) -
     }
     with pytest.raises(OperatorError, match="was coded already"):
         run("audit", "draw", "2024Q1", "--sheet", str(home / "again.csv"))
+    code_again(path)  # a sheet that is better than the first
+    with pytest.raises(OperatorError, match="was coded already"):
+        run("audit", "read", "2024Q1", "--sheet", str(path))
 
 
 def test_an_edited_audit_is_refused_and_so_is_one_of_another_quarter(home: Path) -> None:

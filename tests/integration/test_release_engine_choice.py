@@ -79,7 +79,7 @@ def test_without_pyspark_the_error_says_what_installs_it(
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)  # as Python marks what is not there
     with socket.create_server(("127.0.0.1", 0)) as listening:
         error = refused(source, Cluster(f"spark://127.0.0.1:{listening.getsockname()[1]}"))
-    assert (error.code, "make services" in error.message) == ("spark_missing", True)
+    assert (error.code, "make spark" in error.message) == ("spark_missing", True)
 
 
 def test_the_command_line_names_the_engine_and_fails_with_its_code(

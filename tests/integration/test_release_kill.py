@@ -31,8 +31,10 @@ import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from gateway.releases.build import Order, build
+from gateway.releases.engine import parts
 from gateway.settings import Settings
 from tests.waivers import invented
+parts.ROWS = 500  # the persons in parts, as in a large warehouse
 home, since, last = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 instants = {"os.rename", "os.mkdir", "os.utime", "os.remove", "os.rmdir", "os.chmod", "open"}
 seen, counting = 0, False

@@ -8,33 +8,28 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
 
-from gateway.releases.build import Order, Step, build
 from gateway.releases.engine.spark import Cluster
-from gateway.releases.manifest import Manifest
 from gateway.settings import Settings
 from gateway.warehouse import store
 from synthetic.bureau import simulate
 from tests.made_once import made_once
 from tests.real_server import PATIENCE
 from tests.release_warehouse import build_warehouse
+from tests.spark_builds import NOW, built, files, on_spark, same_warehouse
 from tests.spark_cluster import SparkCluster, spark_cluster
-from tests.waivers import INVENTED
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(1200)]
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LINKED = ("S04", "S06", "S07")
 """With records, quotients and ranks; built together because they are linked."""
 
 _BUILD = """
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from gateway.releases.build import Order, build
 from gateway.settings import Settings
@@ -79,38 +74,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("engines")
     build_warehouse(folder, persons=150, visits=600, days=170)
     return folder
-
-
-def same_warehouse(home: Path, copy: Path) -> Path:
-    """The same warehouse and keys, and nothing that was built from them."""
-    for name in ("warehouse", "keys"):
-        shutil.copytree(home / name, copy / name)
-    return copy
-
-
-def on_spark(home: Path, cluster: Cluster) -> Settings:
-    return Settings(
-        home=home,
-        release_engine="spark",
-        spark_master=cluster.master,
-        spark_properties=cluster.properties,
-    )
-
-
-def built(settings: Settings, services: tuple[str, ...]) -> tuple[list[Manifest], Step]:
-    steps: list[Step] = []
-    made = build(settings, Order(services, waivers=INVENTED), NOW, steps.append)
-    return made, steps[-1]
-
-
-def files(home: Path, manifests: list[Manifest]) -> dict[str, bytes]:
-    """Every file of every release, by service and name."""
-    folders = [home / "releases" / made.service / made.release_id for made in manifests]
-    return {
-        f"{folder.parent.name}/{path.name}": path.read_bytes()
-        for folder in folders
-        for path in sorted(folder.iterdir())
-    }
 
 
 def agree(home: Path, copy: Path, cluster: SparkCluster, services: tuple[str, ...]) -> None:

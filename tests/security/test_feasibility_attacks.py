@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from gateway.cohorts.bands import Bands
@@ -56,6 +57,14 @@ def apart(counting: Gateway, told: list[tuple[dict[str, Any], ...]]) -> list[int
         )
         people.append({*counter.count(release, question).final.members.tolist()})
     return [len(a ^ b) for i, a in enumerate(people) for b in people[:i]]
+
+
+def on_record(grant: str, *criteria: dict[str, Any], told: Told, **more: Any) -> Entry:
+    """A question as it was answered from a release of earlier."""
+    plain = {name: QUESTION[name] for name in ("period", "geo", "index")}
+    body = {**plain, **more, "criteria": criteria}
+    question = CohortQuestion.model_validate_json(orjson.dumps(body))
+    return Entry(grant, question, told, "S16-0", "r", TODAY)
 
 
 def _tuples(plain: dict[str, Any]) -> dict[str, Any]:
@@ -130,20 +139,7 @@ def test_two_replicas_cannot_add_the_same_number(counting: Gateway) -> None:
     engine = counting.app.state.identity.engine
     one, other = QueryJournal(engine), QueryJournal(engine)
     seen = one.study("T-REPLICA", "S16"), other.study("T-REPLICA", "S16")
-    plain = {name: QUESTION[name] for name in ("period", "geo", "index")}
-    entries = [
-        Entry(
-            "G",
-            CohortQuestion.model_validate(
-                {**_tuples(plain), "criteria": ({"kind": "enrolled", "after": n},)}, strict=False
-            ),
-            Told((), ()),
-            "S16-0",
-            f"r{n}",
-            TODAY,
-        )
-        for n in range(2)
-    ]
+    entries = [on_record("G", {"kind": "enrolled", "after": n}, told=Told((), ())) for n in (0, 1)]
     assert one.add(seen[0], entries[0])
     assert not other.add(seen[1], entries[1])
     assert other.add(other.study("T-REPLICA", "S16"), entries[1])
@@ -156,6 +152,30 @@ def test_a_repeat_is_told_as_it_was_whatever_was_asked_since(counting: Gateway) 
     for other in ({"kind": "gend", "values": ["1"]}, {"kind": "age10", "values": ["70-79"]}):
         ask(counting, client, other)
     assert ask(counting, client, *steps).json()["data"] == first
+
+
+def remember(counting: Gateway, tenant: str, entry: Entry) -> None:
+    journal = QueryJournal(counting.app.state.identity.engine)
+    assert journal.add(journal.study(tenant, "S16"), entry)
+
+
+def test_a_repeat_from_a_later_release_tells_no_more_than_is_on_record(counting: Gateway) -> None:
+    """Questions in between were held against what the first answer told, and only against that."""
+    client = admit(counting, "again", "T-AGAIN", ("G-AGAIN",))
+    forty = {"kind": "age10", "values": ["40-49"]}
+    remember(counting, "T-AGAIN", on_record("G-AGAIN", forty, told=Told((), (0,))))
+    data = ask(counting, client, forty).json()["data"]
+    assert [step["persons"]["flag"] for step in data["steps"]] == ["c", "r"]
+    assert [year["persons"]["flag"] for year in data["index_years"]] == ["r", "c"]
+    assert data["persons"]["flag"] == "r"
+
+
+def test_a_code_that_the_release_lacks_hides_no_earlier_question(counting: Gateway) -> None:
+    """Told with a rare code by one release, asked without it of another that does not list it."""
+    client = admit(counting, "rare", "T-RARE", ("G-RARE",))
+    index = {"kind": "atc", "codes": ["A10BA", "A10BX"]}
+    remember(counting, "T-RARE", on_record("G-RARE", told=Told((), ()), index=index))
+    assert not answered(ask(counting, client))
 
 
 def test_no_band_of_the_profile_tells_a_count_below_twenty() -> None:

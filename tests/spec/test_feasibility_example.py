@@ -15,7 +15,7 @@ from gateway.cohorts.guard import tellable
 from gateway.cohorts.question import CohortQuestion
 from gateway.policy.profiles import merged_profiles
 from gateway.releases.store import current
-from gateway.serving.cohort_answer import Answered
+from gateway.serving.cohort_answer import Answered, Sizes
 from tests.gateway_factory import POLICIES
 
 CATALOGUE = load_catalogue(POLICIES)
@@ -48,7 +48,9 @@ def test_a_release_of_the_people_gives_the_answer_of_the_example(cohort_home: Pa
     counted = Counting(cohort_home / "releases").count(release, question)
     profile = merged_profiles(POLICIES, CATALOGUE.as_policy_data())["S16", example().scenario]
     rules = Rules.of(profile)
-    answered = Answered.of(question, counted, tellable(counted, [], rules), rules, CONTRACT)
+    answered = Answered.of(
+        question, counted, tellable(counted, [], rules), rules, CONTRACT, sizes=Sizes.of(counted)
+    )
     assert told(answered) == list(lines(example().answer))
     assert [len(one.members) for one in counted.steps] == [155, 125, 100, 100]
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import pytest
 from gateway.catalogue.load import load_catalogue
 from gateway.codes.asking import FORMS, read_address, read_body, read_values
 from gateway.codes.model import MOST_CODES, Operation
+from gateway.codes.reading import Reader
 from gateway.errors import BadRequest, SluiceError
 from tests.codes_world import World, declared, folder_of
 from tests.gateway_factory import POLICIES
@@ -20,6 +25,35 @@ from tests.gateway_factory import POLICIES
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = folder_of(tmp_path_factory.mktemp("lists"))
     return World(tmp_path_factory.mktemp("shelf"), folder)
+
+
+class Watched(sqlite3.Connection):
+    """Notes whether two threads were ever at it at once."""
+
+    at_work = 0
+    most = 0
+
+    def execute(self, *asked: Any) -> sqlite3.Cursor:
+        self.at_work += 1
+        self.most = max(self.most, self.at_work)
+        time.sleep(0.002)
+        try:
+            return super().execute(*asked)
+        finally:
+            self.at_work -= 1
+
+
+def test_one_thread_at_a_time_reads_a_bundle(world: World) -> None:
+    """Two that share a statement could each be told what the other asked."""
+    path = world.shelf.folder / f"{world.manifest.name}.sqlite"
+    with closing(sqlite3.connect(path, factory=Watched, check_same_thread=False)) as db:
+        reader = Reader(world.manifest.name, db)
+        listed = reader.lists[1]
+        codes = ["B1", "B2", "B3", "B4"] * 3
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda code: reader.find(listed, code), codes))
+        assert [one and one.code for one in found] == codes
+        assert db.most == 1
 
 
 def refused(operation: Operation, values: Any) -> str:

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import errno
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
 
-from gateway.api.exports_http import OutOfRange, part_of
+from gateway.api.exports_http import OutOfRange, part_of, wanted_of
 from gateway.catalogue.load import load_catalogue
 from gateway.catalogue.model import Service
+from gateway.errors import BadRequest
 from gateway.exports.making import Order, Receiver, make
-from gateway.exports.model import File
+from gateway.exports.model import FORMS, File, Job, Sender
+from gateway.exports.store import Jobs
+from gateway.exports.sweeping import sweep
 from gateway.policy.port import ColumnRule
 from gateway.policy.profiles import profile_key
 from gateway.releases.manifest import Manifest
 from gateway.releases.store import Selection
+from gateway.serving.questions import read_ask
 from gateway.watermark.marking import Marks
 from tests.export_world import QUARTERS, SMALL, Lists, release
 from tests.gateway_factory import POLICIES
 
 NOW = datetime(2025, 6, 2, tzinfo=UTC)
-HUNDRED = File(0, "f", 1, 1, 0, 1, 100, "a" * 64, "b" * 64, "t", "e", "d", NOW)
+HUNDRED = File(0, "f", 1, 1, 0, 1, 100, "a" * 64, "b" * 64, "t", "e", "d", "r", NOW)
 MEASURES = ("visits", "fund")
 
 
@@ -145,3 +151,37 @@ def test_a_changed_flag_is_a_change(tmp_path: Path) -> None:
     got = make(order(tmp_path, made, tmp_path / "f", since=before.release_id))
     assert 0 < got.rows < SMALL.rows / 50
     assert got.cells <= 2 * got.rows
+
+
+def job(name: str) -> Job:
+    sender = Sender("T", "insurer", "c", "prod", "127.0.0.1", "t", None, "i", "t")
+    asked = (name, sender, "S02", b"{}", "d", "S02-0", None, FORMS["csv"], "/")
+    return Job(*asked, rows=1, per_file=1, begun=NOW, tag="t", meta=b"{}")
+
+
+def test_the_sweeper_takes_away_what_no_job_owns_nor_begins_meanwhile(tmp_path: Path) -> None:
+    class Slow(Jobs):
+        def all(self) -> list[Job]:
+            """What is on record; then the worker begins on a job that came meanwhile."""
+            found = super().all()
+            (tmp_path / "late").mkdir()
+            return found
+
+    for name in ("open", "nobodys"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "left.part").write_bytes(b"x")
+    with closing(Slow(tmp_path / "jobs.db")) as jobs:
+        jobs.add(job("open"))
+        sweep(jobs, tmp_path, NOW)
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"open", "late"}
+
+
+@pytest.mark.parametrize("level", ["1" * 20, "1" * 5000, "-1", "x"])
+def test_a_level_in_the_address_that_is_none_is_refused(level: str) -> None:
+    text = f"purpose=p&from=2024&to=2024&grain=year&geo=990100&levels=benefit5:{level}"
+    scope = {"type": "http", "method": "GET", "headers": [(b"prefer", b"respond-async")]}
+    request = Request({**scope, "query_string": text.encode()})
+    with pytest.raises(BadRequest):
+        read_ask(wanted_of(request, None).body)
+    whole = Request({**scope, "query_string": text.replace(level, "2").encode()})
+    assert read_ask(wanted_of(whole, None).body).levels == {"benefit5": 2}

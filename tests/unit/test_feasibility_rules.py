@@ -125,6 +125,12 @@ def test_a_count_is_told_as_its_band(number: int, told: str) -> None:
     assert most is None or number <= most
 
 
+@pytest.mark.parametrize("told", ["<20", "200-499", "1000", "1010", "1020"])
+def test_a_band_means_every_count_that_is_told_so_and_no_other(told: str) -> None:
+    counts = [number for number in range(1100) if RULES.bands.tell(number) == told]
+    assert RULES.bands.meaning(told) == (counts[0], counts[-1])
+
+
 @pytest.mark.parametrize(
     "bands",
     [[], ["<20", "25-49", "50+ rounded to 10"], ["<20", "20-49"], ["few", "20+ rounded to 5"]],
@@ -193,14 +199,16 @@ def test_two_small_cohorts_are_told_alike_and_need_no_distance() -> None:
         ("100-199", ["<20", "50-99"], False),
         ("20-49", ["20-49", "20-49", "<20"], True),
         ("50-99", ["20-49", "<20"], False),
-        ("1230", ["1230", "<20"], False),
+        ("1230", ["1230", "<20"], True),
+        ("1240", ["1240", "<20"], False),
         ("50-99", [None, "<20"], False),
     ],
 )
 def test_years_that_add_up_too_well_are_told_apart(
     total: str, parts: list[str | None], narrowed: bool
 ) -> None:
-    """49 at most less twice 20 at least leaves nine at most; 1000 to 1005 less as much, five."""
+    """49 at most less twice 20 at least leaves nine at most; 1000 to 1005 less as much, five;
+    1226 to 1234 less as much, eight; 1235 to 1245, ten: as many as rounding leaves."""
     assert RULES.narrowed(total, parts) is narrowed
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import OperatorError
-from gateway.releases.engine.dialects import DIALECTS, spoken
+from gateway.releases.engine.dialects import DIALECTS, spoken, spoken_in_steps
 from gateway.releases.engine.portable import faults
 
 MONEY = st.integers(-(10**9), 10**9).map(lambda n: Decimal(n).scaleb(-2))
@@ -41,6 +41,35 @@ def test_a_rounded_quotient_written_out_is_the_one_duckdb_makes(
     rows = ", ".join(f"({n}.005::DECIMAL(16, 3), {d})" for n in range(40) for d in range(1, 9))
     made = f"SELECT CAST(round(a / b, 2) AS DECIMAL(18, 3)) FROM (VALUES {rows}) AS t(a, b)"
     assert con.execute(spoken(made, "duckdb")).fetchall() == con.execute(made).fetchall()
+
+
+NESTED = (
+    "WITH u AS (WITH v AS (SELECT a FROM t) SELECT a FROM v), v AS (SELECT a + 1 AS a FROM u) "
+    "SELECT a FROM v",
+    "WITH v AS (SELECT a + 1 AS a FROM t), u AS (WITH v AS (SELECT 9 AS a) SELECT a FROM v) "
+    "SELECT u.a, v.a AS b FROM u, v",
+    "WITH t AS (SELECT a + 1 AS a FROM t) SELECT t.a FROM t",
+    "SELECT a FROM t WHERE a > (WITH t AS (SELECT 1 AS a) SELECT max(a) FROM t)",
+    "WITH v AS (SELECT 1 AS a) SELECT a FROM t WHERE EXISTS "
+    "(WITH v AS (SELECT a FROM V) SELECT 1 FROM v WHERE v.a = t.a)",
+    "WITH v AS (SELECT 1 AS a), v__2 AS (SELECT 2 AS a), u AS (WITH v AS (SELECT a FROM v__2) "
+    "SELECT a FROM v) SELECT a FROM u UNION ALL SELECT a FROM v",
+)
+"""CTEs whose names mean one thing inside and another outside."""
+
+
+@pytest.mark.parametrize("made", NESTED)
+def test_ctes_named_apart_give_the_rows_they_gave_nested(
+    made: str, con: duckdb.DuckDBPyConnection
+) -> None:
+    """Spark has them on one level, where each must still be the one that was meant."""
+    con.execute("CREATE OR REPLACE TABLE t AS SELECT * FROM range(4) AS r(a)")
+    rows = sorted(con.execute(made).fetchall())
+    for dialect in ("duckdb", "spark"):
+        tree = sqlglot.parse_one(spoken(made, dialect), dialect=dialect)
+        names = [cte.alias.lower() for cte in tree.find_all(sqlglot.exp.CTE)]
+        assert len({*names, "t"}) == len(names) + 1
+        assert sorted(con.execute(tree.sql("duckdb")).fetchall()) == rows
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -103,3 +132,37 @@ def test_a_quotient_is_made_a_decimal_where_it_stands(fact: str) -> None:
 )
 def test_a_quotient_that_is_compared_or_made_whole_is_portable(fact: str) -> None:
     assert not list(faults(sqlglot.parse_one(fact, dialect="duckdb")))
+
+
+def in_steps(made: str, con: duckdb.DuckDBPyConnection) -> tuple[list[tuple[object, ...]], int]:
+    """The rows of a statement run step by step, and how many steps there were."""
+    *before, (_, last) = spoken_in_steps(made, "duckdb")
+    for name, text in before:
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {text}")
+    return sorted(con.execute(last).fetchall()), len(before)
+
+
+@pytest.mark.parametrize("made", NESTED)
+def test_a_statement_with_few_reads_stays_in_one_piece(
+    made: str, con: duckdb.DuckDBPyConnection
+) -> None:
+    con.execute("CREATE OR REPLACE TABLE t AS SELECT * FROM range(4) AS r(a)")
+    assert in_steps(made, con) == (sorted(con.execute(made).fetchall()), 0)
+
+
+def test_what_would_be_written_in_thousands_of_times_is_run_once(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    """Twelve views, each reading the one before twice: 4096 reads of a table in one statement."""
+    con.execute("CREATE OR REPLACE TABLE t AS SELECT * FROM range(4) AS r(a)")
+    pairs = [
+        f"v{n}(a) AS (WITH w AS (SELECT x.a FROM v{n - 1} AS x JOIN v{n - 1} AS y USING (a)) "
+        "SELECT a FROM w)"
+        for n in range(1, 13)
+    ]
+    made = f"WITH v0 AS (SELECT a FROM t), {', '.join(pairs)} SELECT a FROM v12"
+    rows, before = in_steps(made, con)
+    assert rows == sorted(con.execute(made).fetchall()) == [(0,), (1,), (2,), (3,)]
+    for _, text in spoken_in_steps(made, "spark"):
+        assert len(list(sqlglot.parse_one(text, dialect="spark").find_all(sqlglot.exp.Table))) < 10
+    assert before >= 10

@@ -63,6 +63,10 @@ def test_a_view_that_is_not_reached_does_not_change_the_statement() -> None:
         ("SELECT random() FROM raw", "chance"),
         ("SELECT today() FROM raw", "chance|function"),
         ("SELECT strftime(a, '%A') FROM raw", "date format"),
+        (
+            "WITH RECURSIVE n AS (SELECT 1 AS a UNION SELECT a + 1 FROM n WHERE a < 9) FROM n",
+            "RECURS",
+        ),
         ("SELECT made_up(a) FROM raw", "function made_up"),
         ("SELECT id FROM aside", "view aside: max_by"),
     ],

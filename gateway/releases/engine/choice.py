@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from gateway.errors import OperatorError
 from gateway.releases.engine.duck import DuckDB
+from gateway.releases.engine.parts import Cuts
 from gateway.releases.engine.port import Engine
 from gateway.releases.engine.spark import Cluster, on_spark
 from gateway.releases.source import Source
@@ -32,10 +33,10 @@ def cluster_of(settings: Settings) -> Cluster | None:
 
 
 @contextmanager
-def engine_on(source: Source, cluster: Cluster | None) -> Iterator[Engine]:
-    """The engine over a warehouse that is open."""
+def engine_on(source: Source, cluster: Cluster | None, cuts: Cuts = ()) -> Iterator[Engine]:
+    """The engine over a warehouse that is open; DuckDB takes it in parts where it is cut."""
     if cluster is None:
-        yield DuckDB(source)
+        yield DuckDB(source, cuts)
         return
     with on_spark(cluster, source) as engine:
         yield engine

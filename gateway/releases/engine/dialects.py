@@ -8,7 +8,6 @@ are said as such everywhere. All else of the portable part reads the same, or sq
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,9 +20,11 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 
 from gateway.errors import OperatorError
+from gateway.releases.engine.naming import name_apart
 from gateway.releases.engine.port import in_order
 from gateway.releases.engine.portable import is_double
 from gateway.releases.engine.sql import DIALECT, written
+from gateway.releases.engine.stepwise import steps
 from gateway.releases.source import Query
 from synthetic.warehouse.schema import TABLES, arrow_schema
 
@@ -50,8 +51,18 @@ class Compiled:
 
 def spoken(statement: str, dialect: str) -> str:
     """A statement of DuckDB's portable part in another dialect, which its own parser has read."""
+    return _read_back(_pinned_for(statement, dialect), dialect)
+
+
+def spoken_in_steps(statement: str, dialect: str) -> list[tuple[str, str]]:
+    """The same as statements that read the rows of those before by name; the last has none."""
+    made = steps(_pinned_for(statement, dialect))
+    return [(step.name, _read_back(step.query, dialect)) for step in made]
+
+
+def _pinned_for(statement: str, dialect: str) -> exp.Expr:
     tree = sqlglot.parse_one(statement, dialect=DIALECT)
-    _name_apart(tree)
+    name_apart(tree)
     _everywhere(tree, _pinned)
     if dialect == "spark":
         _everywhere(tree, _for_spark)
@@ -64,33 +75,16 @@ def spoken(statement: str, dialect: str) -> str:
             quote_identifiers=False,
             validate_qualify_columns=False,  # a table made for a release is not in the schema
         )
+    return tree
+
+
+def _read_back(tree: exp.Expr, dialect: str) -> str:
     text = written(tree, dialect)
     try:
         sqlglot.parse_one(text, dialect=dialect)
     except SqlglotError as error:
         raise OperatorError("fact_not_portable", f"Not to be said in {dialect}.") from error
     return text
-
-
-def _name_apart(tree: exp.Expr) -> None:
-    """Give every CTE a name of its own: some dialects have one level of them only."""
-    taken: Counter[str] = Counter()
-    for clause in reversed(list(tree.find_all(exp.With))):  # an inner name hides an outer one
-        for cte in clause.expressions:
-            name = cte.alias.lower()
-            taken[name] += 1
-            if taken[name] > 1:
-                _rename(clause.parent or tree, cte, f"{name}__{taken[name]}")
-
-
-def _rename(query: exp.Expr, cte: exp.CTE, name: str) -> None:
-    old = cte.alias.lower()
-    for table in query.find_all(exp.Table):
-        if table.name.lower() == old and not table.args.get("db"):
-            if not table.alias:
-                table.set("alias", exp.TableAlias(this=exp.to_identifier(old)))
-            table.set("this", exp.to_identifier(name))
-    cte.args["alias"].set("this", exp.to_identifier(name))
 
 
 def _everywhere(tree: exp.Expr, rule: Callable[[exp.Expr], exp.Expr]) -> None:

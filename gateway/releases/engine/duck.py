@@ -8,11 +8,14 @@ what groups and sorts begins, and that holds one season alone: the limit of memo
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
 
+from gateway.releases.engine.apart import FACT, Apart, apart
+from gateway.releases.engine.parts import Cuts, conditions, persons
 from gateway.releases.engine.port import ordering
 from gateway.releases.source import Query, Source
 
@@ -22,9 +25,13 @@ _ROUGH_ROW_GROUP = 20_000  # of rows on their way: as many as seasons are held a
 
 @dataclass(frozen=True)
 class DuckDB:
-    """The warehouse as the source has it open, the catalogue's views with it."""
+    """The warehouse as the source has it open, the catalogue's views with it.
+
+    `cuts` say where one part of the persons ends and the next begins.
+    """
 
     source: Source
+    cuts: Cuts = ()
 
     @property
     def name(self) -> str:
@@ -37,7 +44,37 @@ class DuckDB:
         whole statement names all that the fact reaches.
         """
         del name
+        if self.cuts:
+            self._in_parts(query, whole, season, folder)
+            return
         self.source.keep(whole)
+        self._write(query, season, folder, 0)
+
+    def _in_parts(self, query: Query, whole: str, season: str, folder: Path) -> None:
+        """What can be is run part by part; what lies across persons is laid aside before."""
+        fact = apart(whole)
+        done = _Done(self.source, fact, [{} for _ in conditions(self.cuts)])
+        for name in fact.across:
+            done.lay_cut(name, self._parts)
+            done.lay(name)
+        if fact.whole:
+            done.lay_cut(FACT, self._parts)
+            own = fact.statement(FACT, done.whole)
+            self._write(replace(query, sql=own), season, folder, 0)
+        else:
+            for at in self._parts():
+                own = fact.statement(FACT, done.parts[at])
+                self._write(replace(query, sql=own), season, folder, at)
+        done.let_go()
+
+    def _parts(self) -> Iterator[int]:
+        """Each part in turn; while it is out, nobody else is to be seen."""
+        for at, condition in enumerate(conditions(self.cuts)):
+            with self.source.only(persons(self.source), condition):
+                yield at
+
+    def _write(self, query: Query, season: str, folder: Path, at: int) -> None:
+        """Write the rows of one part, each season's into a file of its own."""
         rough = folder / ".rows"
         rows = replace(query, each=True).statement(f"coalesce({season}, '')")
         self.source.run(
@@ -46,13 +83,49 @@ class DuckDB:
         )
         for part in sorted(rough.glob("season=*")):
             target = folder / part.name
-            target.mkdir()
+            target.mkdir(exist_ok=True)
+            file = target / f"data_{at:0{len(str(len(self.cuts)))}}.parquet"
             self.source.run(
-                f"COPY ({_summed(query, part)}) TO {_quoted(target / 'data_0.parquet')} "
+                f"COPY ({_summed(query, part)}) TO {_quoted(file)} "
                 f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP})"
             )
             shutil.rmtree(part)
         shutil.rmtree(rough, ignore_errors=True)
+
+
+@dataclass
+class _Done:
+    """Relations of a fact that were laid aside: for everybody, and of each part for itself."""
+
+    source: Source
+    fact: Apart
+    parts: list[dict[str, str]]
+    whole: dict[str, str] = field(default_factory=dict)
+    laid: list[str] = field(default_factory=list)
+
+    def lay(self, name: str) -> None:
+        """Run a relation for everybody."""
+        self.whole[name] = self._lay(name, name, self.whole)
+        for own in self.parts:
+            own[name] = self.whole[name]
+
+    def lay_cut(self, name: str, parts: Callable[[], Iterator[int]]) -> None:
+        """Run part by part what a relation reads, as far as that can be done."""
+        for one in self.fact.cut(name):
+            if one in self.whole:
+                continue
+            for at in parts():
+                self.parts[at][one] = self._lay(one, f"{one}-{at}", self.parts[at])
+            self.whole[one] = " UNION ALL ".join(own[one] for own in self.parts)
+
+    def _lay(self, name: str, file: str, done: Mapping[str, str]) -> str:
+        self.laid.append(file)
+        return self.source.lay_aside(self.fact.statement(name, done), file)
+
+    def let_go(self) -> None:
+        """Delete the files."""
+        for file in self.laid:
+            self.source.let_go(file)
 
 
 def _summed(query: Query, part: Path) -> str:

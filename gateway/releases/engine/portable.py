@@ -80,6 +80,11 @@ def _difference(node: exp.Expr) -> str:
     return "" if name in _UNITS else f"date_diff in {name.lower()}s (subtract year numbers)"
 
 
+def _recursive(node: exp.Expr) -> str:
+    found = isinstance(node, exp.With) and node.recursive
+    return "WITH RECURSIVE" if found else ""
+
+
 def _float(node: exp.Expr) -> str:
     found = isinstance(node, exp.DataType) and node.this in _FLOATS
     return "DOUBLE or FLOAT (use decimals)" if found else ""
@@ -143,6 +148,7 @@ _RULES = (
     _grouped,
     _ordered,
     _difference,
+    _recursive,
     _float,
     _tie,
     _window,

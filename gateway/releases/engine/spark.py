@@ -7,6 +7,7 @@ says of a failure may hold values of a row: only the name it has for the failure
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -24,7 +25,7 @@ from typing import Any, Final
 from sqlglot import exp
 
 from gateway.errors import OperatorError
-from gateway.releases.engine.dialects import spoken
+from gateway.releases.engine.dialects import spoken_in_steps
 from gateway.releases.engine.port import in_order
 from gateway.releases.engine.sql import DIALECT
 from gateway.releases.source import Query, Source
@@ -69,33 +70,46 @@ class Spark:
     """Facts over one warehouse version, run in a session of its own."""
 
     session: Any  # pyspark.sql.SparkSession, which need not be installed
-    source: Source
+    version: str
     patience: float
 
     @property
     def name(self) -> str:
-        return f"spark {self.session.version}"
+        return f"spark {self.version}"
 
     def write(self, name: str, query: Query, whole: str, season: str, folder: Path) -> None:
         """Write a fact as Parquet; a season's files follow each other as their rows do."""
-        text = spoken(in_order(query, whole, season), "spark")
+        steps = spoken_in_steps(in_order(query, whole, season), "spark")
         made = folder / ".spark"
         with _watched(self.session.sparkContext, self.patience) as lost:
-            _guarded(name, lost, lambda: self._run(text, made))
-        for path in sorted(made.glob("season=*/*.parquet")):
+            _guarded(name, lost, lambda: self._run(steps, made))
+        for path in sorted(made.glob("rows/season=*/*.parquet")):
             target = folder / path.parent.name
             target.mkdir(exist_ok=True)
             path.rename(target / f"data_{len(list(target.iterdir())):05d}.parquet")
         shutil.rmtree(made, ignore_errors=True)
 
-    def _run(self, text: str, folder: Path) -> None:
-        self.session.sql(text).write.partitionBy("season").parquet(str(folder))
+    def _run(self, steps: list[tuple[str, str]], made: Path) -> None:
+        """Run all steps but the last into files of their own, which the next ones read."""
+        *before, (_, last) = steps
+        for name, text in before:
+            kept = str(made / name)
+            self.session.sql(text).write.parquet(kept)
+            self.session.read.parquet(kept).createOrReplaceTempView(name)
+        self.session.sql(last).write.partitionBy("season").parquet(str(made / "rows"))
+        for name, _ in before:
+            self.session.catalog.dropTempView(name)
 
 
 @contextmanager
 def on_spark(cluster: Cluster, source: Source) -> Iterator[Spark]:
     """The engine with the tables of a source; the connection is kept for the next one."""
-    session = _connected(cluster).newSession()
+    connected = _connected(cluster)
+    yield _guarded("what it starts with", Event(), lambda: _opened(connected, source, cluster))
+
+
+def _opened(connected: Any, source: Source, cluster: Cluster) -> Spark:
+    session = connected.newSession()
     for table, path in source.files.items():
         frame = session.read.parquet(str(path)).where("vali_flag = '1'")
         frame.createOrReplaceTempView(table)
@@ -103,7 +117,7 @@ def on_spark(cluster: Cluster, source: Source) -> Iterator[Spark]:
         session.read.parquet(str(path)).createOrReplaceTempView(table)
     for table, columns in source.empty.items():
         session.sql(f"SELECT {_nothing(columns)} LIMIT 0").createOrReplaceTempView(table)
-    yield Spark(session, source, cluster.patience)
+    return Spark(session, session.version, cluster.patience)
 
 
 def _nothing(columns: dict[str, str]) -> str:
@@ -129,9 +143,10 @@ def _connect(cluster: Cluster) -> Any:
     except ImportError as error:
         raise OperatorError(
             "spark_missing",
-            "PySpark is not installed: `make services` installs it, or name no --engine.",
-            "未安装PySpark：请运行 make services，或不指定 --engine。",
+            "PySpark is not installed: `make spark` installs it, or name no --engine.",
+            "未安装PySpark：请运行 make spark，或不指定 --engine。",
         ) from error
+    logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)  # nor how it lost its driver
     import_module("pyspark.logger").PySparkLogger.getLogger(_LOGGER).disabled = True
     if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
         raise OperatorError("spark_missing", "Spark needs Java: set JAVA_HOME, or install it.")
@@ -240,7 +255,7 @@ def _guarded(name: str, lost: Event, work: Callable[[], Any]) -> Any:
         return work()
     except errors.PySparkException as error:
         kind = error.getCondition() or type(error).__name__
-    except (bridge.Py4JError, bridge.Py4JNetworkError) as error:
+    except (bridge.Py4JError, OSError) as error:  # its driver is gone, or going
         kind = type(error).__name__
     if lost.is_set():
         raise _no_workers()
