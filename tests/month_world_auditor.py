@@ -232,7 +232,8 @@ class Auditor:
             self._book(each, heard, closing=month)
 
     def _book(self, month: str, heard: list[Answer], closing: str) -> None:
-        terms = self.terms[month]
+        # A clock that is behind may stamp an answer before the books began.
+        terms = self.terms[min(each for each in self.terms if each >= month)]
         truth = truth_of(heard, month, self.prices, terms.strategy)
         frozen = set() if month == closing else self.frozen()
         for line, fen in truth.lines.items():

@@ -29,17 +29,26 @@ from metering.rating import LineKey, charge, with_commitments
 
 def truth_of(office: Office, month: str, until: Heads | None = None) -> Month:
     """What a month amounts to by the events up to `until`; a closed one on the terms, at the prices
-    and with the commitments it was closed under."""
+    and with the commitments it was closed under. A month before the books began is never closed:
+    what is late of it is shared on the terms of the first closing after it, whichever closing
+    comes to know of it."""
     with reading(office.engine) as session:
         closed = session.get(BillingMonthRow, month)
         if closed is not None:
             terms, prices = Terms.model_validate(closed.terms), Prices.read(closed.tariffs)
             committed = committed_of(closed)
         else:
-            terms, prices = office.terms, office.prices
+            terms, prices = _terms_after(session, month) or office.terms, office.prices
             committed = office.committed(session, month)
     found = month_of_account(office.evidence(prices), terms, month, until)
     return _with_commitments(found, committed, prices)
+
+
+def _terms_after(session: Session, month: str) -> Terms | None:
+    """The terms of the first closing after a month; none where that is still to come."""
+    later = sa.select(BillingMonthRow.terms).where(BillingMonthRow.month > month)
+    terms = session.scalars(later.order_by(BillingMonthRow.month).limit(1)).first()
+    return None if terms is None else Terms.model_validate(terms)
 
 
 def _with_commitments(month: Month, committed: Mapping[str, LineKey], prices: Prices) -> Month:

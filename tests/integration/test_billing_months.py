@@ -26,6 +26,7 @@ from gateway.billing.truth import Month
 from gateway.catalogue.tariff import Tariff
 from gateway.db.engine import reading, writing
 from gateway.errors import OperatorError
+from gateway.journal.events import SqliteJournals
 from gateway.journal.schema import LASTING
 from gateway.releases.manifest import Manifest
 from metering import movements
@@ -274,6 +275,22 @@ def test_other_terms_hold_for_other_months_only(office):
     closed = close(changed, "2025-07", AFTER + timedelta(days=31), "billing")
     assert (closed.entries, closed.adjusted_months, closed.fees_fen) == (0, (), 0)
     assert list(replay(changed, MONTH)) == []
+
+
+def test_what_is_late_of_a_month_before_the_books_keeps_the_terms_of_the_first_closing(office):
+    """Its journal is found after July was closed, the first month of these books."""
+    july, august = AFTER + timedelta(days=31), AFTER + timedelta(days=62)
+    close(replace(office, events=SqliteJournals(())), "2025-07", july, "billing")
+    untaxed = replace(office, terms=office.terms.model_copy(update={"tax_bp": 0}))
+    found = close(untaxed, "2025-08", august, "billing")
+    assert found.adjusted_months == (MONTH,)
+    with reading(office.engine) as session:
+        booked = books.balances(session)
+    taxed = truth_of(office, MONTH)
+    assert -booked["tax"] == sum(parts.tax_fen for parts in taxed.splits.values()) > 0
+    again = close(untaxed, "2025-09", august + timedelta(days=31), "billing")
+    assert (again.entries, again.adjusted_months) == (0, ())
+    assert list(replay(untaxed, "2025-08")) == []
 
 
 def test_what_no_price_list_knows_cannot_be_charged(office):
