@@ -7,7 +7,7 @@ amount of n significant digits half a unit of its last one.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,15 +50,23 @@ class Told:
     base: int  # 0 for an amount
 
 
-def read_sheet(folder: Path, manifest: Manifest, profile: str, measures: tuple[str, ...]) -> Sheet:
-    """Read the rows of one cell file."""
+def read_sheet(
+    folder: Path,
+    manifest: Manifest,
+    profile: str,
+    measures: tuple[str, ...],
+    spans: Collection[int],
+) -> Sheet:
+    """Read the rows of one cell file that are about some of its periods."""
     names = [shown.name for shown in manifest.measures]
     own = [name for name in measures if name in names]
     columns = "".join(f', "{name}", substr(marks, {names.index(name) + 1}, 1)' for name in own)
     path = folder / cell_file(profile)
     con = sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)
     try:
-        rows = con.execute(f"SELECT block, cell{columns} FROM cells").fetchall()
+        about = f"block / {max(1, len(manifest.geo))} % {max(1, len(manifest.blocks))}"
+        inside = f"{about} IN ({', '.join(map(str, spans))})"
+        rows = con.execute(f"SELECT block, cell{columns} FROM cells WHERE {inside}").fetchall()
     finally:
         con.close()
     held = list(zip(*rows, strict=True)) if rows else [()] * (2 + 2 * len(own))
@@ -73,6 +81,12 @@ def read_sheet(folder: Path, manifest: Manifest, profile: str, measures: tuple[s
             for i, name in enumerate(own)
         },
     )
+
+
+def spans_in(manifest: Manifest, season: str, longest: Grain) -> list[int]:
+    """Which periods of a release lie in a season."""
+    labels = enumerate(manifest.blocks)
+    return [at for at, (g, label) in labels if season_of(g, label, longest) == season]
 
 
 def told(sheet: Sheet, manifest: Manifest, space: Space, measure: Measure, longest: Grain) -> Told:

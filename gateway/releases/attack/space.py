@@ -41,9 +41,11 @@ class Axis:
     covers: bool
 
     @cached_property
-    def below(self) -> Mapping[int, Ints]:
-        """The codes one step below each code that has any."""
-        return {int(p): np.flatnonzero(self.parent == p) for p in np.unique(self.parent) if p >= 0}
+    def below(self) -> tuple[Ints, Ints]:
+        """Where the codes one step below each code begin and end, and these codes."""
+        order = np.argsort(self.parent, kind="stable")
+        edges = np.searchsorted(self.parent[order], np.arange(self.parent.size + 1))
+        return edges, order
 
     @cached_property
     def code(self) -> Mapping[str, int]:

@@ -157,12 +157,18 @@ def _steps(space: Space, measure: Measure, keys: Ints) -> list[tuple[Ints, int, 
                 or tuple(sorted(space.columns_of(deeper))) not in allowed
             ):
                 continue
-            for code, kids in axis.below.items():
-                own = rows[codes[rows, at] == code]
-                if own.size:
-                    reached = keys[own][:, None] + (kids - code) * space.strides[at]
-                    parents = np.repeat(own, kids.size)
-                    flat = reached.reshape(-1)
-                    real = ~space.impossible(space.codes(flat))
-                    found.append((parents[real], at, flat[real]))
-    return found
+            found.append(_stepped(space, keys, codes, rows, at))
+    return [step for step in found if step[0].size]
+
+
+def _stepped(space: Space, keys: Ints, codes: Ints, rows: Ints, at: int) -> tuple[Ints, int, Ints]:
+    """The cells in some rows with all that can lie one step below them on an axis."""
+    edges, below = space.axes[at].below
+    own = codes[rows, at]
+    count = edges[own + 1] - edges[own]
+    parents = np.repeat(rows, count)
+    before = np.repeat(edges[own] - np.cumsum(count) + count, count)
+    down = below[np.arange(parents.size) + before]
+    reached = keys[parents] + (down - codes[parents, at]) * space.strides[at]
+    real = ~space.impossible(space.codes(reached))
+    return parents[real], at, reached[real]
