@@ -238,7 +238,7 @@ def _wait(http: httpx.Client) -> None:
         with suppress(httpx.TransportError):
             http.get("/readyz")
             return
-        time.sleep(0.1)
+        time.sleep(0.1)  # until the next try to connect
     sys.exit("the gateway did not start")
 
 

@@ -36,7 +36,7 @@ class Watched(sqlite3.Connection):
     def execute(self, *asked: Any) -> sqlite3.Cursor:
         self.at_work += 1
         self.most = max(self.most, self.at_work)
-        time.sleep(0.002)
+        time.sleep(0.002)  # another thread may come in between
         try:
             return super().execute(*asked)
         finally:
