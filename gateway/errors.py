@@ -16,7 +16,10 @@ carries a row value or an identifier of a person.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class SluiceError(Exception):
@@ -80,3 +83,15 @@ class Unavailable(SluiceError):
 
 class OperatorError(SluiceError):
     title = "The command cannot go on"
+
+
+def wrong_places(name: str, error: ValidationError) -> str:
+    """What is wrong with a document a person wrote, a line for each place; repeats no value."""
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False):
+        place = ".".join(str(part) for part in problem["loc"]) or "document"
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = "there is no such field here"
+        lines.append(f"  {place}: {message}")
+    return f"{name} cannot be used:\n" + "\n".join(lines)

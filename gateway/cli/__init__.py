@@ -21,6 +21,7 @@ AREAS = (
     "release",
     "catalogue",
     "codes",
+    "rules",
     "policy",
     "tenant",
     "product",

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from gateway.errors import OperatorError
+from gateway.errors import OperatorError, wrong_places
 from synthetic.integrity.model import Severity
 from synthetic.integrity.rules import RULE
 from synthetic.warehouse.schema import TABLES
@@ -231,15 +231,6 @@ def read_mapping(file: Path) -> ImportMapping:
     try:
         return ImportMapping.model_validate(document)
     except ValidationError as error:
-        raise MappingError("mapping.invalid", _explained(file, error), "映射文件有误。") from error
-
-
-def _explained(file: Path, error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors(include_url=False):
-        place = ".".join(str(part) for part in problem["loc"]) or "document"
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            message = "there is no such field here"
-        lines.append(f"  {place}: {message}")
-    return f"{file.name} cannot be used:\n" + "\n".join(lines)
+        raise MappingError(
+            "mapping.invalid", wrong_places(file.name, error), "映射文件有误。"
+        ) from error

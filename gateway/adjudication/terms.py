@@ -1,0 +1,88 @@
+"""What the bureau allows a rule package: `policies/person/adjudication.yaml`, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.errors import OperatorError
+
+FILE = Path("person") / "adjudication.yaml"
+
+
+class Reason(BaseModel):
+    """One of the reasons that may be given, and no other words beside them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    zh: str
+    en: str
+    given_by: str = Field(pattern="^(rules|engine)$")
+
+
+class Bounds(BaseModel):
+    """How much a package may tell, and how large it may be.
+
+    `bits` bound log2 of the number of distinct coded outcomes; `categories_min` is the fewest
+    three-character diagnoses that may stand behind one outcome; `sensitive_share_max` the largest
+    share of sensitive ones among them; `likeness_max` how alike two packages of one insurer may be.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bits: int = Field(gt=0)
+    reasons_max: int = Field(gt=0)
+    categories_min: int = Field(gt=0)
+    sensitive_share_max: float = Field(ge=0, le=1)
+    likeness_max: float = Field(gt=0, le=1)
+    rows_max: int = Field(gt=0)
+    codes_max: int = Field(gt=0)
+    layers_max: int = Field(gt=0)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Bounds, the list of reasons, and what is sensitive: ranges of categories of diagnoses, and
+    prefixes of national drug codes that give such a diagnosis away (SPEC 4.4)."""
+
+    bounds: Bounds
+    reasons: Mapping[str, Reason]
+    sensitive: tuple[tuple[str, str], ...]
+    sensitive_drugs: tuple[str, ...]
+
+    def is_sensitive(self, category: str) -> bool:
+        """Whether a three-character diagnosis is of the bureau's sensitive set."""
+        return any(low <= category <= high for low, high in self.sensitive)
+
+
+def read_terms(policies: Path) -> Terms:
+    """The terms under a folder of policies; OperatorError (`rules_terms`) where they are wrong."""
+    try:
+        told = yaml.safe_load((policies / FILE).read_text(encoding="utf-8"))
+        listed = yaml.safe_load((policies / "data" / "sensitive.yaml").read_text(encoding="utf-8"))
+        reasons = {code: Reason.model_validate(one) for code, one in told["reasons"].items()}
+        bounds, listed = Bounds.model_validate(told["bounds"]), listed["sensitive"]
+        return Terms(bounds, reasons, _ranges(listed), _drugs(listed))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise OperatorError(
+            "rules_terms",
+            f"{FILE.as_posix()} does not say what rule packages may tell; restore it.",
+            "规则包条款文件不可用，请恢复。",
+        ) from error
+
+
+def _ranges(listed: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    enabled = (one for one in listed["dx"] if one["enabled"])
+    return tuple((low, high) for one in enabled for low, high in one["ranges"])
+
+
+def _drugs(listed: Mapping[str, Any]) -> tuple[str, ...]:
+    """National codes of Western drugs: an `X` before the ATC code."""
+    enabled = {one["id"] for one in listed["dx"] if one["enabled"]}
+    told = (one for one in listed["prefix"]["atc"] if one["implies"] in enabled)
+    return tuple(f"X{one['prefix']}" for one in told)
