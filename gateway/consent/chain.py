@@ -6,8 +6,6 @@ off is found and named; the last event of a consent vouches for what the consent
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,10 +15,8 @@ from sqlalchemy.orm import Session
 from gateway.consent.record import Actor, Consent, Document
 from gateway.consent.states import State
 from gateway.consent.store import consent_of
+from gateway.db.chains import Walk, digest
 from gateway.db.consent_tables import ConsentEventRow, ConsentHeadRow, ConsentRow
-
-NOTHING = "0" * 64
-"""Hash of what does not exist: no evidence, the link of the first event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +29,6 @@ class Change:
     at: datetime
     reason: str = ""
     evidence: Document | None = None
-
-
-def digest(document: Document | None) -> str:
-    """Hash of a document in its canonical form."""
-    if document is None:
-        return NOTHING
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def append(session: Session, consent: Consent, change: Change) -> str:
@@ -76,24 +64,13 @@ def history(session: Session, consent_id: str) -> list[ConsentEventRow]:
 
 def broken(session: Session) -> tuple[str, ...]:
     """Every place where the record is not what was written; empty when it is whole."""
-    faults: list[str] = []
-    expected, link = 1, NOTHING
+    walk = Walk("event")
     last: dict[str, ConsentEventRow] = {}
     for row in session.scalars(sa.select(ConsentEventRow).order_by(ConsentEventRow.seq)):
-        if row.seq != expected:
-            faults.append(f"events {expected} to {row.seq - 1} are missing")
-        elif row.prev_hash != link:
-            faults.append(f"event {row.seq} does not follow the event before it")
-        if row.hash != _hash(row):
-            faults.append(f"event {row.seq} was altered")
-        expected, link = row.seq + 1, row.hash
+        walk.step(row.seq, row.prev_hash, row.hash, _hash(row))
         last[row.consent_id] = row
     head = session.execute(sa.select(ConsentHeadRow.seq, ConsentHeadRow.hash)).one()
-    if head.seq != expected - 1:
-        faults.append(f"events {expected} to {head.seq} are missing")
-    elif head.hash != link:
-        faults.append("the newest event is not the one that was written")
-    return (*faults, *_strays(session, last))
+    return (*walk.end(head.seq, head.hash), *_strays(session, last))
 
 
 def _strays(session: Session, last: dict[str, ConsentEventRow]) -> list[str]:

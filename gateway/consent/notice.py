@@ -15,9 +15,9 @@ from typing import Any, Literal, TypeAlias
 
 import yaml
 
-from gateway.consent.chain import digest
 from gateway.consent.record import SENSITIVE, Consent
 from gateway.consent.rules import BASE, Rule, Rules
+from gateway.db.chains import digest
 
 Language: TypeAlias = Literal["zh", "en"]
 CHINA = timezone(timedelta(hours=8))

@@ -6,8 +6,6 @@ has written an entry says so (`is_recorded`), so that a change without one can b
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -15,11 +13,9 @@ from typing import TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.db.chains import NOTHING, Walk, digest
 from gateway.db.tables import Chained, Counted, DirectoryAuditRow, RevisionRow
 from gateway.identity.model import Document
-
-NOTHING = "0" * 64
-"""Hash of what does not exist: before a creation, after a removal, before the first entry."""
 
 _RECORDED = "sluice_recorded"
 
@@ -43,14 +39,6 @@ class Chain:
 
 DIRECTORY = Chain(DirectoryAuditRow, RevisionRow)
 Entity: TypeAlias = tuple[str, str]  # kind and id
-
-
-def digest(document: Document | None) -> str:
-    """Hash of a document in its canonical form."""
-    if document is None:
-        return NOTHING
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def record_change(
@@ -99,21 +87,11 @@ def is_recorded(session: Session) -> bool:
 
 def broken_entries(session: Session, chain: Chain = DIRECTORY) -> tuple[str, ...]:
     """Every place where a record is not what was written; empty when it is whole."""
-    faults = []
-    expected, link = 1, NOTHING
+    walk = Walk("entry")
     table = chain.entries
     for row in session.scalars(sa.select(table).order_by(table.revision)):
-        if row.revision != expected:
-            faults.append(f"entries {expected} to {row.revision - 1} are missing")
-        elif row.prev_hash != link:
-            faults.append(f"entry {row.revision} does not follow the entry before it")
-        if row.hash != _entry_hash(row):
-            faults.append(f"entry {row.revision} was altered")
-        expected, link = row.revision + 1, row.hash
-    last = session.scalars(sa.select(chain.counter.revision)).one()
-    if last != expected - 1:
-        faults.append(f"entries {expected} to {last} are missing")
-    return tuple(faults)
+        walk.step(row.revision, row.prev_hash, row.hash, _entry_hash(row))
+    return tuple(walk.end(session.scalars(sa.select(chain.counter.revision)).one()))
 
 
 def read_entries(session: Session, chain: Chain, after: int, limit: int) -> list[Document]:

@@ -22,6 +22,7 @@ from fractions import Fraction
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.db.chains import Walk
 from gateway.db.engine import reading, writing
 from gateway.db.privacy_tables import PrivacyDrawRow, PrivacyEntryRow, PrivacyHeadRow
 from gateway.errors import TooMany
@@ -31,7 +32,6 @@ EXCEEDED = "privacy_budget"
 """Stable code: the year's budget of a geography does not hold what is asked."""
 
 SPENT, DRAWN = "spent", "drawn"
-_NOTHING = "0" * 64
 
 
 class PrivacyBudgetExceeded(TooMany):
@@ -208,22 +208,14 @@ def _append(session: Session, row: PrivacyEntryRow, seq: int, link: str) -> tupl
 
 
 def _faults(session: Session) -> list[str]:
-    found: list[str] = []
-    expected, link = 1, _NOTHING
+    walk = Walk("line")
     draws: dict[str, str] = {}
     for row in session.scalars(sa.select(PrivacyEntryRow).order_by(PrivacyEntryRow.seq)):
-        if row.seq != expected:
-            found.append(f"lines {expected} to {row.seq - 1} are missing")
-        elif row.prev_hash != link:
-            found.append(f"line {row.seq} does not follow the line before it")
-        if row.hash != _hash(row):
-            found.append(f"line {row.seq} was altered")
+        walk.step(row.seq, row.prev_hash, row.hash, _hash(row))
         if row.act == DRAWN:
             draws[row.purpose] = row.detail
-        expected, link = row.seq + 1, row.hash
     head = session.execute(sa.select(PrivacyHeadRow.seq, PrivacyHeadRow.hash)).one()
-    if (head.seq, head.hash) != (expected - 1, link):
-        found.append("the newest line is not the one that was written")
+    found = walk.end(head.seq, head.hash)
     kept = {one.purpose: _digest(one.drawn) for one in session.scalars(sa.select(PrivacyDrawRow))}
     found += [
         f"the draw for {purpose[:16]} is not the one that was kept"

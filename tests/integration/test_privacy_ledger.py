@@ -164,7 +164,7 @@ def test_lines_cannot_be_changed_and_a_change_behind_the_database_shows(
     for change, fault in {
         "UPDATE privacy_entry SET epsilon = '1/4' WHERE seq = 3": "line 3 was altered",
         "UPDATE privacy_draw SET drawn = 'y'": "is not the one that was kept",
-        "DELETE FROM privacy_entry WHERE seq = 6": "the newest line is not the one",
+        "DELETE FROM privacy_entry WHERE seq = 6": "lines 6 to 6 are missing",
     }.items():
         with engine.begin() as connection:
             connection.execute(sa.text(change))

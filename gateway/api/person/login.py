@@ -17,10 +17,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gateway.api.person.upstream import Upstream
-from gateway.consent.chain import digest
 from gateway.consent.people import Person, Ward, age_on, masked
 from gateway.consent.record import Evidence
 from gateway.consent.subjects import Subjects
+from gateway.db.chains import digest
 from gateway.errors import BadRequest, OperatorError
 from gateway.identity.addresses import is_loopback
 from gateway.settings import Settings

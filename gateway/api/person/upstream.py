@@ -26,10 +26,10 @@ from joserfc.jwk import ECKey, KeySet, KeySetSerialization
 
 from gateway.api.person.pending import LIFE_SECONDS, Pending
 from gateway.api.provider import Described, Provider, ProviderSilent
-from gateway.consent.chain import digest
 from gateway.consent.people import Person, Ward, age_on, masked
 from gateway.consent.record import Evidence
 from gateway.consent.subjects import Subjects, normal
+from gateway.db.chains import digest
 from gateway.errors import OperatorError, Unavailable
 from gateway.settings import Settings
 
