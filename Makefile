@@ -5,6 +5,8 @@ SLUICE := $(BIN)/sluice
 STAMP := .venv/.installed-$(shell cksum < requirements.lock | cut -d' ' -f1)
 OPA_VERSION := v1.20.2
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
+# Each of the many programs the tests start would compile all of the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test check test-all bench services spark docs lock clean
 

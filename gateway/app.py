@@ -15,6 +15,7 @@ from fastapi import APIRouter, FastAPI, Response
 
 from gateway.api import (
     authzen,
+    claims,
     codes,
     consent_office,
     exports,
@@ -22,6 +23,7 @@ from gateway.api import (
     lineage,
     oauth,
     problems,
+    rule_packages,
     services,
     statements,
     usage,
@@ -211,7 +213,9 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:  # Any: the type FastAP
             tasks = [
                 asyncio.create_task(_follow(parts.releases)),
                 asyncio.create_task(_tend(parts.quotas.leases, app.state.clock)),
+                asyncio.create_task(app.state.refunds.follow()),
             ]
+            stack.push_async_callback(app.state.claims.source.close)
             async with app.state.exports.at_work():
                 yield
             for task in tasks:
@@ -263,6 +267,8 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     app.router.routes += queries(parts.desk, clock), cohort_questions(cohorts, clock)
     oauth.install(app)
     codes.install(app, settings, parts.desk)
+    claims.install(app, settings, parts.desk, clock)
+    rule_packages.install(app, settings)
     for router in (
         services.router, lineage.router, usage.router, statements.router, exports.router,
         health.router,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +29,11 @@ class Settings(BaseSettings):
     postgres_dsn_file: Path | None = Field(
         default=None,
         description="File with the DSN of the journal's PostgreSQL, of the role that may only add.",
+    )
+    person_dsn_file: Path | None = Field(
+        default=None,
+        description="File with the DSN of the person source's PostgreSQL, of the role that may "
+        "only read it; without it, a file of the home.",
     )
     quota_store: str = Field(
         default="embedded",
@@ -127,6 +132,21 @@ class Settings(BaseSettings):
         default="certno", description="Claim of its id_token that holds the certificate number."
     )
 
+    crypto_suite: Literal["gm", "international"] = Field(
+        default="gm",
+        description="What new masking keys compute with: SM3 and SM4, or SHA-256 and AES.",
+    )
+    root_key: SecretStr | None = Field(
+        default=None,
+        description="Root key (base64 of 32 bytes) that wraps the masking keys, where a secret "
+        "manager sets it; default: a file of mode 0600 under `home/keys`.",
+    )
+    key_program: Path | None = Field(
+        default=None,
+        description="Program of a hardware module or cloud KMS that wraps the masking keys "
+        "instead; docs/masking.md says how it is called.",
+    )
+
     staff_sso_issuer: str = Field(default="", description="OpenID provider of the staff, if any.")
     staff_sso_client_id: str = Field(default="", description="Our client id at that provider.")
     staff_sso_secret_file: Path | None = Field(
@@ -143,6 +163,12 @@ class Settings(BaseSettings):
         for each in filter(None, value.split(",")):
             ip_network(each.strip(), strict=False)
         return value
+
+    @model_validator(mode="after")
+    def _one_root(self) -> Self:
+        if self.root_key is not None and self.key_program is not None:
+            raise ValueError("set root_key or key_program, not both")
+        return self
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
@@ -173,6 +199,11 @@ class Settings(BaseSettings):
     @property
     def releases(self) -> Path:
         return self.home / "releases"
+
+    @property
+    def persons(self) -> Path:
+        """The embedded person source."""
+        return self.home / "persons" / "persons.db"
 
     @property
     def codes(self) -> Path:

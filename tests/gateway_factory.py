@@ -31,6 +31,7 @@ from gateway.identity.desk import open_identity
 from gateway.identity.requester import ProvenBy
 from gateway.releases.build import Order, build
 from gateway.settings import Settings
+from tests.directory_factory import empty_database
 from tests.factories_identity import (
     Machine,
     add_client,
@@ -131,6 +132,8 @@ def enter_parties(
     """Two insurers' and one pharma firm's machines with a grant each, two of them of one tenant."""
     today = clock().date()
     valid = {"valid_from": today - DAY, "valid_to": today + 300 * DAY} if always else VALID
+    if not settings.database.exists():
+        empty_database(settings.database.parent)
     identity = open_identity(settings, clock=clock)
     bounds = load_boundaries(settings.policies)
     machines = {}

@@ -1,4 +1,4 @@
-"""The OpenAPI document of consents and events, from the routes themselves."""
+"""The OpenAPI document of consents, events and rule packages, from the routes themselves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 from fastapi import APIRouter
 from fastapi.openapi.utils import get_openapi
 
-from gateway.api import consents, events
+from gateway.api import consents, events, rule_packages
 from gateway.api.consent_forms import Problem
 from gateway.api.openapi import VERSION
 
@@ -17,11 +17,11 @@ from gateway.api.openapi import VERSION
 def consent_openapi_bytes(base_url: str = "") -> bytes:
     """The document as it is written to `docs/consent-openapi.json`."""
     document = get_openapi(
-        title="Sluice: consents and events",
+        title="Sluice: consents, events and rule packages",
         version=VERSION,
-        summary="Ask a person for consent, hear of it, give it up.",
+        summary="Ask a person for consent, hear of it, give it up; submit rules for S20.",
         servers=[{"url": base_url or "/"}],
-        routes=[*_routes((consents.router, events.router))],
+        routes=[*_routes((consents.router, events.router, rule_packages.router))],
     )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
@@ -35,7 +35,8 @@ def consent_openapi_bytes(base_url: str = "") -> bytes:
     document["security"] = [{"token": []}]
     for methods in document["paths"].values():
         for operation in methods.values():
-            operation["responses"].pop("422", None)
+            if operation["responses"].get("422", {}).get("description") == "Validation Error":
+                del operation["responses"]["422"]
     return orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
 
 

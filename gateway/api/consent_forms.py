@@ -1,4 +1,4 @@
-"""What `/v1/consents` and `/v1/events` answer, written out for the OpenAPI document.
+"""What consents, events and rule packages answer, written out for the OpenAPI document.
 
 The routes answer with plain JSON; a test holds every answer against these forms.
 """
@@ -89,6 +89,39 @@ class StreamShown(_Shown):
     delivery: DeliveryShown
 
 
+class RulePackageShown(_Shown):
+    """A rule package as its insurer sees it; `effective.to` is excluded."""
+
+    rule_package: str
+    client: str
+    product: str
+    version: str
+    effective: WindowShown
+    submitted_at: datetime
+    state: Literal["submitted", "checked", "approved", "refused", "withdrawn"]
+    checked_at: datetime | None
+    approved_at: datetime | None
+    reason: str
+
+
+class RulePackageSubmitted(RulePackageShown):
+    """With what its coded answers could tell at most, in bits."""
+
+    bits: float
+
+
+class RulePackageWhole(RulePackageShown):
+    """With its rules, amounts in fen and ratios in ten-thousandths."""
+
+    rules: dict[str, Any]  # the form is in docs/rule-packages.md
+
+
+class RulePackageList(_Shown):
+    """Newest first."""
+
+    rule_packages: list[RulePackageShown]
+
+
 class Problem(BaseModel):
     """A problem document (RFC 9457)."""
 
@@ -107,8 +140,9 @@ _MEANING = {
     400: "The request is not of the documented form, or outside what the scenario allows.",
     401: "No valid access token.",
     403: "The grant does not allow this; `code` says why.",
-    404: "No such consent of yours.",
-    409: "The Idempotency-Key was used with another body.",
+    404: "There is none of that name of yours.",
+    409: "The Idempotency-Key or the version was used with another body.",
+    422: "The bureau's terms do not allow it; `faults` names each place.",
     503: "A part the answer depends on is down.",
 }
 

@@ -16,10 +16,11 @@ from gateway.api.schemas import (
 from gateway.catalogue.cohort import CohortContract
 from gateway.catalogue.model import Column, Dim, Measure, Service
 from gateway.catalogue.own import INSTITUTION
+from gateway.catalogue.person import PersonContract
 from gateway.catalogue.reference import Reference
 
 
-def summary(service: Service | CohortContract | Reference) -> dict[str, object]:
+def summary(service: Service | CohortContract | Reference | PersonContract) -> dict[str, object]:
     """One line of the catalogue."""
     return {
         "id": service.id,

@@ -14,6 +14,8 @@ from gateway.api import authzen_document as authzen
 from gateway.api import exports_document as exports
 from gateway.api import statements_document as statements
 from gateway.api.authzen import EVALUATION, EVALUATIONS, METADATA
+from gateway.api.claims_document import claim_answer_schema, claim_path
+from gateway.api.claims_document import question_schema as claim_question
 from gateway.api.codes_document import STATUSES, lookup_paths
 from gateway.api.feasibility_document import (
     cohort_answer_schema,
@@ -198,6 +200,11 @@ def _paths(catalogue: Catalogue) -> dict[str, object]:
     for counted in catalogue.cohorts.values():
         told = _success({JSON: {"schema": _ref("schemas", f"{counted.id}Answer")}}, *_MARKS)
         paths |= cohort_path(counted, {"200": told} | _problems(_QUERY_STATUSES))
+    for person in catalogue.persons.values():
+        told = _success(
+            {JSON: {"schema": _ref("schemas", f"{person.id}Answer")}}, REPLAYED, *_MARKS
+        )
+        paths |= claim_path(person, {"200": told} | _problems(_QUERY_STATUSES))
     for reference in catalogue.references.values():
         paths |= lookup_paths(reference, _headers("Sluice-Watermark", *_RATES), _problems(STATUSES))
     return (
@@ -270,6 +277,9 @@ def _components(catalogue: Catalogue, base_url: str) -> Schema:
     for counted in catalogue.cohorts.values():
         schemas[f"{counted.id}Query"] = question_schema(counted, {})
         schemas[f"{counted.id}Answer"] = cohort_answer_schema(cohort_meta(META))
+    for person in catalogue.persons.values():
+        schemas[f"{person.id}Query"] = claim_question(person)
+        schemas[f"{person.id}Answer"] = claim_answer_schema(person)
     schemas |= dict(exports.SCHEMAS)
     flow = {"tokenUrl": f"{base_url}/oauth/token", "scopes": {}}
     return {

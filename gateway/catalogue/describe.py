@@ -34,7 +34,8 @@ def describe(catalogue: Catalogue, sources: Sources = lambda service: ()) -> str
         described_cohort(one, cohort_example(catalogue.root, one), _prices(one.tariff))
         for one in catalogue.cohorts.values()
     )
-    return "\n".join([HEAD, *parts, *cohorts, *references])
+    persons = ("\n".join(one.described(_prices(one.tariff))) for one in catalogue.persons.values())
+    return "\n".join([HEAD, *parts, *cohorts, *references, *persons])
 
 
 def _service(service: Service, example: Example | None, sources: Sources) -> str:

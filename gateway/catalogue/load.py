@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from gateway.catalogue.cohort import CohortContract, load_cohorts
 from gateway.catalogue.faults import CatalogueError, faults, invalid
 from gateway.catalogue.lists import with_lists
 from gateway.catalogue.model import Dim, OwnView, Service
+from gateway.catalogue.person import PersonContract, load_persons
 from gateway.catalogue.policy_view import policy_view
 from gateway.catalogue.reference import Reference, load_references
+from gateway.catalogue.remembered import Remembered
 from gateway.catalogue.subject import reading_faults, restricted
 from gateway.catalogue.tariff import Tariff
 from gateway.catalogue.union import together
@@ -32,6 +34,7 @@ class Catalogue:
     root: Path
     cohorts: Mapping[str, CohortContract] = field(default_factory=dict)
     references: Mapping[str, Reference] = field(default_factory=dict)
+    persons: Mapping[str, PersonContract] = field(default_factory=dict)
 
     def get(self, key: str) -> Service | None:
         """The service with this id (`S02`) or code (`act.cost-structure`), if there is one."""
@@ -43,7 +46,8 @@ class Catalogue:
     def tariffs(self) -> Mapping[str, Tariff]:
         """Unit and published prices of every service."""
         told = {name: service.tariff for name, service in self.services.items()}
-        return told | {name: contract.tariff for name, contract in self.cohorts.items()}
+        told |= {name: contract.tariff for name, contract in self.cohorts.items()}
+        return told | {name: contract.tariff for name, contract in self.persons.items()}
 
     @property
     def released(self) -> tuple[str, ...]:
@@ -58,6 +62,11 @@ class Catalogue:
     def reference(self, key: str) -> Reference | None:
         """The service of reference data with this id or code, if there is one."""
         found = (one for one in self.references.values() if key in (one.id, one.code))
+        return next(found, None)
+
+    def person(self, key: str) -> PersonContract | None:
+        """The service about single persons with this id or code, if there is one."""
+        found = (one for one in self.persons.values() if key in (one.id, one.code))
         return next(found, None)
 
     def folder(self, service_id: str) -> Path:
@@ -113,12 +122,17 @@ class Catalogue:
         """What the policy may know of each service: names, limits and classification."""
         told = {service.id: policy_view(service) for service in self.services.values()}
         told |= {one.id: one.policy_view() for one in self.cohorts.values()}
-        return told | {one.id: one.policy_view() for one in self.references.values()}
+        told |= {one.id: one.policy_view() for one in self.references.values()}
+        return told | {one.id: one.policy_view() for one in self.persons.values()}
 
 
 def load_catalogue(policies: Path) -> Catalogue:
     """Load `<policies>/catalogue`; raises `CatalogueError` at the first fault."""
     root = policies / "catalogue"
+    return replace(_KNOWN.of(root), root=root)  # the same files may lie elsewhere by now
+
+
+def _load(root: Path) -> Catalogue:
     shared = _dimensions(root / "dimensions.yaml", {})
     services = {}
     paths = sorted(root.glob("S[0-9][0-9]/service.yaml"))
@@ -133,10 +147,14 @@ def load_catalogue(policies: Path) -> Catalogue:
         raise CatalogueError("catalogue_empty", f"{root}: no service found (S??/service.yaml)")
     for service in services.values():
         _check_links(service, services, root)
-    catalogue = Catalogue(services, root, load_cohorts(root), load_references(root))
+    others = load_cohorts(root), load_references(root), load_persons(root)
+    catalogue = Catalogue(services, root, *others)
     for service in services.values():
         _check_reading(catalogue, service)
     return catalogue
+
+
+_KNOWN = Remembered(_load)
 
 
 def _read(path: Path) -> Any:  # whatever YAML holds; validated by the caller

@@ -30,7 +30,9 @@ from metering.tariff import (
 )
 from metering.tariff import Tariff as Rule
 
-WHOLE: Final = frozenset({"per_report", "per_query"})
+PERSON_UNITS: Final = frozenset({"per_verified_person", "per_verified_claim"})
+"""Units that are one definite answer about one person."""
+WHOLE: Final = frozenset({"per_report", "per_query"}) | PERSON_UNITS
 """Units that are one answer, whatever is in it."""
 
 FOR_GOOD = date(2199, 12, 31)
@@ -113,7 +115,14 @@ _PARTS = {
 class Tariff(Frozen):
     """The unit of a service and its published prices."""
 
-    unit: Literal["per_1000_cells", "per_report", "per_query", "free"]
+    unit: Literal[
+        "per_1000_cells",
+        "per_report",
+        "per_query",
+        "per_verified_person",
+        "per_verified_claim",
+        "free",
+    ]
     prices: tuple[Published, ...] = ()
 
     @model_validator(mode="after")

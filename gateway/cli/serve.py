@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
 
+from gateway.api import collector
 from gateway.api.connection import GatewayProtocol, tls_options
 from gateway.app import create_app
+from gateway.cli.office import office
+from gateway.keystore.book import open_book
+from gateway.masking.rows import check_row_masks
 from gateway.settings import Settings
 
 GRACE_SECONDS = 10
@@ -28,6 +32,13 @@ def _log_to_stderr(access: bool) -> None:
     log = logging.getLogger("sluice.access")
     log.handlers, log.propagate = [lines], False
     log.setLevel(logging.INFO if access else logging.WARNING)
+
+
+def _check_masks(settings: Settings) -> None:
+    """An unmapped column, an unknown mask or a missing key: no start."""
+    check_row_masks(settings.policies)
+    with office(settings) as engine:
+        open_book(engine, settings, datetime.now(UTC))
 
 
 def verb(
@@ -52,9 +63,9 @@ def verb(
     given = {key: value for key, value in named.items() if value}
     settings = Settings(**given)  # type: ignore[arg-type]  # checked by Settings itself
     _log_to_stderr(access_log)
+    _check_masks(settings)
     app = create_app(settings)
-    gc.collect()
-    gc.freeze()  # what the program itself is made of is not looked through again while it serves
+    collector.settle()
     typer.echo(f"Sluice listens on {settings.base_url}", err=True)
     uvicorn.run(
         app,

@@ -12,6 +12,7 @@ from gateway.identity.model import (
 )
 from gateway.identity.states import diagram
 from gateway.quality.waiver import WAIVER_TRANSITIONS
+from gateway.rules.submission import SUBMISSION_TRANSITIONS
 from gateway.staff.model import GUARDED_TRANSITIONS, STAFF_TRANSITIONS
 
 _HEAD = """# States
@@ -49,6 +50,12 @@ def states_document() -> str:
             "Waiver of data quality",
             "Proposed by one person, signed by another; after its last day nothing is built on it.",
             diagram(WAIVER_TRANSITIONS, "proposed"),
+        ),
+        (
+            "Rule package of an insurer",
+            "Submitted signed, checked by one officer, approved by another; decides from the first "
+            "day of its term.",
+            diagram(SUBMISSION_TRANSITIONS, "submitted"),
         ),
         ("Consent", "Who may take a step stands in brackets.", consent.diagram()),
         (

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from gateway.cli.classify import proposals
 from gateway.errors import OperatorError
 from gateway.settings import Settings
 from gateway.warehouse.importing import import_warehouse
@@ -109,12 +110,24 @@ def import_(
     root = _settings(home).warehouse
     with _bar(quiet=as_json) as show:
         report = import_warehouse(mapping, root, datetime.now(UTC), show)
+    told = _proposed(report)
     if as_json:
-        typer.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=1))
+        document = {**report.as_dict(), "unmapped_columns": told}
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
     else:
         _print_import(report)
+        for source, rows in told.items():
+            for row in rows:
+                known = f"{row['item']} {row['level']} {row['title_zh']}" if row["item"] else "?"
+                _say(f"not imported: {source}.{row['column']}: {known}, {row['why']}")
     if report.failure:
         raise typer.Exit(1)
+
+
+def _proposed(report: ImportReport) -> dict[str, list[dict[str, object]]]:
+    """What the source columns that no table takes may be, for a person to confirm."""
+    policies = Settings().policies
+    return {name: proposals(policies, columns) for name, columns in report.unmapped.items()}
 
 
 def _print_import(report: ImportReport) -> None:

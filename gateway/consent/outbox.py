@@ -1,7 +1,7 @@
 """Events a receiver must hear of, written in the transaction of what they tell.
 
 They wait here until they are pushed or polled and acknowledged, across restarts. Names of the
-events are those of the issue: authorised, revoked, expired, changed.
+events are authorised, revoked, expired, changed; and refunded, of a settlement told of.
 """
 
 from __future__ import annotations
@@ -45,8 +45,15 @@ def event_name(state: str, reason: str | None) -> str:
     return "expired" if reason == NOT_ANSWERED else _NAMES.get(state, "changed")
 
 
-def put(session: Session, consent: Consent, name: str, now: datetime) -> str:
-    """Tell the receiver; the claims name the consent and its state, never the person."""
+def put(
+    session: Session,
+    consent: Consent,
+    name: str,
+    now: datetime,
+    more: Mapping[str, object] | None = None,
+) -> str:
+    """Tell the receiver; the claims name the consent and its state, never the person. `more` is
+    what an event has to say besides."""
     jti = secrets.token_urlsafe(18)
     told = {
         "consent_id": consent.id,
@@ -54,6 +61,7 @@ def put(session: Session, consent: Consent, name: str, now: datetime) -> str:
         "reason": consent.end_reason,
         "valid_to": consent.valid_to and consent.valid_to.isoformat(),
         "at": now.isoformat(),
+        **(more or {}),
     }
     claims: Document = {
         "jti": jti,

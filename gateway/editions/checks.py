@@ -11,13 +11,15 @@ from gateway.editions.running import Prepared, prepare
 from gateway.errors import OperatorError
 from gateway.masking.grammar import parse_mask
 from gateway.masking.operators import MaskError
+from gateway.masking.rows import classified_items, load_row_masks
+from gateway.masking.rows import faults as row_mask_faults
 from gateway.policy.consistency import disagreements
 from gateway.policy.documents import Documents, read_documents, read_rego
 from gateway.policy.embedded import EmbeddedPolicy
 from gateway.policy.engine import engine_words
 from gateway.policy.modules import parse_modules, style_findings
 from gateway.policy.schemas import findings, generated
-from gateway.policy.suite import Report, run_folder
+from gateway.policy.suite import Report, data_for_tests, run_modules
 
 
 def edition_findings(policies: Path) -> Iterator[str]:
@@ -31,7 +33,9 @@ def edition_findings(policies: Path) -> Iterator[str]:
 
 
 def _found(policies: Path) -> Iterator[str]:
-    yield from style_findings(parse_modules(read_rego(policies, tests=True)))
+    rego = read_rego(policies, tests=True)
+    modules = parse_modules(rego)
+    yield from style_findings(modules)
     yield from missing_refusals(read_rego(policies))
     documents: Documents = {
         **read_documents(policies),
@@ -44,8 +48,9 @@ def _found(policies: Path) -> Iterator[str]:
         return
     yield from disagreements(documents)
     yield from _masks(documents)
+    yield from row_mask_faults(load_row_masks(policies), classified_items(policies))
     yield from unfounded_allowances(check_fit(policies).edition)
-    report = run_folder(policies)
+    report = run_modules(modules, rego, data_for_tests(policies))
     yield from suite_findings(report)
     yield from _unreached(report)
 

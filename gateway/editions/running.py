@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from gateway.catalogue.load import Catalogue, load_catalogue
+from gateway.catalogue.remembered import Remembered
 from gateway.consent.rules import Rules, load_rules
 from gateway.identity.boundaries import load_boundaries
 from gateway.identity.directory import take_snapshot
@@ -39,12 +40,21 @@ class Prepared:
 
 def prepare(policies: Path) -> Prepared:
     """Read a policies folder; raises `OperatorError` naming what is wrong with it."""
+    known = _KNOWN.of(policies)
+    # A folder is gone when its edition is not, so the root is the one that was named now.
+    return replace(known, catalogue=replace(known.catalogue, root=policies / "catalogue"))
+
+
+def _prepare(policies: Path) -> Prepared:
     catalogue = load_catalogue(policies)
     try:
         edition = read_edition(policies, catalogue.as_policy_data())
     except RuntimeError as error:  # rules that parse and cannot be evaluated
         raise PolicyDataError(engine_words(error)) from None
     return Prepared(edition, catalogue, load_boundaries(policies), load_rules(policies))
+
+
+_KNOWN = Remembered(_prepare)
 
 
 class Running:

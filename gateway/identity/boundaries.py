@@ -10,12 +10,17 @@ from typing import Any
 import yaml
 
 from gateway.catalogue.load import load_catalogue
+from gateway.catalogue.remembered import Remembered
 from gateway.errors import OperatorError
 from gateway.identity.narrowing import Boundaries
 
 
 def load_boundaries(policies: Path) -> Boundaries:
     """Scenarios, catalogue and regions as they lie on disk; fails when one of them is missing."""
+    return _KNOWN.of(policies)
+
+
+def _load(policies: Path) -> Boundaries:
     data = policies / "data"
     scenarios: dict[str, Any] = {}
     for path in sorted((data / "scenarios").glob("*.yaml")):
@@ -30,6 +35,9 @@ def load_boundaries(policies: Path) -> Boundaries:
         services={**load_catalogue(policies).as_policy_data(), **_person_services(policies)},
         regions=regions.get("regions", regions),
     )
+
+
+_KNOWN = Remembered(_load)
 
 
 def _person_services(policies: Path) -> dict[str, Any]:

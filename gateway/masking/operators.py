@@ -20,6 +20,7 @@ Value: TypeAlias = str | int | float | date | None
 
 # Labels that stand for many values (total, rest) carry nothing to generalise.
 _REST = frozenset({"*", "other"})
+_COUNTRY = "0"  # the whole country, in which all provinces lie
 # Chapters of diagnoses, and what a release has rolled up already: the sensitive codes of a chapter.
 _ROLLED_UP = re.compile(r"CH\d\d|sensitive_other\.[A-Z0-9]{1,5}")
 # ATC groups and the like-built codes of Chinese medicines (`ZA01A01`), with a route at the end.
@@ -84,15 +85,17 @@ class Partial:
 
 @dataclass(frozen=True)
 class AgeBand:
-    """`gen_age(5|10)`: the band an age, or a finer band, lies in; old ages share one band."""
+    """`gen_age(5|10[,top])`: the band an age, or a finer band, lies in; from `top` on (85 or 80, if
+    none is given) one band."""
 
     width: Literal[5, 10]
+    top: int = 0
 
     def __call__(self, value: Value) -> Value:
         if value is None or value in _REST:
             return value
         age = _leading_number(value)
-        top = 85 if self.width == 5 else 80
+        top = self.top or (85 if self.width == 5 else 80)
         if age >= top:
             return f"{top}+"
         if self.width == 5 and age < 5:
@@ -125,7 +128,7 @@ class GeoLevel:
     level: Literal["county", "city", "prov"]
 
     def __call__(self, value: Value) -> Value:
-        if value is None or value in _REST:
+        if value is None or value in _REST or value == _COUNTRY:
             return value
         code = _text(value, "gen_geo")
         if not re.fullmatch(r"\d{6}", code):
@@ -150,6 +153,19 @@ class IcdPart:
         if not re.match(r"[A-Z]\d\d", code):
             raise MaskError("gen_icd masks ICD-10 codes only.")
         return code[:3] if self.part == "3" else _chapter(code[:3])
+
+
+@dataclass(frozen=True)
+class ProcedurePart:
+    """`gen_proc(2)`: the two-digit chapter of an ICD-9-CM-3 procedure code."""
+
+    def __call__(self, value: Value) -> Value:
+        if value is None or value in _REST:
+            return value
+        code = _text(value, "gen_proc")
+        if not re.fullmatch(r"\d\d(\.[0-9A-Za-z]{0,8})?", code, re.ASCII):
+            raise MaskError("gen_proc masks ICD-9-CM-3 procedure codes only.")
+        return code[:2]
 
 
 @dataclass(frozen=True)
@@ -180,7 +196,7 @@ class Band:
     def __call__(self, value: Value) -> Value:
         if value is None or value in self.labels:
             return value
-        return self.labels[bisect_right(self.edges, _decimal(value, "band"))]
+        return self.labels[bisect_right(self.edges, number_of(value, "band"))]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -197,8 +213,9 @@ class Round:
     def __call__(self, value: Value) -> Value:
         if value is None:
             return None
-        exact = _decimal(value, "round")
-        multiple = (exact / self.base).to_integral_value(ROUND_HALF_UP) * self.base
+        exact = number_of(value, "round")
+        # Adding nothing makes a negative zero a zero, as columns of decimals know no other.
+        multiple = (exact / self.base).to_integral_value(ROUND_HALF_UP) * self.base + 0
         if isinstance(value, str):
             return str(multiple.quantize(Decimal(1).scaleb(min(0, _exponent(exact)))))
         return int(multiple) if isinstance(value, int) else float(multiple)
@@ -235,13 +252,16 @@ def _dated(value: Value) -> tuple[str, int | None, int | None]:
 def _leading_number(value: Value) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    found = re.fullmatch(r"(\d{1,3})(-\d{1,3}|\+)?", value) if isinstance(value, str) else None
+    found = (
+        re.fullmatch(r"(\d{1,3})(-\d{1,3}|\+|\.\d+)?", value) if isinstance(value, str) else None
+    )
     if found is None:
         raise MaskError("gen_age masks ages and age bands only.")
     return int(found[1])
 
 
-def _decimal(value: Value, mask: str) -> Decimal:
+def number_of(value: Value, mask: str) -> Decimal:
+    """A value as an exact number; what is none is an error that names the mask."""
     try:
         if isinstance(value, bool | date) or value is None:
             raise MaskError(f"{mask} masks numbers only.")

@@ -13,16 +13,17 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
-
-from opa_client.opa_async import AsyncOpaClient
 
 from gateway.errors import OperatorError
 from gateway.policy.answer import read_decision
 from gateway.policy.circuit import Circuit, Revisions
 from gateway.policy.packing import NAME
 from gateway.policy.port import Decision, PolicyUnavailable
+
+if TYPE_CHECKING:
+    from opa_client.opa_async import AsyncOpaClient
 
 PROBE_SECONDS = 0.5
 _ASKED = {"strict-builtin-errors": "true", "provenance": "true"}
@@ -62,6 +63,7 @@ class Line:
         self._circuit, self._revisions = Circuit(), Revisions(version)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
+        self._opened = _client(server, timeout)
         self._client: AsyncOpaClient | None = None
         self._gate = threading.Lock()
         self._open = True
@@ -101,15 +103,8 @@ class Line:
             runner.run(self._follow())
 
     async def _follow(self) -> None:
-        # The client is usable only inside `async with`; retries would hide a failure for seconds.
-        async with AsyncOpaClient(
-            host=self._server.host,
-            port=self._server.port,
-            ssl=self._server.tls,
-            token=self._server.token,
-            retries=0,
-            timeout=self._timeout,
-        ) as self._client:
+        # The client is usable only inside `async with`.
+        async with self._opened as self._client:
             while not self._stop.is_set():
                 await self._probe()
                 try:
@@ -155,3 +150,17 @@ class Line:
         if not self._revisions.accept(revision, time.monotonic()):
             raise PolicyUnavailable("revision")
         return read_decision(reply["result"], revision)
+
+
+def _client(server: OpaServer, timeout: float) -> AsyncOpaClient:
+    from opa_client.opa_async import AsyncOpaClient  # noqa: PLC0415 — 0.3 s that only OPA's users pay
+
+    # Retries would hide a failure for seconds.
+    return AsyncOpaClient(
+        host=server.host,
+        port=server.port,
+        ssl=server.tls,
+        token=server.token,
+        retries=0,
+        timeout=timeout,
+    )

@@ -72,7 +72,13 @@ def data_for_tests(policies: Path) -> Documents:
 
 def run_suite(rego: Mapping[str, str], documents: Documents) -> Report:
     """Every `test_` rule once; a test passes only if it is exactly true."""
-    modules = parse_modules(rego)
+    return run_modules(parse_modules(rego), rego, documents)
+
+
+def run_modules(
+    modules: tuple[Module, ...], rego: Mapping[str, str], documents: Documents
+) -> Report:
+    """The same for files that have been parsed already."""
     engine = build_engine(rego, documents)
     engine.set_enable_coverage(True)
     outcomes = tuple(

@@ -28,6 +28,7 @@ from gateway.releases.keys import rounding_key
 from gateway.releases.manifest import Manifest, ReleaseError
 from gateway.releases.parallel import crew
 from gateway.releases.publish import publish, workplace
+from gateway.releases.revision import same_key
 from gateway.releases.run import Reuse, Run
 from gateway.releases.source import digest
 from gateway.settings import Settings
@@ -78,6 +79,7 @@ def build(
         staging = Staging(settings.home / "staging", now)
         staging.open()
         work = _work(settings, catalogue, warehouse, order, staging)
+        same_key(settings.releases, catalogue.services, work.key)
         run = Run(work, folder)
 
         def tell(doing: str) -> None:

@@ -71,9 +71,10 @@ def request_hash(service: str, media: str, call: Call) -> bytes:
 
 @asynccontextmanager
 async def arriving(
-    journal: Books, case: Case, service: str, media: str
+    journal: Books, case: Case, service: str, media: str, hashed: bytes | None = None
 ) -> AsyncIterator[KeyUse | None]:
-    """The key of a call while it is being answered; None without one. One call at a time."""
+    """The key of a call while it is being answered; None without one. One call at a time. `hashed`
+    stands for the request where its body names a person: a keyed hash."""
     key = read_key(case.call.idempotency)
     if key is None:
         yield None
@@ -82,7 +83,7 @@ async def arriving(
     if not journal.answering.take(name):
         raise KeyTaken
     try:
-        request = request_hash(service, media, case.call)
+        request = hashed or request_hash(service, media, case.call)
         before = await journal.remembered(name)
         if before is not None and before.expires <= case.stamp.time:
             before = None

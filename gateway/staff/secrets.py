@@ -39,7 +39,7 @@ class Passwords:
     nobody: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "nobody", self.hasher.hash(secrets.token_urlsafe(32)))
+        object.__setattr__(self, "nobody", _nobody(self.hasher))
 
     def keep(self, password: str) -> str:
         """The hash to be stored."""
@@ -53,6 +53,17 @@ class Passwords:
             )
         except (VerificationError, InvalidHashError):
             return False
+
+
+_NOBODY: dict[tuple[int, ...], str] = {}
+
+
+def _nobody(hasher: PasswordHasher) -> str:
+    """A hash of a password nobody has, at the hasher's cost; made once per cost and process."""
+    cost = (hasher.time_cost, hasher.memory_cost, hasher.parallelism, hasher.hash_len)
+    if cost not in _NOBODY:
+        _NOBODY[cost] = hasher.hash(secrets.token_urlsafe(32))
+    return _NOBODY[cost]
 
 
 def password_fault(password: str, name: str) -> str | None:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from gateway.errors import OperatorError
 from gateway.warehouse.deriving import derive
@@ -39,6 +40,7 @@ Progress: TypeAlias = Callable[[str, float], None]
 
 # So few faulty rows never abort a table of which at least half is accepted.
 _FEW = 2
+_SAMPLE = 500  # values by which an unmapped column is judged
 
 
 def import_warehouse(
@@ -104,11 +106,12 @@ class _Run:
         create_tables(self.connection)
         staged = self._stage()
         feeds = plan(self.mapping, staged)
+        unmapped = _unmapped(feeds)
         derived = self._load(feeds)
         self.progress("screen", 0.6)
         torn = _torn(self.connection, feeds)
         choice = Screen(self.mapping.tolerate, self.mapping.incomplete_settlements == "keep", torn)
-        report = ImportReport(unchecked=screen(self.connection, choice))
+        report = ImportReport(unchecked=screen(self.connection, choice), unmapped=unmapped)
         gather_rejected(self.connection, feeds)
         report.feeds = feed_reports(self.connection, feeds, torn)
         report.derived = {table: (how, self._rows(table)) for table, how in derived.items()}
@@ -182,6 +185,18 @@ class _Run:
                 f"COPY (SELECT * FROM {name}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
             )
         return folder
+
+
+def _unmapped(feeds: Sequence[Planned]) -> dict[str, dict[str, list[object]]]:
+    """The first values of every source column that no table takes."""
+    found: dict[str, dict[str, list[object]]] = {}
+    for staged in {feed.staged.name: feed.staged for feed in feeds}.values():
+        mine = [set(feed.unused) for feed in feeds if feed.staged is staged]
+        names = [name for name in staged.columns if all(name in unused for unused in mine)]
+        if names and staged.parts:
+            rows = next(pq.ParquetFile(staged.parts[0]).iter_batches(_SAMPLE, columns=names), None)
+            found[staged.name] = rows.to_pydict() if rows else {}
+    return found
 
 
 def _keep_malformed(connection: Connection, staged: Staged) -> None:

@@ -78,6 +78,8 @@ class ImportReport:
     failure_zh: str = ""
     version: str = ""
     folder: Path | None = None
+    # Source → column nobody mapped → some of its values: to propose what it is, never to be shown.
+    unmapped: dict[str, dict[str, list[object]]] = field(default_factory=dict, repr=False)
 
     def as_dict(self) -> dict[str, object]:
         """The report for machines."""

@@ -160,7 +160,7 @@ fields(scopes, service) := found if {
 
 test_fields_are_those_the_scopes_given_open if {
 	fields(["DX"], "S19") == {"dscg_maindiag_code_3", "dscg_maindiag_name", "oprn_oprt_code_main"}
-	fields(["DX", "HIST", "UNHEARD_OF"], "S19") == fields(["DX"], "S19") | {"prior_diagnosis_flag", "first_seen_year"}
+	fields(["DX", "HIST", "UNHEARD_OF"], "S19") == fields(["DX"], "S19") | {"prior_diagnosis_flag", "first_seen_year", "already_claimed"}
 	fields(["ADJUDICATE"], "S19") == set()
 	fields(["ADJUDICATE"], "S18") == {field | some field in data.scenarios.SC03.services.S18.fields}
 	fields(["SETL"], "S02") == set()

@@ -84,13 +84,13 @@ asked_fields(change) := found if {
 
 test_a_question_asks_for_the_fields_it_names_or_for_all_it_may_see if {
 	asked_fields({"fields": ["pric"]}) == {"pric"}
-	asked_fields({"fields": []}) == {"prior_diagnosis_flag", "first_seen_year"}
+	asked_fields({"fields": []}) == {"prior_diagnosis_flag", "first_seen_year", "already_claimed"}
 }
 
 test_a_scope_opens_fields_in_this_scenario_only if {
 	opened := data.facts.fields_of_scope with input as asking("S19", {})
 		with data.grants as example.with_grant({"scenario": "SC03"}).grants
-	opened.HIST == {"prior_diagnosis_flag", "first_seen_year"}
+	opened.HIST == {"prior_diagnosis_flag", "first_seen_year", "already_claimed"}
 	object.keys(opened) == {"SETL", "DX", "FEE", "HIST", "DX_SENSITIVE"}
 	none := data.facts.fields_of_scope with input as example.question with data.grants as example.grants
 	none == {}

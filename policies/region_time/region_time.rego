@@ -107,6 +107,13 @@ period_settled if {
 	data.facts.now >= ended + (lag * data.calendar.day)
 }
 
+# One person's records are told as they stand: a month that runs, not one that has not begun.
+period_settled if {
+	data.facts.person_level
+	max([data.facts.scenario.time.min_lag_days, data.facts.service.min_lag_days]) == 0
+	data.facts.now >= data.calendar.month_start(_last_month)
+}
+
 period_settled if data.facts.reference
 
 # METADATA

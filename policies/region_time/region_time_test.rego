@@ -123,6 +123,35 @@ test_a_region_opted_out_or_stopped_is_refused_with_all_in_it if {
 	refused(example.question, example.with_stop("region", "990101")) == set()
 }
 
+# A question about one person, at a moment in March 2026.
+person_until(to, lag) := refused(
+	period("2026-01", to, "month"),
+	object.union(example.with_grant({"scenario": "SC03"}), {"services": {"S02": {
+		"grain": "person", "periods": ["month"], "geo": [{"level": "city"}], "min_lag_days": lag,
+	}}}),
+)
+
+test_one_persons_records_are_told_while_their_month_runs if {
+	person_until("2026-03", 0) == set()
+	person_until("2026-04", 0) == {"D505"}
+	person_until("2026-02", 0) == set()
+}
+
+test_where_a_service_waits_so_does_a_question_about_one_person if {
+	person_until("2026-03", 1) == {"D505"}
+	person_until("2026-02", 1) == set()
+}
+
+test_a_months_first_moment_is_its_beginning if {
+	first := object.union(period("2026-01", "2026-04", "month"), {"time": "2026-03-31T16:00:00Z"})
+	before := object.union(first, {"time": "2026-03-31T15:59:59Z"})
+	world := object.union(example.with_grant({"scenario": "SC03"}), {"services": {"S02": {
+		"grain": "person", "periods": ["month"], "geo": [{"level": "city"}], "min_lag_days": 0,
+	}}})
+	refused(first, world) == set()
+	refused(before, world) == {"D505"}
+}
+
 test_the_sandbox_knows_invented_regions_only if {
 	world := object.union(example.with_grant({"scenario": "SC12", "regions": ["*"]}), {"regions": {"110100": {
 		"level": "city", "insured": 9000000, "data_open": true, "pilot": [], "blackout": [],

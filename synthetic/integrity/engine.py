@@ -38,6 +38,7 @@ def engine(
         try:
             connection.execute(f"SET memory_limit = '{memory}'")
             connection.execute(f"SET threads = {threads:d}")
+            connection.execute("SET enable_progress_bar = false")  # to standard output
             connection.execute("SET temp_directory = ?", [spill])
             connection.execute("SET autoinstall_known_extensions = false")
             connection.execute("SET TimeZone = 'UTC'")

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import os
 import sqlite3
@@ -41,6 +40,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.api import collector
 from gateway.api.connection import GatewayProtocol
 from gateway.app import create_app
 from gateway.identity.boundaries import load_boundaries
@@ -97,8 +97,7 @@ def serve(home: Path, policies: Path, port: int, began: datetime) -> None:
         return Response(b"{}")
 
     app.router.routes.insert(0, Route("/turn/{kind}/{way}", turn, methods=["POST"]))
-    gc.collect()
-    gc.freeze()
+    collector.settle()
     uvicorn.run(
         app,
         port=port,

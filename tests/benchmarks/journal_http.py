@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import os
 import subprocess
 import sys
@@ -26,6 +25,7 @@ import uvloop
 from fastapi import FastAPI
 from starlette.responses import Response
 
+from gateway.api import collector
 from gateway.journal.entry import Entry
 from gateway.journal.sqlite import CentralStore, SqliteJournal
 from tests.gateway_factory import free_port
@@ -61,8 +61,7 @@ def serve(home: Path, port: int, dsn: str) -> None:
         await journal.record(_made(journal, next(numbers)))
         return Response(b"{}")
 
-    gc.collect()
-    gc.freeze()  # as `sluice serve` does
+    collector.settle()  # as `sluice serve` does
     uvicorn.run(app, port=port, loop="uvloop", http="httptools", access_log=False, log_config=None)
     journal.close()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from openapi_spec_validator import validate
 
-from gateway.api import consents, events
+from gateway.api import consents, events, rule_packages
 from gateway.api.consent_document import consent_openapi_bytes
 from gateway.api.consent_forms import ConsentList, ConsentShown, Problem, Sets, StreamShown
 from gateway.identity.keyring import write_private
@@ -35,9 +35,8 @@ def server(tmp_path_factory):
 
 def test_the_document_is_valid_and_names_every_route():
     validate(DOCUMENT)
-    routes = {
-        (r.path, m.lower()) for x in (consents, events) for r in x.router.routes for m in r.methods
-    }
+    routers = (consents.router, events.router, rule_packages.router)
+    routes = {(r.path, m.lower()) for one in routers for r in one.routes for m in r.methods}
     listed = {(path, method) for path, each in DOCUMENT["paths"].items() for method in each}
     assert listed == routes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -191,3 +192,15 @@ def test_a_simulated_warehouse_passes_every_rule_and_is_published(tmp_path: Path
     assert failed.pop("R19b") > 0  # planted: a hospital that maps a drug wrongly
     assert failed == {"R24": 60}  # planted: trace codes sold twice
     assert code == 0
+
+
+def test_a_column_nobody_mapped_is_proposed_and_its_values_are_not_shown(tmp_path: Path) -> None:
+    folder = write(tmp_path / "in", rows())
+    persons = pq.read_table(folder / "psn_info_b.parquet")
+    phones = [f"139{number:08d}" for number in range(persons.num_rows)]
+    pq.write_table(persons.append_column("kontakt", [phones]), folder / "psn_info_b.parquet")
+    mapping = _parquet_mapping(folder)
+    code, out = _run("import", mapping, "--home", tmp_path)
+    assert code == 0
+    assert "not imported: psn_info_b.kontakt: C01-07 L4 电话, values are mobile numbers" in out
+    assert phones[0] not in out

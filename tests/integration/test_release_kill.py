@@ -7,8 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
@@ -23,6 +25,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SEED = 20_261_122
 PUBLISHING = 14
 """Instants of publishing one release, at least."""
+AT_ANY_TIME = 20
+"""Builds that are killed at a random time, whatever they do then."""
 
 # Every change to the disk that Python makes is an instant; the build dies at the one it is told,
 # counted from the beginning or from where it starts to publish (the first file made read-only).
@@ -48,6 +52,7 @@ def watch(event, args):
             os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(watch)
 counting = since == "start"
+print("building", flush=True)
 build(Settings(home=home), Order(("S04",), invented("another reason"), alone=True),
       datetime(2026, 2, 1, tzinfo=UTC))
 counting = False
@@ -77,7 +82,7 @@ def undisturbed(home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[i
     copy = Path(shutil.copytree(home, tmp_path_factory.mktemp("undisturbed") / "home"))
     done = building(copy, FINISH)
     assert done.returncode == 0, done.stderr
-    return int(done.stdout), current(copy / "releases")
+    return int(done.stdout.split()[-1]), current(copy / "releases")
 
 
 def killed_and_finished(
@@ -129,3 +134,43 @@ def test_a_build_killed_at_each_instant_of_publishing_changes_nothing_by_halves(
 ) -> None:
     copy = Path(shutil.copytree(home, tmp_path / "home"))
     killed_and_finished(copy, [("publish", instant)], undisturbed[1], current(home / "releases"))
+
+
+def killed_at(home: Path, seconds: float) -> bool:
+    """Start a build and kill it so long after it began; false: it had ended before."""
+    command = [sys.executable, "-c", _BUILD, str(home), "start", "0"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout
+    assert child.stdout.readline() == "building\n"
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(seconds)
+    child.kill()
+    _, errors = child.communicate()
+    assert child.returncode in (0, -signal.SIGKILL), errors
+    return child.returncode != 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_builds_killed_at_any_time_leave_the_old_release_or_the_new_one(
+    home: Path, undisturbed: tuple[int, dict[str, str]], tmp_path: Path
+) -> None:
+    """By the clock, not by what Python does: DuckDB in the middle of a file too.
+
+    Each goes on from what the killed ones before it left; once one has finished, all begins anew.
+    """
+    old, new = current(home / "releases"), undisturbed[1]
+    chance = random.Random(SEED)  # noqa: S311  (times, no secret)
+    copy, kills = tmp_path / "home", 0
+    shutil.copytree(home, copy)
+    began = perf_counter()
+    assert not killed_at(copy, 600)
+    longest = perf_counter() - began
+    while kills < AT_ANY_TIME:
+        if current(copy / "releases") == new:
+            shutil.rmtree(copy)
+            shutil.copytree(home, copy)
+        kills += killed_at(copy, chance.uniform(0, longest))
+        assert current(copy / "releases") in (old, new)
+        assert all(report.ok for report in verify(copy / "releases"))
+    killed_and_finished(copy, [], new, old)

@@ -74,12 +74,20 @@ def test_the_same_input_gives_the_same_release_byte_for_byte(home: Path, tmp_pat
         )
 
 
-def test_another_rounding_key_gives_another_release(home: Path, tmp_path: Path) -> None:
+def test_another_rounding_key_is_refused_and_the_old_one_serves_again(
+    home: Path, tmp_path: Path
+) -> None:
     settings = _copy(home, tmp_path)
-    (settings.keys / "rounding.key").unlink()
-    other = _s09(build(settings, ORDER, NOW))
-    assert other.release_id != _release(Settings(home=home)).release_id
-    assert (settings.keys / "rounding.key").stat().st_mode & 0o777 == 0o600
+    key, before = settings.keys / "rounding.key", current(settings.releases)
+    secret = key.read_bytes()
+    key.unlink()
+    with pytest.raises(OperatorError, match="two roundings") as refused:
+        build(settings, ORDER, NOW)
+    assert refused.value.code == "rounding_key_changed"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert current(settings.releases) == before
+    key.write_bytes(secret)
+    assert _s09(build(settings, ORDER, NOW)).release_id == before["S09"]
 
 
 def test_files_cannot_be_written_and_hold_nothing_internal(home: Path) -> None:

@@ -30,6 +30,7 @@ LINKED = ("S04", "S06", "S07")
 
 _BUILD = """
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from gateway.releases.build import Order, build
 from gateway.settings import Settings

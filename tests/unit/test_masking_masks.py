@@ -32,6 +32,12 @@ EXAMPLES: list[tuple[str, Value, Value]] = [
     ("gen_date(quarter)", "2024-12-31", "2024Q4"),
     ("gen_date(year)", "2024Q4", "2024"),
     ("gen_date(month)", "2024Q4", "2024Q4"),
+    ("gen_age(5,top=90)", 89, "85-89"),
+    ("gen_age(5,top=90)", 90, "90+"),
+    ("gen_age(5)", "37.5", "35-39"),
+    ("gen_proc(2)", "36.0600", "36"),
+    ("gen_geo(city)", "0", "0"),
+    ("round(10)", "-0.01", "0.00"),
     ("gen_geo(county)", "990101", "990101"),
     ("gen_geo(city)", "990101", "990100"),
     ("gen_geo(prov)", "990101", "990000"),
@@ -77,6 +83,15 @@ UNKNOWN = [
     "partial(3,4,5)",
     "partial(-1,2)",
     "gen_age(7)",
+    "gen_age(5,top=83)",
+    "gen_age(10,40)",
+    "gen_proc(3)",
+    "gen_icd(group)",
+    "pseud(T-1)",
+    "sha256",
+    "dateshift",
+    "noise(gauss,1,1,psn_no)",
+    "noise(laplace,0,1,psn_no)",
     "gen_age",
     "gen_date(week)",
     "gen_geo(street)",
@@ -156,7 +171,13 @@ def test_policy_data_accept_exactly_the_masks_there_are() -> None:
     schema = json.loads((POLICIES / "schemas" / "data.json").read_text(encoding="utf-8"))
     pattern = re.compile(schema["$defs"]["mask"]["pattern"])
     assert all(pattern.search(text) for text, _, _ in EXAMPLES)
-    loose = {"band(20,10)", "round(0)", "band(NaN)"}  # arguments out of order are found by use
+    loose = {
+        "band(20,10)",
+        "round(0)",
+        "band(NaN)",
+        "gen_age(5,top=83)",
+        "gen_age(10,40)",
+    }  # arguments out of order are found by use
     assert not [text for text in UNKNOWN if text not in loose and pattern.search(text)]
 
 

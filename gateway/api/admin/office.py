@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from anyio import CapacityLimiter
 from argon2 import PasswordHasher
 
+from gateway.adjudication.terms import Terms, read_terms
 from gateway.billing.office import Office as BillingOffice
 from gateway.billing.opening import open_billing
 from gateway.editions.office import PolicyOffice
@@ -48,6 +49,7 @@ class Office:
     editions: PolicyOffice
     journal: Looking
     billing: Callable[[], BillingOffice]  # opened anew each time: prices follow the edition
+    rule_terms: Callable[[], Terms]  # what insurers' rule packages may tell
     trials: Trials = field(default_factory=Trials)
     # Threads of its own: whoever knocks at this door holds up nothing else, and no officer inside.
     threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
@@ -86,4 +88,5 @@ def open_office(
         editions=PolicyOffice(settings.keys, settings.policies, released(settings.releases)),
         journal=looking(settings),
         billing=partial(open_billing, settings, identity.engine),
+        rule_terms=partial(read_terms, settings.policies),
     )

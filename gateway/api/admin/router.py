@@ -21,6 +21,7 @@ from gateway.api.admin import (
     door,
     people,
     policies,
+    rule_packages,
     waivers,
 )
 from gateway.api.admin.asking import JSON, read_ask, read_form
@@ -44,6 +45,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *billing.ENDPOINTS,
     *billing_disputes.ENDPOINTS,
     *waivers.ENDPOINTS,
+    *rule_packages.ENDPOINTS,
     *people.ENDPOINTS,
     *door.ENDPOINTS,
     LINK,

@@ -86,6 +86,7 @@ def survey(
         return {"scale": scale, "amounts": {}, "shared": {}, "columns": columns}
     with duckdb.connect(":memory:") as con:
         con.execute("SET threads = 1")
+        con.execute("SET enable_progress_bar = false")
         files = str(folder / "*" / "*.parquet").replace("'", "''")
         con.execute(f"CREATE VIEW fact AS FROM read_parquet('{files}', hive_partitioning = false)")
         return {

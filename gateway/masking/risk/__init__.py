@@ -1,0 +1,1 @@
+"""How easily a person could be found in a table of rows: figures, verdict, generalisation."""

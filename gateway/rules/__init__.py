@@ -1,0 +1,1 @@
+"""Rule packages on their way into force: signed by the insurer, checked, approved by two people."""
