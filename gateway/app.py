@@ -19,6 +19,7 @@ from gateway.api import (
     codes,
     consent_office,
     exports,
+    fhir,
     health,
     lineage,
     oauth,
@@ -271,7 +272,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     rule_packages.install(app, settings)
     for router in (
         services.router, lineage.router, usage.router, statements.router, exports.router,
-        health.router,
+        health.router, fhir.router,
     ):  # fmt: skip
         app.include_router(router)
     admin = open_admin(settings, parts.identity)

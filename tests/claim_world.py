@@ -264,11 +264,12 @@ class ClaimWorld:
         service: str = "S19",
         client: str = "claims-app",
         key: str | None = "",
+        accept: str = "application/json",
     ) -> httpx.Response:
         """One question; under a key of its own unless one is given."""
         if key == "":
             key = f"key-{next(self._numbers):06d}"
-        headers = {} if key is None else {"Idempotency-Key": key}
+        headers = {"Accept": accept} | ({} if key is None else {"Idempotency-Key": key})
         return self.gateway.http.post(
             f"/v1/services/{service}/verify",
             json=body,

@@ -18,6 +18,8 @@ from gateway.consent.asking import Receiver, Wanted
 from gateway.consent.desk import Consents
 from gateway.consent.record import Document
 from gateway.errors import BadRequest, Forbidden
+from gateway.fhir.capability import MEDIA as FHIR
+from gateway.fhir.standing import consent as as_consent
 from gateway.identity.caller import Caller
 from gateway.serving.accept import JSON
 
@@ -94,9 +96,12 @@ async def listing(
     responses=answers(404),
 )
 async def one(request: Request, caller: SignedIn, desk: ConsentDesk, consent_id: str) -> Response:
-    """The state of one own consent."""
+    """The state of one own consent, as JSON or as a FHIR Consent."""
     found = await run_in_threadpool(desk.read, consent_id, receiver(caller).tenant_id)
-    return _json(found.for_receiver(request.app.state.clock()))
+    told = found.for_receiver(request.app.state.clock())
+    if FHIR in (request.headers.get("accept") or "").lower():
+        return Response(orjson.dumps(as_consent(told, subject=consent_id)), media_type=FHIR)
+    return _json(told)
 
 
 @router.delete(

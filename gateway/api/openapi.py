@@ -27,6 +27,7 @@ from gateway.api.problems import MEDIA_TYPE
 from gateway.api.schemas import META, PROBLEM, Schema, answer_schema, request_schema
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Service
+from gateway.fhir.capability import MEDIA as FHIR
 from gateway.serving.accept import ARROW, CSV, JSON
 from gateway.serving.repeats import HEADER, PATTERN, REPLAYED
 
@@ -109,6 +110,15 @@ def _query(service: Service) -> Schema:
         "requestBody": {"required": True, "content": {JSON: body}},
         "responses": {"200": _success(content, *marks)} | _problems(_QUERY_STATUSES),
     }
+
+
+_BUNDLE: Schema = {
+    "schema": {
+        "type": "object",
+        "description": "A FHIR R4 Bundle: Parameters, then ExplanationOfBenefit or Coverage; its "
+        "signature holds the proof.",
+    }
+}
 
 
 def _read(operation: str, summary: str, schema: Schema, statuses: Iterable[int]) -> Schema:
@@ -201,9 +211,8 @@ def _paths(catalogue: Catalogue) -> dict[str, object]:
         told = _success({JSON: {"schema": _ref("schemas", f"{counted.id}Answer")}}, *_MARKS)
         paths |= cohort_path(counted, {"200": told} | _problems(_QUERY_STATUSES))
     for person in catalogue.persons.values():
-        told = _success(
-            {JSON: {"schema": _ref("schemas", f"{person.id}Answer")}}, REPLAYED, *_MARKS
-        )
+        spoken = {JSON: {"schema": _ref("schemas", f"{person.id}Answer")}, FHIR: _BUNDLE}
+        told = _success(spoken, REPLAYED, *_MARKS)
         paths |= claim_path(person, {"200": told} | _problems(_QUERY_STATUSES))
     for reference in catalogue.references.values():
         paths |= lookup_paths(reference, _headers("Sluice-Watermark", *_RATES), _problems(STATUSES))
@@ -235,10 +244,19 @@ def _paths(catalogue: Catalogue) -> dict[str, object]:
                 | {"parameters": [statements.AFTER]}
             },
             "/v1/statements/{number}": {"get": _statement()},
+            "/v1/fhir/metadata": {"get": _metadata()},
             "/healthz": {"get": _health("live", "Whether the process lives.", ready=False)},
             "/readyz": {"get": _health("ready", "Whether it can answer.", ready=True)},
         }
     )
+
+
+def _metadata() -> Schema:
+    told = _success({FHIR: {"schema": _ANY}})
+    return _read("fhirMetadata", "The FHIR R4 CapabilityStatement.", _ANY, ()) | {
+        "security": [],
+        "responses": {"200": told},
+    }
 
 
 def _statement() -> Schema:

@@ -17,11 +17,12 @@ from pydantic import (
 )
 
 from gateway.errors import BadRequest
+from gateway.fhir.capability import MEDIA as FHIR
 from gateway.policy.port import Ident, Name
 from gateway.serving.accept import JSON, choose
 from gateway.serving.model import Call
 from gateway.serving.questions import SdcParameter, key_names, sets_disclosure
-from gateway.serving.reasons import NotAcceptable, UnsupportedMedia
+from gateway.serving.reasons import UnsupportedMedia
 
 Amount: TypeAlias = Annotated[str, Field(pattern=r"^-?\d{1,14}(\.\d{1,2})?$")]
 _Secret: TypeAlias = Annotated[SecretStr, Field(min_length=1, max_length=64)]
@@ -101,14 +102,17 @@ def params(asked: Asked) -> dict[str, str | int | bool]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def media_of(call: Call) -> str:
+    """The form in which the caller wants the answer."""
+    return choose(call.accept, (JSON, FHIR))
+
+
 def read_ask(service: Literal["S18", "S19"] | str, call: Call) -> Asked:
     """The question a call puts; raises `BadRequest`, or `SdcParameter` for an attempt at it."""
     if sets_disclosure(call.query):
         raise SdcParameter
     if call.query:
         raise BadRequest("invalid_parameter", "This address takes no parameters but its body.")
-    if choose(call.accept) != JSON:
-        raise NotAcceptable("not_acceptable", "")
     if (call.content_type or "").partition(";")[0].strip().lower() != JSON:
         raise UnsupportedMedia("unsupported_media_type", "")
     try:

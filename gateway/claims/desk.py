@@ -18,7 +18,15 @@ import orjson
 
 from gateway.catalogue.person import PersonContract
 from gateway.claims import entries
-from gateway.claims.asking import Asked, Eligibility, Verification, months, params, read_ask
+from gateway.claims.asking import (
+    Asked,
+    Eligibility,
+    Verification,
+    media_of,
+    months,
+    params,
+    read_ask,
+)
 from gateway.claims.book import Book, Noted, NoUse
 from gateway.claims.entries import Judged
 from gateway.claims.party import Party, find_grant, find_party, grant_id, places
@@ -26,6 +34,7 @@ from gateway.claims.reading import leaving, statements, withheld
 from gateway.claims.telling import Said, eligibility, verification
 from gateway.editions.running import Running
 from gateway.errors import BadRequest, NotFound
+from gateway.fhir.verified import verified
 from gateway.journal.counters import Hold
 from gateway.persons.keeping import name_mac
 from gateway.persons.port import Found, PersonSource
@@ -80,16 +89,16 @@ class ClaimDesk:
             if not case.caller.may_ask(contract.id):
                 return await self._refuse_attempt(case, contract, NOT_COVERED, edition)
             try:
-                ask = read_ask(contract.id, call)
+                media, ask = media_of(call), read_ask(contract.id, call)
             except SdcParameter:
                 return await self._refuse_attempt(case, contract, SDC, edition)
             hashed = bytes.fromhex(
                 self.book.hashed("body", f"{contract.id}\0{hashlib.sha256(call.body).hexdigest()}")
             )
-            async with arriving(self.desk.journal, case, contract.id, JSON, hashed) as key:
+            async with arriving(self.desk.journal, case, contract.id, media, hashed) as key:
                 if key is None:
                     raise BadRequest("idempotency_key_needed", "")
-                return await _Path(self, case, contract, ask, edition, key).run()
+                return await _Path(self, case, contract, ask, edition, key, media).run()
 
     async def _refuse_attempt(
         self, case: Case, contract: PersonContract, code: str, edition: Running
@@ -109,6 +118,7 @@ class _Path:
     ask: Asked
     edition: Running
     key: KeyUse
+    media: str
 
     @property
     def desk(self) -> Desk:
@@ -232,7 +242,7 @@ class _Path:
         if before is None:
             await asyncio.to_thread(lambda: self._use(judged, party, said))
         meta = self._meta(judged, told, found.load, hold)
-        body = orjson.dumps({"data": said.data, "meta": meta, "proof": self._proof(said, meta)})
+        body = self._body(said, meta)
         sent = {
             "rows": sum(len(rows) for rows in found.rows.values()),
             "bytes": len(body),
@@ -246,7 +256,14 @@ class _Path:
         else:
             entry = entries.repeated(judged, told, found.load, sent, before.event_id)
             await self.desk.journal.record(entry)
-        return Answer(body, JSON, meta, None, replayed=before is not None)
+        return Answer(body, self.media, meta, None, replayed=before is not None)
+
+    def _body(self, said: Said, meta: dict[str, object]) -> bytes:
+        proof = self._proof(said, meta)
+        if self.media == JSON:
+            return orjson.dumps({"data": said.data, "meta": meta, "proof": proof})
+        made, consent_id = self.case.stamp.time, self.ask.consent_id
+        return orjson.dumps(verified(said.data, consent_id=consent_id, proof=proof, made=made))
 
     async def _read(self, told: Obligations, party: Party) -> Found:
         asked = statements(self.contract, told, party.scopes, party.subject)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Final
 
 from gateway.fhir.parts import Json
 
 VERSION: Final = "4.0.1"
+MADE: Final = "2026-11-23"
+"""When what the statement says last changed."""
 MEDIA: Final = "application/fhir+json"
 
 
-def capability(*, software: str, version: str, made: date) -> Json:
+def capability(*, software: str, version: str) -> Json:
     """The statement for `GET /v1/fhir/metadata`. There is no read or search by address: every
-    question names a consent and is a POST of the service, so resources list no interaction."""
+    question names a consent and asks a service of ours with `Accept: application/fhir+json`, so no
+    resource lists an interaction."""
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
-        "date": made.isoformat(),
+        "date": MADE,
         "kind": "instance",
         "software": {"name": software, "version": version},
         "implementation": {"description": "Person-level services, by content negotiation."},
@@ -36,7 +38,7 @@ def capability(*, software: str, version: str, made: date) -> Json:
 
 
 _RESOURCES: Final = {
-    "ExplanationOfBenefit": "A settlement, answered by S19 to Accept: application/fhir+json.",
-    "Coverage": "An enrolment: in the person's own download (S21).",
-    "Consent": "The consent behind an answer.",
+    "ExplanationOfBenefit": "A settlement: POST /v1/services/S19/verify.",
+    "Coverage": "An enrolment: POST /v1/services/S18/verify.",
+    "Consent": "The consent behind an answer: GET /v1/consents/{id}.",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final
 
 from gateway.fhir.parts import (
@@ -36,7 +35,7 @@ def coverage(told: Told, *, subject: str, reference: str, bureau: str = "bureau"
         for name, value in (("psn_type_group", group), ("insu_admdvs", region))
         if value is not None
     ]
-    insured = told.get("coverage_status") in (None, True, "1", "active", "insured")
+    insured = told.get("coverage_status") in (None, "1")
     return without_none(
         resourceType="Coverage",
         id=reference,
@@ -90,16 +89,3 @@ def _counted(told: Told) -> list[Json]:
         for name in ("uses", "uses_max")
         if told.get(name) is not None
     ]
-
-
-def searchset(resources: list[Json], *, made: datetime) -> Json:
-    """Resources as the answer to a question, none of them addressable."""
-    entries = [{"resource": one, "search": {"mode": "match"}} for one in resources]
-    found = without_none(entry=entries)
-    return {
-        "resourceType": "Bundle",
-        "type": "searchset",
-        "timestamp": made.isoformat(),
-        "total": len(resources),
-        **found,
-    }

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import orjson
 import pytest
 import sqlalchemy as sa
+from fhir.resources.R4B.bundle import Bundle
+from fhir.resources.R4B.capabilitystatement import CapabilityStatement
+from fhir.resources.R4B.consent import Consent
+from fhir.resources.R4B.explanationofbenefit import ExplanationOfBenefit
 
 from gateway.claims.refunds import Refunds
 from gateway.consent.history import accesses
@@ -20,6 +26,7 @@ from gateway.identity.jose import parse_compact, signature_is_valid
 from gateway.identity.keyring import load_ring
 from tests.claim_world import APRIL, PEOPLE, STRANGER, ClaimWorld, claim_world, load, warehouse_rows
 
+FHIR = "application/fhir+json"
 ALL = ["SETL", "DX", "FEE", "HIST"]
 
 
@@ -89,6 +96,34 @@ def test_another_insurer_s_claim_shows_only_where_the_person_agreed(world: Claim
     assert world.data(mine, "child")["already_claimed"] is True
     plain = world.consent("child", guardian="mother")
     assert "already_claimed" not in world.data(plain, "child")
+
+
+def test_who_speaks_fhir_is_told_the_same_in_valid_resources(world: ClaimWorld) -> None:
+    consent = world.consent(scopes=["SETL", "DX", "FEE"])
+    plain = world.data(consent)["settlements"][0]
+    reply = world.verify(world.body(consent), accept=FHIR)
+    assert (reply.status_code, reply.headers["content-type"]) == (200, FHIR)
+    bundle = Bundle.model_validate(reply.json())
+    _, settled = (one.resource for one in bundle.entry)
+    assert isinstance(settled, ExplanationOfBenefit)
+    assert settled.id == plain["setl_ref"]
+    assert [line.net.value for line in settled.item] == [
+        Decimal(line["det_item_fee_sumamt"]) for line in plain["lines"]
+    ]
+    (total,) = (t.amount.value for t in settled.total if t.category.coding[0].code == "submitted")
+    assert total == Decimal(plain["medfee_sumamt"])
+    proof = parse_compact(base64.b64decode(reply.json()["signature"]["data"]).decode())
+    assert proof.claims["data"]["settlements"] == [plain]
+    own = world.body(consent, name=PEOPLE["adult"][1], date="2025-04-10", window=None)
+    insured = Bundle.model_validate(world.verify(own, "S18", accept=FHIR).json())
+    assert insured.entry[1].resource.get_resource_type() == "Coverage"
+    shown = world.gateway.http.get(
+        f"/v1/consents/{consent}", headers={"Accept": FHIR}, auth=world.gateway.auth("claims-app")
+    )
+    assert Consent.model_validate(shown.json()).status == "active"
+    spoken = CapabilityStatement.model_validate(world.gateway.http.get("/v1/fhir/metadata").json())
+    assert spoken.fhirVersion == "4.0.1"
+    assert world.verify(world.body(consent), accept="text/csv").status_code == 406
 
 
 def test_what_lies_outside_window_consent_or_region_is_not_read(world: ClaimWorld) -> None:

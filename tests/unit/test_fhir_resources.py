@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+import base64
+from datetime import UTC, datetime
 
 import pytest
 from fhir.resources.R4B.bundle import Bundle
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 
 from gateway.fhir.benefit import About, explanation
 from gateway.fhir.capability import capability
-from gateway.fhir.standing import consent, coverage, searchset
+from gateway.fhir.standing import consent, coverage
+from gateway.fhir.verified import verified
 
 NOW = datetime(2026, 5, 9, 8, tzinfo=UTC)
 ABOUT = About(subject="s-1", reference="r-1", created=NOW)
@@ -106,13 +108,13 @@ def test_what_was_not_told_cannot_come_back_in_another_dialect(kept, kept_of_lin
 
 def test_an_enrolment_is_coverage():
     told = {
-        "coverage_status": "active", "insutype": "310", "psn_type_group": "active",
+        "coverage_status": "1", "insutype": "310", "psn_type_group": "active",
         "insu_admdvs": "980100", "coverage_from": "2025-01", "coverage_to": "2026-05",
     }  # fmt: skip
     made = coverage(told, subject="s-1", reference="cov-1")
     Coverage.model_validate(made)
     assert made["type"]["coding"][0]["code"] == "310"
-    ended = coverage({"coverage_status": "ended"}, subject="s-1", reference="cov-1")
+    ended = coverage({"coverage_status": "2"}, subject="s-1", reference="cov-1")
     Coverage.model_validate(ended)
     assert ended["status"] == "cancelled"
 
@@ -130,15 +132,45 @@ def test_a_consent_is_a_consent(state, status):
     assert codes == ["SETL", "DX"]
 
 
-def test_several_are_a_bundle():
-    Bundle.model_validate(searchset([explanation(SETTLEMENT, ABOUT)], made=NOW))
-    empty = searchset([], made=NOW)
-    Bundle.model_validate(empty)
-    assert empty["total"] == 0
+def bundled(data):
+    made = verified(data, consent_id="c-1", proof="a.b.c", made=NOW)
+    Bundle.model_validate(made)
+    return [one["resource"] for one in made["entry"]]
+
+
+def test_an_answer_of_s19_is_a_bundle_with_its_proof():
+    data = {
+        "claim_ref": "CLM-1", "found": 1, "settlements": [{**SETTLEMENT, "lines": [LINE]}],
+        "match": {"medfee_sumamt": "equal"}, "already_claimed": False,
+        "history": {"dx_family": "I10", "prior_diagnosis_flag": None, "first_seen_year": None},
+    }  # fmt: skip
+    found, settled = bundled(data)
+    assert [one["name"] for one in found["parameter"]] == [
+        "claim_ref", "found", "match", "already_claimed", "history",
+    ]  # fmt: skip
+    assert found["parameter"][-1]["part"] == [{"name": "dx_family", "valueString": "I10"}]
+    assert (settled["id"], len(settled["item"])) == ("r-1", 1)
+    proof = verified(data, consent_id="c-1", proof="a.b.c", made=NOW)["signature"]["data"]
+    assert base64.b64decode(proof) == b"a.b.c"
+
+
+def test_parts_without_their_settlement_and_nothing_at_all():
+    told = {"dscg_maindiag_code_3": "I63", "dscg_maindiag_name": "脑梗死"}
+    kinds = [one["resourceType"] for one in bundled({"claim_ref": None, "diagnoses": [told, told]})]
+    assert kinds == ["Parameters", "ExplanationOfBenefit", "ExplanationOfBenefit"]
+    assert len(bundled({"claim_ref": "CLM-1", "found": 0, "settlements": [], "match": None})) == 1
+
+
+def test_an_answer_of_s18_is_a_bundle():
+    told = {"coverage_status": "1", "insutype": "310", "coverage_from": "2018-03"}
+    found, insured = bundled({"match": True, "covered": True, "coverage": told})
+    assert [one["valueBoolean"] for one in found["parameter"]] == [True, True]
+    assert (insured["resourceType"], insured["status"]) == ("Coverage", "active")
+    assert len(bundled({"match": False, "covered": None, "coverage": None})) == 1
 
 
 def test_the_statement_of_capabilities():
-    made = capability(software="Sluice", version="0.1", made=date(2026, 5, 9))
+    made = capability(software="Sluice", version="0.1")
     CapabilityStatement.model_validate(made)
     assert {one["type"] for one in made["rest"][0]["resource"]} == {
         "ExplanationOfBenefit", "Coverage", "Consent",
