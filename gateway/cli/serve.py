@@ -62,8 +62,8 @@ def verb(
     }
     given = {key: value for key, value in named.items() if value}
     settings = Settings(**given)  # type: ignore[arg-type]  # checked by Settings itself
-    _log_to_stderr(access_log)
     _check_masks(settings)
+    _log_to_stderr(access_log)
     app = create_app(settings)
     collector.settle()
     typer.echo(f"Sluice listens on {settings.base_url}", err=True)

@@ -107,7 +107,7 @@ def tables_of(space: Space, measure: Measure, given: Sequence[Told], rules: Rule
     keys = np.unique(np.concatenate([one.keys for one in given] or [np.zeros(0, np.int64)]))
     low, high = np.full(keys.size, -np.inf), np.full(keys.size, np.inf)
     value = np.full(keys.size, np.nan)
-    for one in given:
+    for one in sorted(given, key=lambda told: told.base):  # the finest rounding first
         at = np.searchsorted(keys, one.keys)
         shown = ~np.isnan(one.value)
         low[at[shown]] = np.maximum(low[at[shown]], one.low[shown])
