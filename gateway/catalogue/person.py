@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from gateway.catalogue.faults import CatalogueError, invalid
+from gateway.catalogue.faults import CatalogueError
+from gateway.catalogue.folders import contracts
 from gateway.catalogue.frozen import Frozen
 from gateway.catalogue.model import GeoLevel, Text
 from gateway.catalogue.tariff import Tariff
@@ -148,18 +148,7 @@ def _row(name: str, told: Told, block: str, opened: str) -> str:
 def load_persons(root: Path) -> Mapping[str, PersonContract]:
     """Every service about persons, by id; raises `CatalogueError` at the first fault."""
     found = {}
-    for path in sorted(root.glob(f"S[0-9][0-9]/{FILE}")):
-        try:
-            body: Any = yaml.load(
-                path.read_text("utf-8"), Loader=yaml.CSafeLoader
-            )  # validated next
-            one = PersonContract.model_validate(body)
-        except ValidationError as error:
-            raise invalid(path, error) from error
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise CatalogueError("catalogue_unreadable", f"{path}: cannot be read") from error
-        if one.id != path.parent.name:
-            raise CatalogueError("catalogue_id", f"{path}: id {one.id} is not its folder's")
+    for path, one in contracts(root, FILE, PersonContract.model_validate):
         _check_shared(path, one)
         found[one.id] = one
     return found

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from gateway.catalogue.faults import CatalogueError, invalid
+from gateway.catalogue.folders import contracts
 from gateway.catalogue.frozen import Frozen
 from gateway.catalogue.model import Text
 from gateway.catalogue.tariff import Tariff
@@ -87,18 +86,4 @@ class Reference(Frozen):
 
 def load_references(root: Path) -> Mapping[str, Reference]:
     """Every service of reference data, by id; raises `CatalogueError` at the first fault."""
-    found = {}
-    for path in sorted(root.glob(f"S[0-9][0-9]/{FILE}")):
-        try:
-            body: Any = yaml.load(
-                path.read_text("utf-8"), Loader=yaml.CSafeLoader
-            )  # validated next
-            one = Reference.model_validate(body)
-        except ValidationError as error:
-            raise invalid(path, error) from error
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise CatalogueError("catalogue_unreadable", f"{path}: cannot be read") from error
-        if one.id != path.parent.name:
-            raise CatalogueError("catalogue_id", f"{path}: id {one.id} is not its folder's")
-        found[one.id] = one
-    return found
+    return {one.id: one for _, one in contracts(root, FILE, Reference.model_validate)}

@@ -14,6 +14,7 @@ from gateway.catalogue.person import PersonContract
 from gateway.journal.entry import Entry, Keyed
 from gateway.policy.decision_log import event
 from gateway.policy.port import Decision, Obligations, PolicyInput
+from gateway.serving.entries import actor_of
 from gateway.serving.model import Case
 from metering.usage import UsageEvent
 
@@ -75,19 +76,11 @@ def _entry(
 
 def _audit(judged: Judged, result: str) -> dict[str, object]:
     case, asked = judged.case, judged.asked
-    caller, call = case.caller, case.call
     return {
         "kind": "read",
         "result": result,
-        "tenant": caller.tenant_id,
-        "actor": {
-            "client": caller.client_id,
-            "ip": caller.ip,
-            "token": caller.token_id,
-            "cert": caller.cert_thumbprint,
-            "interaction_id": call.interaction_id,
-            "trace_id": call.trace_id,
-        },
+        "tenant": case.caller.tenant_id,
+        "actor": actor_of(case),
         "grant": asked.grant_id,
         "service": judged.contract.id,
         "version": judged.contract.version,

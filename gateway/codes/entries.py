@@ -12,6 +12,7 @@ from gateway.codes.model import Question
 from gateway.journal.entry import Entry
 from gateway.policy.decision_log import event
 from gateway.policy.port import Decision, PolicyInput
+from gateway.serving.entries import actor_of
 from gateway.serving.model import Case
 from metering.usage import UsageEvent
 
@@ -53,19 +54,11 @@ def _entry(decided: Decided, audit: dict[str, object], usage: UsageEvent | None)
 
 
 def _audit(decided: Decided, result: str) -> dict[str, object]:
-    caller, call = decided.case.caller, decided.case.call
     return {
         "kind": "read",
         "result": result,
-        "tenant": caller.tenant_id,
-        "actor": {
-            "client": caller.client_id,
-            "ip": caller.ip,
-            "token": caller.token_id,
-            "cert": caller.cert_thumbprint,
-            "interaction_id": call.interaction_id,
-            "trace_id": call.trace_id,
-        },
+        "tenant": decided.case.caller.tenant_id,
+        "actor": actor_of(decided.case),
         "grant": decided.asked.grant_id,
         "service": decided.service.id,
         "version": decided.service.version,

@@ -19,7 +19,8 @@ def _decision(decided: Decided) -> dict[str, object]:
     return event(decided.asked, decided.decision, decided.pinned.manifest.domains)
 
 
-def _actor(case: Case) -> dict[str, object]:
+def actor_of(case: Case) -> dict[str, object]:
+    """Who asks, as the audit keeps it: client, address, token and certificate; never a name."""
     call, caller = case.call, case.caller
     return {
         "client": caller.client_id,
@@ -56,7 +57,7 @@ def attempt(case: Case, service: str, decision: Decision) -> Entry:
         "kind": "read",
         "result": "refused",
         "tenant": case.caller.tenant_id,
-        "actor": _actor(case),
+        "actor": actor_of(case),
         "service": service,
         "deny_codes": list(decision.deny),
     }
@@ -69,7 +70,7 @@ def _audit(decided: Decided, result: str) -> dict[str, object]:
         "kind": "read",
         "result": result,
         "tenant": case.caller.tenant_id,
-        "actor": _actor(case),
+        "actor": actor_of(case),
         "grant": pinned.grant_id,
         "service": service.id,
         "version": service.version,
