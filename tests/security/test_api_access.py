@@ -18,6 +18,7 @@ OTHERWISE_PROVEN = ("/oauth/", "/person", "/me/", "/admin/", "/policy/")
 the bundle's token; their tests are in test_oauth_*, tests/console, test_admin_*, test_policy_*."""
 PUBLIC = {
     "/healthz",
+    "/v1/fhir/metadata",  # what is spoken, of nobody
     "/readyz",
     "/openapi.json",
     "/oauth/jwks",
