@@ -250,7 +250,8 @@ class _Attack:
     def _subtracted(self) -> None:
         tables, given = self._persons
         self._work.findings += differing(tables, given)
-        # Two roundings leave a rest of their own; what both together tell, the programmes judge.
+        self._work.findings += subtractions(tables)
+        # A finer figure may hide the rest that a coarser one leaves: each rounding by itself, too.
         for base in sorted({one.base for own in given.values() for one in own}):
             self._work.findings += subtractions([_of_base(one, given, base) for one in tables])
 
