@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 # Each of the many programs the tests start would compile all of the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check test-all bench services spark docs lock clean
+.PHONY: help setup demo test check test-all bench services spark docs names lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -18,7 +18,7 @@ setup: $(STAMP) ## own .venv with the locked, hashed packages
 $(STAMP): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sluice needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@rm -f .venv/.installed-*; touch $@
 
@@ -44,13 +44,14 @@ test-all: setup spark ## everything, also the slow suites; laws about money on 2
 bench: setup ## ratios measured side by side
 	$(BIN)/python -m tests.benchmarks
 
-services: ## real servers and peers for the tests: OPA (Go); PostgreSQL, Valkey or Redis, Chromium (Debian); client libraries (npm, Maven)
+services: ## real servers and peers for the tests: OPA (Go); PostgreSQL, Valkey or Redis, Chromium, bubblewrap (Debian); client libraries (npm, Maven)
 	command -v opa >/dev/null || GOBIN=$(CURDIR)/.tools/bin go install github.com/open-policy-agent/opa@$(OPA_VERSION)
 	opa version | head -n 1
 	tests/peers/debian-servers
 	command -v promtool >/dev/null || tests/peers/debian-promtool .tools/bin
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk; }
 	test -n "$$(fc-list :lang=zh)" || apt-get install -y -qq --no-install-recommends fonts-noto-cjk
+	command -v bwrap >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends bubblewrap libseccomp2; }
 	test -d tests/peers/nimbus/lib || mvn -q -B -f tests/peers/nimbus/pom.xml dependency:copy-dependencies -DoutputDirectory=lib
 	test tests/peers/node_modules/.package-lock.json -nt tests/peers/package-lock.json || npm ci --silent --prefix tests/peers
 
@@ -60,6 +61,9 @@ spark: setup ## PySpark, for `release build --engine spark` and its slow tests (
 
 docs: setup ## write the generated documents
 	$(SLUICE) catalogue docs
+
+names: setup ## train the weights of the name re-ranker anew (seeded: the same file)
+	$(BIN)/python -m gateway.freetext.training
 
 lock: ## renew requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -44,6 +44,18 @@ class Settings(BaseSettings):
     redis_url_file: Path | None = Field(
         default=None, description="File with the URL of the Valkey or Redis of the quotas."
     )
+    sandbox_cgroup: str = Field(
+        default="",
+        pattern="^[A-Za-z0-9_./-]*$",
+        description="A delegated control group (version 2) below /sys/fs/cgroup for training "
+        "jobs; without it, those of version 1 where they are writable, or limits per process, "
+        "as with `-`.",
+    )
+    sandbox_environments: Path | None = Field(
+        default=None,
+        description="Folder of virtual environments that training jobs may name; without it, "
+        "`python` alone, the interpreter's standard library.",
+    )
     policies: Path = Field(
         default=_ROOT / "policies", description="Rego, policy data and the catalogue."
     )

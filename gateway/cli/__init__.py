@@ -34,6 +34,7 @@ AREAS = (
     "keys",
     "masking",
     "classify",
+    "deid",
     "meter",
     "audit",
     "journal",
@@ -41,6 +42,7 @@ AREAS = (
     "privacy",
     "staff",
     "watermark",
+    "sandbox",
 )
 
 DEBUG = "SLUICE_TRACEBACK"

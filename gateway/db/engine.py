@@ -68,17 +68,21 @@ def reading(engine: sa.Engine) -> Iterator[Session]:
         yield session
 
 
+def for_writing(engine: sa.Engine) -> sa.Engine:
+    """The engine with transactions that take the write lock at their start."""
+    return engine.execution_options(**{_WRITE: True})
+
+
 @contextmanager
 def writing(engine: sa.Engine) -> Iterator[Session]:
     """A session whose changes become durable together, or not at all."""
-    writable = engine.execution_options(**{_WRITE: True})
-    with _unavailable(), Session(writable) as session, session.begin():
+    with _unavailable(), Session(for_writing(engine)) as session, session.begin():
         yield session
 
 
 @contextmanager
 def write_connection(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Like `writing`, without object mapping: for the few statements that run per request."""
-    writable = engine.execution_options(**{_WRITE: True})
+    writable = for_writing(engine)
     with _unavailable(), writable.connect() as connection, connection.begin():
         yield connection

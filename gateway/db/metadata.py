@@ -1,4 +1,4 @@
-"""All tables of the operational database: every module `*_tables` of this package declares some."""
+"""All tables of the operational database: every module `*_tables` here, and the sandbox's."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 import gateway.db
 from gateway.db.tables import Table
+from sandbox.jobs.tables import METADATA as JOBS
 
 
 def all_tables() -> sa.MetaData:
@@ -16,4 +17,7 @@ def all_tables() -> sa.MetaData:
     for module in iter_modules(gateway.db.__path__):
         if module.name.endswith("_tables"):
             import_module(f"gateway.db.{module.name}")
+    for table in JOBS.sorted_tables:
+        if table.name not in Table.metadata.tables:
+            table.to_metadata(Table.metadata)
     return Table.metadata

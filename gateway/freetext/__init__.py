@@ -1,0 +1,1 @@
+"""Chinese free text without the persons in it: identifiers, names, known values; `sluice deid`."""

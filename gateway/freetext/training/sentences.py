@@ -1,0 +1,113 @@
+"""Training sentences from own templates and lexicons, drawn with a seed.
+
+Nothing here comes from a corpus: templates and word lists were written for this project, so the
+weights trained on them carry no third party's licence.
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+import synthetic.warehouse.codes
+
+_HERE = Path(__file__).parent
+CODES = Path(synthetic.warehouse.codes.__file__).parent
+_SLOT = re.compile(r"\{([a-z])\}")
+_LISTS = {"j": "roles", "k": "kin", "p": "places", "h": "hospitals", "c": "companies"} | {
+    "d": "drugs",
+    "x": "diseases",
+    "e": "eponyms",
+    "w": "words",
+}
+Lexicon = dict[str, list[str]]
+
+
+class Sentence(NamedTuple):
+    """A text and the characters [start, end) of each person's name in it."""
+
+    text: str
+    names: list[tuple[int, int]]
+
+
+def lexicon() -> Lexicon:
+    """The word lists; lists of characters as lists too."""
+    raw = yaml.safe_load((_HERE / "lexicon.yaml").read_text(encoding="utf-8"))
+    words = {name: list(words) for name, words in raw.items()}
+    for slot, codes in (("drugs", ("generic", "mcs_generic")), ("diseases", ("dx", "oprn"))):
+        words[slot] += [title for code in codes for title in _titles(code)]
+    return words
+
+
+def terms(words: Lexicon) -> set[str]:
+    """Words of three characters or more that no name lies in."""
+    kinds = ("drugs", "diseases", "eponyms", "hospitals", "companies")
+    return {word for kind in kinds for word in words[kind] if len(word) >= 3}
+
+
+def _titles(code: str) -> list[str]:
+    """The titles of one of the simulator's code lists."""
+    with (CODES / f"{code}.csv").open(encoding="utf-8", newline="") as file:
+        return [row["title_zh"] for row in csv.DictReader(file)]
+
+
+def templates() -> list[str]:
+    """The sentences with slots."""
+    lines = (_HERE / "templates.txt").read_text(encoding="utf-8").splitlines()
+    return [line.removeprefix("- ") for line in lines if line and not line.startswith("#")]
+
+
+def sentences(count: int, seed: int) -> list[Sentence]:
+    """`count` sentences; the same seed gives the same ones."""
+    draw, words = random.Random(seed), lexicon()  # noqa: S311 -- text for training, no secret
+    forms = templates()
+    return [_filled(draw, words, draw.choice(forms)) for _ in range(count)]
+
+
+def name(draw: random.Random, words: Lexicon) -> str:
+    """A name as people here bear them: mostly Han of two or three characters, some others."""
+    kind = draw.random()
+    if kind < 0.05:
+        return draw.choice(words["wordnames"])
+    if kind < 0.11:
+        parts = [draw.choice(words["minority"]) for _ in range(draw.choice([1, 2, 2]))]
+        return draw.choice("·•" if draw.random() < 0.7 else [""]).join(parts)
+    if kind < 0.14:
+        return draw.choice(words["foreign"])
+    if kind < 0.17:
+        surname = draw.choice(words["compound"])
+    else:
+        places = range(1, len(words["surnames"]) + 1)
+        weights = [1 / (place + 12) for place in places]
+        surname = draw.choices(words["surnames"], weights)[0]
+    given = draw.choices(words["given"], k=1 if draw.random() < 0.3 else 2)
+    return surname + "".join(given)
+
+
+def _filled(draw: random.Random, words: Lexicon, form: str) -> Sentence:
+    text, names, at = "", [], 0
+    for slot in _SLOT.finditer(form):
+        text += form[at : slot.start()]
+        at = slot.end()
+        value = _value(draw, words, slot[1])
+        if slot[1] == "n":
+            names.append((len(text), len(text) + len(value)))
+        text += value
+    return Sentence(text + form[at:], names)
+
+
+def _value(draw: random.Random, words: Lexicon, slot: str) -> str:
+    if slot == "n":
+        return name(draw, words)
+    if slot == "f":
+        return draw.choice(words["surnames"][:100])
+    if slot == "s":
+        return draw.choice("男女")
+    if slot in "ab":
+        return str(draw.randint(1, 88))
+    return draw.choice(words[_LISTS[slot]])
