@@ -18,6 +18,7 @@ from gateway.releases.manifest import ReleaseError
 from gateway.settings import Settings
 
 _NAMED = 20
+_ANY_SIZE = {"largest": float("inf")}
 
 
 def audit_releases(
@@ -30,6 +31,9 @@ def audit_releases(
     seconds: Annotated[
         float, typer.Option(min=0, help="Processor seconds granted; no limit if not given.")
     ] = float("inf"),
+    exact: Annotated[
+        bool, typer.Option(help="Solve systems of any size, not only bound the large ones.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
     """Attack everything published, as an outsider could. Exits with 1 if anything was found."""
@@ -38,7 +42,9 @@ def audit_releases(
         task = bar.add_task("start", total=1.0)
         try:
             report = _attack(
-                Scope(tuple(service or ()), tuple(period or ()), seconds),
+                Scope(
+                    tuple(service or ()), tuple(period or ()), seconds, **_ANY_SIZE if exact else {}
+                ),
                 lambda doing, share: bar.update(task, description=doing, completed=share),
             )
         except OperatorError as error:
@@ -73,10 +79,11 @@ def _attack(scope: Scope, progress: Progress) -> AttackReport:
 def _print(report: AttackReport) -> None:
     for part in report.parts:
         left = f", {part.not_examined} NOT EXAMINED ({part.why_not})" if part.not_examined else ""
+        rough = f", {part.bounded} by propagation ({part.why_bounded})" if part.bounded else ""
         typer.echo(
             f"{part.season}  {', '.join(part.measures)}: {part.cells} cells, {part.hidden} hidden, "
             f"{part.equations} equations, {part.components} components, {part.programmes} "
-            f"programmes, {part.seconds:.1f} s{left}"
+            f"programmes, {part.seconds:.1f} s{rough}{left}"
         )
     _tell(report.findings)
     for text in [
@@ -87,7 +94,7 @@ def _print(report: AttackReport) -> None:
         typer.echo(f"NOT BEGUN: {text} (the time granted was used up)")
     typer.echo(
         f"{len(report.findings)} findings, {len(report.insiders)} pairs open to a monopolist, "
-        f"{report.left_out or 'all examined'}, {report.seconds:.1f} s, {report.peak_mb} MB"
+        f"{report.left_out or 'all examined exactly'}, {report.seconds:.1f} s, {report.peak_mb} MB"
     )
 
 

@@ -47,7 +47,7 @@ def test_an_insurer_gets_the_cost_structure_of_its_region(gateway: Gateway) -> N
     found = [(row["period"], row["benefit5"]) for row in body["data"]]
     assert found == list(expected)
     flags = {row[name]["flag"] for row in body["data"] for name in ("persons", "medfee")}
-    assert flags <= {"ok", "r", "s", "c", "z"}
+    assert flags <= {"ok", "r", "s", "z"}
     assert {"r", "s"} <= flags
     for row in body["data"]:
         for name in ("persons", "medfee", "ratio_total"):

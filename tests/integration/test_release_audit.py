@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,11 @@ from gateway.releases.attack.space import Space, space_of
 from gateway.releases.attack.tables import Rules, Tables, tables_of
 from gateway.releases.build import Order, build
 from gateway.releases.guarding import Protected
-from gateway.releases.manifest import ReleaseError
+from gateway.releases.listing import Listed, listing
+from gateway.releases.manifest import Manifest, ReleaseError
 from gateway.releases.sdc import COMPLEMENTARY, PUBLISHED
 from gateway.releases.shelf import entries
+from gateway.releases.store import ReleaseStore, Selection
 from gateway.settings import Settings
 from tests.gateway_factory import TODAY
 from tests.waivers import INVENTED
@@ -60,12 +63,15 @@ def key(space: Space, *words: str) -> int:
     return int(np.array(codes) @ space.strides)
 
 
-def published(space: Space, cells: Mapping[tuple[str, ...], float], spread: float) -> Told:
+def published(
+    space: Space, cells: Mapping[tuple[str, ...], float], spread: float, base: int = 5
+) -> Told:
     """What a release tells: figures of cells, each true to within `spread`."""
     keys = np.array([key(space, *words) for words in cells], np.int64)
     order = np.argsort(keys)
     value = np.array(list(cells.values()))[order]
-    return Told("S02-old", keys[order], value, value - spread, value + spread, 5)
+    beside = np.zeros(value.size, np.bool_)
+    return Told("S02-old", keys[order], value, value - spread, value + spread, base, beside)
 
 
 def table(space: Space, name: str, *told: Told) -> Tables:
@@ -100,12 +106,76 @@ def test_an_unprotected_sibling_is_found_and_the_derivation_adds_up(
     recomputed(found)
 
 
+def test_propagation_finds_it_without_a_programme_and_by_the_same_rows(
+    spaces: Mapping[str, Space],
+) -> None:
+    space = spaces["S02"]
+    told = published(space, {("2024Q1", CITY): 100, ("2024Q1", CITY, "gend=1"): 85}, 4)
+    exact = attacked(table(space, "persons", told))
+    season = Season("2024Q1", Effort(largest=0), 0.2)
+    season.persons([table(space, "persons", told)])
+    assert season.findings == [one.model_copy(update={"exact": False}) for one in exact.findings]
+    recomputed(season.findings[0])
+    (part,) = season.parts
+    assert (part.programmes, part.bounded, part.not_examined) == (0, part.hidden, 0)
+    assert part.why_bounded == "too large for programmes"
+
+
+def test_what_no_numbers_fit_is_said_to_be_unexamined(spaces: Mapping[str, Space]) -> None:
+    space = spaces["S02"]
+    sexes = {("2024Q1", CITY, "gend=1"): 85, ("2024Q1", CITY, "gend=2"): 85}
+    told = published(space, {("2024Q1", CITY): 100, **sexes}, 4)
+    for largest in (0, 1000):
+        season = Season("2024Q1", Effort(largest=largest), 0.2)
+        season.persons([table(space, "persons", told)])
+        assert season.parts[0].not_examined == season.parts[0].hidden > 0
+        assert season.parts[0].bounded == 0
+
+
 def test_a_sibling_hidden_too_leaves_nothing_to_find(spaces: Mapping[str, Space]) -> None:
     space = spaces["S02"]
     told = published(space, {("2024Q1", CITY): 100, ("2024Q1", CITY, "gend=1"): float("nan")}, 4)
     season = attacked(table(space, "persons", told))
     assert season.findings == []
     assert season.parts[0].not_examined == 0
+
+
+@pytest.mark.parametrize(("beside", "least"), [(False, 0), (True, 11)])
+def test_a_hidden_count_has_a_floor_only_where_other_figures_show_that_it_passed(
+    spaces: Mapping[str, Space], *, beside: bool, least: int
+) -> None:
+    told = published(spaces["S02"], {("2024Q1", CITY): float("nan")}, 4)
+    found = table(spaces["S02"], "persons", replace(told, beside=np.array([beside])))
+    assert found.low[found.find(told.keys)].tolist() == [least]
+
+
+def test_no_reader_is_told_why_a_cell_is_hidden(released_home: Path) -> None:
+    root = released_home / "releases"
+    store = ReleaseStore(root)
+    told = set()
+    for entry in entries(root):
+        manifest = entry.manifest
+        for key in manifest.profiles if manifest.shapes else ():
+            rows = [row for row in listing(entry.folder, manifest, key) if "c" in row.marks]
+            for row in rows[:: max(1, len(rows) // 5)]:
+                asked = Selection(
+                    manifest.service, manifest.release_id, key, row.grain, (row.period,),
+                    (row.geo,), (), *_named(manifest, row),
+                )  # fmt: skip
+                told |= {flag for held in store.page(asked, 0, 1).flags.values() for flag in held}
+    assert "s" in told
+    assert told <= {"ok", "r", "e", "s"}
+
+
+def _named(
+    manifest: Manifest, row: Listed
+) -> tuple[dict[str, str], tuple[str, ...], dict[str, int]]:
+    """A cell as it is asked for: values by dim, all measures, and the levels of the dims."""
+    dim_of = {column: level.dim for column, level in manifest.levels.items()}
+    steps = {dim: [c for c, d in dim_of.items() if d == dim] for dim in dim_of.values()}
+    where = {dim_of[column]: value for column, value in row.values}
+    levels = {dim_of[column]: steps[dim_of[column]].index(column) + 1 for column, _ in row.values}
+    return where, tuple(measure.name for measure in manifest.measures), levels
 
 
 def test_a_small_region_is_reconstructed_by_subtraction(spaces: Mapping[str, Space]) -> None:
@@ -135,6 +205,25 @@ def test_a_total_published_twice_with_different_rounding(spaces: Mapping[str, Sp
     (found,) = differing([table(space, "persons", *told)], {"S02": told})
     assert found.rule == "figures_differ"
     assert "published as 100 and as 105" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "fine", "coarse", "differ"),
+    [
+        ("medfee", (12_350, 5, -4), (12_300, 50, -3), False),
+        ("medfee", (12_350, 5, -4), (12_200, 50, -3), True),
+        ("persons", (35, 4, 5), (40, 9, 10), False),
+        ("persons", (40, 4, 5), (30, 9, 10), True),  # 36 to 39: not rounded from the finer figure
+    ],
+)
+def test_figures_of_two_roundings_differ_where_they_tell_more_than_the_finer(
+    spaces: Mapping[str, Space], name: str, fine: tuple[float, float, int],
+    coarse: tuple[float, float, int], *, differ: bool,
+) -> None:  # fmt: skip
+    space, cell = spaces["S02"], ("2024Q1", CITY)
+    told = [published(space, {cell: value}, spread, base) for value, spread, base in (fine, coarse)]
+    found = list(differing([table(space, name, *told)], {"S02": told}))
+    assert [one.rule for one in found] == ["figures_differ"] * differ
 
 
 def test_a_late_revision_gives_the_late_persons_away(spaces: Mapping[str, Space]) -> None:
@@ -195,7 +284,18 @@ def test_a_finding_stops_the_publication_and_a_revision_is_told() -> None:
         refuse(empty.model_copy(update={"findings": (one,)}))
     assert refused.value.code == "release_exposed"
     refuse(empty)
-    refuse(empty.model_copy(update={"findings": (one.model_copy(update={"rule": "revision"}),)}))
+    for rule in ("narrow_interval", "figures_differ"):
+        with pytest.raises(ReleaseError):
+            refuse(empty.model_copy(update={"findings": (one.model_copy(update={"rule": rule}),)}))
+    rough = one.model_copy(update={"rule": "amount_known", "exact": False})
+    for told in (one.model_copy(update={"rule": "revision"}), rough):
+        refuse(empty.model_copy(update={"findings": (told,)}))
+    for stops in (
+        rough.model_copy(update={"exact": True}),
+        one.model_copy(update={"exact": False}),
+    ):
+        with pytest.raises(ReleaseError):
+            refuse(empty.model_copy(update={"findings": (stops,)}))
 
 
 def test_the_command_reports_and_refuses_what_it_does_not_know(

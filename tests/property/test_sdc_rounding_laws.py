@@ -42,10 +42,19 @@ def test_equal_counts_round_alike_whatever_table_they_are_in(
     assert (alone == together).all()
 
 
+@given(counts, st.sampled_from([(5, 10), (5, 20), (10, 20), (5, 100)]), keys)
+def test_a_coarser_figure_says_nothing_that_the_finer_one_does_not(
+    values: list[int], both: tuple[int, int], key: bytes
+) -> None:
+    fine, coarse = (round_count(np.array(values), base, key) for base in both)
+    assert (round_count(fine, both[1], key) == coarse).all()
+
+
 def test_over_all_keys_the_mean_is_the_count_itself() -> None:
     values = np.arange(40, 51)
-    total = sum(round_count(values, 5, i.to_bytes(4, "big")) for i in range(4000))
-    assert np.abs(total / 4000 - values).max() < 0.2
+    for base in (5, 10):
+        total = sum(round_count(values, base, i.to_bytes(4, "big")) for i in range(4000))
+        assert np.abs(total / 4000 - values).max() < 0.04 * base
 
 
 @given(st.lists(amounts, min_size=1, max_size=20), st.integers(1, 6))

@@ -39,6 +39,7 @@ class Finding(_Frozen):
     """One thing that an outsider can say and must not be able to say.
 
     `low` and `high` bound what `cells` hold together; `figures` and `steps` are all it takes.
+    What is not `exact` was bounded by propagation alone: the true bounds may be closer.
     """
 
     rule: Rule
@@ -50,10 +51,15 @@ class Finding(_Frozen):
     sentence: str
     figures: tuple[Known, ...]
     steps: tuple[Step, ...] = ()
+    exact: bool = True
 
 
 class Part(_Frozen):
-    """One system that was attacked: which measures of which services in one season."""
+    """One system that was attacked: which measures of which services in one season.
+
+    Of the `hidden` cells, `bounded` were bounded by propagation alone, which gives no wrong
+    interval and may miss a narrow one; `not_examined` not at all; the rest exactly, by programmes.
+    """
 
     season: str
     measures: tuple[str, ...]
@@ -66,6 +72,8 @@ class Part(_Frozen):
     seconds: float
     not_examined: int
     why_not: str = ""
+    bounded: int = 0
+    why_bounded: str = ""
 
 
 class AttackReport(_Frozen):
@@ -87,9 +95,14 @@ class AttackReport(_Frozen):
         return sum(part.not_examined for part in self.parts)
 
     @property
+    def bounded(self) -> int:
+        return sum(part.bounded for part in self.parts)
+
+    @property
     def left_out(self) -> str:
-        """In words, what was not attacked; empty if all was."""
+        """In words, what was not attacked exactly; empty if all was."""
         words = (
+            f"{self.bounded} cells bounded by propagation alone" if self.bounded else "",
             f"{self.not_examined} cells not examined" if self.not_examined else "",
             f"{len(self.not_begun)} systems not begun" if self.not_begun else "",
         )

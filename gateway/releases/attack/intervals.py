@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from gateway.releases.attack.bounds import Bounds, tightened
 from gateway.releases.attack.explain import figures_of, named, needed, steps_of
 from gateway.releases.attack.finding import Finding, Part, Rule
 from gateway.releases.attack.program import (
@@ -20,9 +21,11 @@ from gateway.releases.attack.program import (
 )
 from gateway.releases.attack.space import Bools, Ints
 from gateway.releases.attack.system import EQUAL, System, system_of
-from gateway.releases.attack.tables import BARE, Tables
+from gateway.releases.attack.tables import SHOWN, Tables
 
 _LATE = "the time granted was used up"
+_LARGE = "too large for programmes"
+_UNFIT = "no numbers fit what is published"
 Judge: TypeAlias = Callable[[Programme, Ints], None]
 
 
@@ -67,7 +70,7 @@ class Season:
         try:
             self.effort.left()
         except Late:
-            hidden = sum(int((table.state == BARE).sum()) for table in tables)
+            hidden = sum(int((table.state != SHOWN).sum()) for table in tables)
             self.parts.append(
                 Part(
                     season=self.name,
@@ -100,27 +103,52 @@ class Season:
         )  # fmt: skip
 
     def _attack(self, system: System, judge: Judge) -> None:
+        """Propagation over everything; then programmes, component by component, in the time."""
         before, began = self.effort.programmes, self.effort.seconds
-        filled_in_all, left, why = 0, 0, ""
-        todo = programmes(system, system.bare, self.effort)
+        tried = _Tried()
+        bounds = tightened(system)
+        contradict = bounds.contradict
+        todo = programmes(system, system.hidden, self.effort)
         for programme, cells in todo:
             try:
-                filled = programme.filled(cells)
-                filled_in_all += filled.size
+                if contradict[programme.unknowns].any():
+                    raise Inconsistent
+                filled = self._filled(programme, cells, bounds)
                 self._remember(system, programme.unknowns[filled])
-                judge(programme, filled)
-            except Late:
-                left, why = left + cells.size, _LATE
+                # What passed its own tests is no secret; known to be filled, it bounds the others.
+                judge(programme, filled[system.bare[programme.unknowns[filled]]])
+                tried.filled += filled.size
+            except (Late, _TooLarge) as cut:
+                tried.bounded += cells.size
+                tried.why_bounded = _LATE if isinstance(cut, Late) else _LARGE
+                tried.filled += self._propagated(system, bounds, programme.unknowns[cells])
             except Inconsistent:
-                left, why = left + cells.size, "no numbers fit the published figures"
+                tried.left, tried.why = tried.left + cells.size, _UNFIT
         self.parts.append(
             Part(
                 season=self.name, measures=tuple(_names(system.tables)), cells=system.low.size,
-                hidden=int(system.bare.sum()), equations=len(system.rows), components=len(todo),
-                filled=filled_in_all, programmes=self.effort.programmes - before,
-                seconds=round(self.effort.seconds - began, 3), not_examined=left, why_not=why,
+                hidden=int(system.hidden.sum()), equations=len(system.rows), components=len(todo),
+                filled=tried.filled, programmes=self.effort.programmes - before,
+                seconds=round(self.effort.seconds - began, 3), not_examined=tried.left,
+                why_not=tried.why, bounded=tried.bounded, why_bounded=tried.why_bounded,
             )
         )  # fmt: skip
+
+    def _filled(self, programme: Programme, cells: Ints, bounds: Bounds) -> Ints:
+        if programme.unknowns.size > self.effort.largest:
+            raise _TooLarge
+        return programme.filled(cells, bounds.low[programme.unknowns] > EPS)
+
+    def _propagated(self, system: System, bounds: Bounds, unknowns: Ints) -> int:
+        """Judge by propagation alone; how many of the unknowns cannot be empty."""
+        filled = unknowns[bounds.low[unknowns] > EPS]
+        self._remember(system, filled)
+        for unknown in filled[system.bare[filled] & np.isfinite(bounds.high[filled])].tolist():
+            low, high = float(bounds.low[unknown]), float(bounds.high[unknown])
+            rule = _broken(system, unknown, low, high, self.share)
+            if rule:
+                self._told(system, unknown, rule, (low, high), bounds.needed(unknown), exact=False)
+        return int(filled.size)
 
     def _remember(self, system: System, unknowns: Ints) -> None:
         for unknown in unknowns.tolist():
@@ -131,30 +159,35 @@ class Season:
     def _known_filled(self, system: System) -> Bools:
         found = np.zeros(system.low.size, np.bool_)
         for number, table in enumerate(system.tables):
+            if not _of_records(table):
+                continue
             own = np.array(sorted(self.sure.get(table.space.service.id, ())), np.int64)
             held = table.find(own)
             first = int(system.offsets[number])
             found[system.cell_of[first + held[held >= 0]]] = True
-        return found & system.bare
+        return found & system.hidden
 
     def _amount(self, programme: Programme, filled: Ints) -> None:
         for at in filled.tolist():
-            low, high = programme.interval(at)
-            if np.isfinite(high) and high - low < self.share * high - EPS:
-                self._found(programme, at, "amount_known", low, high)
+            self._judged(programme, at, *programme.interval(at))
 
     def _count(self, programme: Programme, filled: Ints) -> None:
         system = programme.system
         k = np.array([_least(system, u) for u in programme.unknowns[filled].tolist()], np.float64)
         for at, (low, high) in programme.narrow(filled, 2 * k).items():
-            least = _least(system, int(programme.unknowns[at]))
-            rule: Rule = "few_persons" if high < least else "narrow_interval"
-            if rule == "few_persons" or _persons(system, int(programme.unknowns[at])):
-                self._found(programme, at, rule, low, high)
+            self._judged(programme, at, low, high)
 
-    def _found(self, programme: Programme, at: int, rule: Rule, low: float, high: float) -> None:
+    def _judged(self, programme: Programme, at: int, low: float, high: float) -> None:
         system, unknown = programme.system, int(programme.unknowns[at])
-        lines = needed(programme, at, low, high)
+        rule = _broken(system, unknown, low, high, self.share)
+        if rule:
+            self._told(system, unknown, rule, (low, high), needed(programme, at, low, high))
+
+    def _told(
+        self, system: System, unknown: int, rule: Rule, ends: tuple[float, float], lines: Ints,
+        *, exact: bool = True,
+    ) -> None:  # fmt: skip
+        low, high = ends
         table, place = system.places(unknown)[0]
         self.findings.append(
             Finding(
@@ -162,8 +195,47 @@ class Season:
                 measure=table.measure.name, low=round(low, 2), high=round(high, 2),
                 sentence=_sentence(rule, named(system, unknown), low, high, table.least),
                 figures=figures_of(system, lines, [unknown]), steps=steps_of(system, lines),
+                exact=exact,
             )
         )  # fmt: skip
+
+
+def _of_records(table: Tables) -> bool:
+    """Whether it is nought in empty cells alone: a pharmacy's cell has no stays."""
+    counts = (
+        m.name
+        for m in table.space.service.measures
+        if getattr(m.define, "style", "") == "count" and not m.internal
+    )
+    return table.persons or table.measure.name == next(counts, "")
+
+
+class _TooLarge(Exception):
+    """A component is larger than programmes are tried on."""
+
+
+@dataclass
+class _Tried:
+    """What the attack on one system came to."""
+
+    filled: int = 0
+    bounded: int = 0
+    why_bounded: str = ""
+    left: int = 0
+    why: str = ""
+
+
+def _broken(system: System, unknown: int, low: float, high: float, share: float) -> Rule | None:
+    """The rule that an interval of a cell breaks which cannot be empty."""
+    table = system.places(unknown)[0][0]
+    if getattr(table.measure.define, "style", "") == "amount":
+        return "amount_known" if np.isfinite(high) and high - low < share * high - EPS else None
+    least = _least(system, unknown)
+    if high - low >= 2 * least - EPS:
+        return None
+    if high < least:
+        return "few_persons"
+    return "narrow_interval" if _persons(system, unknown) else None
 
 
 def _names(tables: Sequence[Tables]) -> Iterator[str]:

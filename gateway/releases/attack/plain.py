@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import TypeAlias
 
 import numpy as np
 
 from gateway.releases.attack.finding import Finding, Known, Rule
 from gateway.releases.attack.reading import Told
-from gateway.releases.attack.space import Floats, Ints, Space
+from gateway.releases.attack.space import Bools, Floats, Ints, Space
 from gateway.releases.attack.system import links_between, met, moved
 from gateway.releases.attack.tables import BARE, SHOWN, Tables
+
+_CENT = 0.001  # what floating point may miss an end by
 
 
 def subtractions(tables: Sequence[Tables]) -> Iterator[Finding]:
@@ -77,7 +80,7 @@ def _siblings(table: Tables) -> Iterator[Finding]:
 
 
 def differing(tables: Sequence[Tables], given: Mapping[str, Sequence[Told]]) -> Iterator[Finding]:
-    """One cell with two figures of the same rounding, or hidden in one service and not in another.
+    """One cell with two figures that contradict, or hidden in one service and not in another.
 
     The latter only where the service that shows it is bound by no weaker profile.
     """
@@ -90,8 +93,11 @@ def differing(tables: Sequence[Tables], given: Mapping[str, Sequence[Told]]) -> 
         )
         states = {int(t.state[at]) for t, at in (first, second)}
         if states == {SHOWN}:
-            values = [float(t.value[at]) for t, at in (first, second)]
-            if values[0] != values[1] and first[0].base == second[0].base:
+            said = [
+                (t.value[[at]], t.low[[at]], t.high[[at]], int(t.base[at]))
+                for t, at in (first, second)
+            ]
+            if _contradict(*said).any():
                 yield _differ(first, second)
         elif states == {SHOWN, BARE}:
             shown, hidden = (
@@ -108,13 +114,13 @@ def differing(tables: Sequence[Tables], given: Mapping[str, Sequence[Told]]) -> 
 
 
 def _twice(table: Tables, given: Sequence[Told]) -> Iterator[Finding]:
-    """Profiles of one release that round alike and still differ."""
+    """Profiles of one release that say of a cell what cannot both be."""
     for one, other in combinations(given, 2):
-        if one.base != other.base:
-            continue
         keys, left, right = np.intersect1d(one.keys, other.keys, return_indices=True)
-        bad = ~np.isnan(one.value[left]) & ~np.isnan(other.value[right])
-        bad &= one.value[left] != other.value[right]
+        bad = _contradict(
+            (one.value[left], one.low[left], one.high[left], one.base),
+            (other.value[right], other.low[right], other.high[right], other.base),
+        )
         for key, a, b in zip(keys[bad].tolist(), left[bad], right[bad], strict=True):
             at = int(table.find(np.array([key]))[0])
             yield _finding(
@@ -122,6 +128,24 @@ def _twice(table: Tables, given: Sequence[Told]) -> Iterator[Finding]:
                 f"{table.text(at)} is published as {one.value[a]:g} and as {other.value[b]:g}: "
                 "where two figures of one count differ, it lies where both roundings meet.",
             )  # fmt: skip
+
+
+_Said: TypeAlias = tuple[Floats, Floats, Floats, int]
+"""Figures, the least and the most that each stands for, and their rounding."""
+
+
+def _contradict(one: _Said, other: _Said) -> Bools:
+    """Which figures of one cell differ though they round alike, or leave nothing that fits both, or
+    (counts) are so far apart that the coarse one was not rounded from the fine one."""
+    (value, low, high, base), (values, lows, highs, bases) = one, other
+    both = ~np.isnan(value) & ~np.isnan(values)
+    bad = (low > highs + _CENT) | (lows > high + _CENT)
+    if base == bases:
+        bad |= value != values
+    elif min(base, bases) > 0:
+        bad |= np.abs(value - values) >= max(base, bases)
+    found: Bools = both & bad
+    return found
 
 
 def revised(space: Space, name: str, old: Told, new: Told, k: int) -> Iterator[Finding]:

@@ -42,6 +42,7 @@ class Effort:
     """What the attack took, and the moment it has to stop."""
 
     deadline: float = float("inf")
+    largest: float = float("inf")  # unknowns of a component that programmes are tried on
     systems: int = 1  # how many are still to come; each gets its part of the time that is left
     now: Callable[[], float] = time.process_time
     until: float = float("inf")
@@ -84,8 +85,8 @@ class Programme:
         self.high = self.system.high[self.unknowns].copy()
         part = self.system.matrix[self.lines][:, self.unknowns]
         self._whole, self._by_column = part.tocsr(), part.tocsc()
-        self._senses = np.array([self.system.rows[i].sense for i in self.lines])
-        equal = np.array([self.system.rows[i].sense == EQUAL for i in self.lines], np.bool_)
+        self._senses = self.system.senses[self.lines]
+        equal = self._senses == EQUAL
         self._equal, self._at_most = part[equal], part[~equal]
         self.equal_lines, self.at_most_lines = self.lines[equal], self.lines[~equal]
 
@@ -120,10 +121,10 @@ class Programme:
         weights[at] = sign
         return self.solve(weights)
 
-    def filled(self, cells: Ints) -> Ints:
-        """Which of these cells cannot be empty."""
-        open_ = cells[self.low[cells] <= EPS]
-        sure = [cells[self.low[cells] > EPS]]
+    def filled(self, cells: Ints, known: Bools) -> Ints:
+        """Which of these cells cannot be empty; of those `known` it is settled already."""
+        open_ = cells[~known[cells]]
+        sure = [cells[known[cells]]]
         seen = None
         chance = np.random.default_rng(0)
         for turn in range(_ROUNDS):

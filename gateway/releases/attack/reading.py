@@ -19,7 +19,7 @@ from gateway.releases.manifest import Manifest
 from gateway.releases.store import cell_file
 
 _SHOWN = (b"r", b"o", b"e")
-_HIDDEN = b"c"
+_FIGURES = frozenset("roe")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Sheet:
     block: Ints
     cell: Ints
     marks: Mapping[str, np.ndarray]  # one letter (S1) a row
+    open: Bools  # whether any measure is published
     value: Mapping[str, Floats]
 
 
@@ -39,7 +40,8 @@ class Told:
     """What is told of one measure in one season by one profile of one release.
 
     `value` is NaN where the figure is hidden though the cell has a row (it passed every test of its
-    own, and is hidden for another's sake); cells in no row are hidden for their own.
+    own, and is hidden for another's sake); cells in no row are hidden for their own. Readers see
+    one mark for both, so they know of the former only where another measure is `beside`.
     """
 
     release: str
@@ -47,7 +49,8 @@ class Told:
     value: Floats
     low: Floats
     high: Floats
-    base: int  # 0 for an amount
+    base: int  # what counts are multiples of; for amounts, less nought, the digits that count
+    beside: Bools  # whether any measure of the cell is published
 
 
 def read_sheet(
@@ -66,18 +69,21 @@ def read_sheet(
     try:
         about = f"block / {max(1, len(manifest.geo))} % {max(1, len(manifest.blocks))}"
         inside = f"{about} IN ({', '.join(map(str, spans))})"
-        rows = con.execute(f"SELECT block, cell{columns} FROM cells WHERE {inside}").fetchall()
+        rows = con.execute(
+            f"SELECT block, cell, marks{columns} FROM cells WHERE {inside}"
+        ).fetchall()
     finally:
         con.close()
-    held = list(zip(*rows, strict=True)) if rows else [()] * (2 + 2 * len(own))
+    held = list(zip(*rows, strict=True)) if rows else [()] * (3 + 2 * len(own))
     return Sheet(
         manifest.release_id,
         profile,
         np.array(held[0], np.int64),
         np.array(held[1], np.int64),
-        {name: np.array(held[3 + 2 * i], "S1") for i, name in enumerate(own)},
+        {name: np.array(held[4 + 2 * i], "S1") for i, name in enumerate(own)},
+        np.array([not _FIGURES.isdisjoint(letters) for letters in held[2]], np.bool_),
         {
-            name: np.array([np.nan if v is None else float(v) for v in held[2 + 2 * i]])
+            name: np.array([np.nan if v is None else float(v) for v in held[3 + 2 * i]])
             for i, name in enumerate(own)
         },
     )
@@ -95,11 +101,12 @@ def told(sheet: Sheet, manifest: Manifest, space: Space, measure: Measure, longe
     marks, value = sheet.marks[measure.name][inside], sheet.value[measure.name][inside]
     answered = marks != b"-"
     keys, marks, value = keys[answered], marks[answered], value[answered].copy()
+    beside = sheet.open[inside][answered]
     shown = np.isin(marks, _SHOWN)
     value[~shown] = np.nan
     rules = manifest.profiles[sheet.profile]
     low, high, base = _interval(measure, value, marks == b"o", rules)
-    return Told(sheet.release, keys, value, low, high, base)
+    return Told(sheet.release, keys, value, low, high, base, beside)
 
 
 def _interval(
@@ -116,7 +123,7 @@ def _interval(
     size = np.floor(np.log10(np.maximum(np.abs(np.nan_to_num(value)), smallest)) + 1e-12) + 1
     unit = np.maximum(10.0 ** (size - digits), smallest)
     spread = np.where(exact, 0, unit / 2)
-    return value - spread, value + spread, 0
+    return value - spread, value + spread, -digits
 
 
 def _keys(sheet: Sheet, manifest: Manifest, space: Space, longest: Grain) -> tuple[Bools, Ints]:

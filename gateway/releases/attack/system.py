@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from gateway.catalogue.model import Link, Service
 from gateway.releases.attack.space import Bools, Floats, Ints, Space
-from gateway.releases.attack.tables import BARE, Tables
+from gateway.releases.attack.tables import BARE, SHOWN, Tables
 from gateway.releases.shapes import columns_of
 from gateway.releases.spans import contains
 
@@ -51,7 +51,8 @@ class System:
     cell_of: Ints
     low: Floats
     high: Floats
-    bare: Bools  # nobody shows the unknown, and nobody says that it passed its own tests
+    hidden: Bools  # nobody shows the unknown
+    bare: Bools  # nor did it pass its own tests, as far as any service knows
     rows: tuple[Row, ...]
 
     @cached_property
@@ -60,11 +61,23 @@ class System:
 
     def places(self, unknown: int) -> list[tuple[Tables, int]]:
         """The cells that are this unknown."""
+        order, starts = self._cells
         found = []
-        for cell in np.flatnonzero(self.cell_of == unknown).tolist():
+        for cell in order[starts[unknown] : starts[unknown + 1]].tolist():
             at = int(np.searchsorted(self.offsets, cell, side="right")) - 1
             found.append((self.tables[at], cell - int(self.offsets[at])))
         return found
+
+    @cached_property
+    def senses(self) -> Ints:
+        """EQUAL or AT_MOST of each row."""
+        return np.array([row.sense for row in self.rows], np.int64)
+
+    @cached_property
+    def _cells(self) -> tuple[Ints, Ints]:
+        """Cells in order of their unknown, and where each unknown's begin."""
+        order = np.argsort(self.cell_of, kind="stable")
+        return order, np.searchsorted(self.cell_of[order], np.arange(self.low.size + 1))
 
     @cached_property
     def matrix(self) -> csr_matrix:
@@ -105,7 +118,8 @@ def system_of(tables: Sequence[Tables]) -> System:
     for number, table in enumerate(tables):
         rows += _own_rows(table, cell_of[offsets[number] : offsets[number + 1]])
     rows += _rows_between(tables, offsets, cell_of)
-    return System(tuple(tables), cell_of, low, high, state == BARE, tuple(dict.fromkeys(rows)))
+    every = tuple(dict.fromkeys(rows))
+    return System(tuple(tables), cell_of, low, high, state != SHOWN, state == BARE, every)
 
 
 def _merged(tables: Sequence[Tables], offsets: Ints, same: Sequence[Met]) -> tuple[Ints, int]:

@@ -17,7 +17,8 @@ from gateway.releases.attack.reading import Told
 from gateway.releases.attack.space import Floats, Ints, Space, answered
 
 SHOWN, SPARED, BARE = 0, 1, 2
-"""A published cell; one hidden though it passed its own tests; one without a row."""
+"""A published cell; one hidden though it passed its own tests; one without a row. Readers see one
+mark for the last two: a cell of the second kind is no secret of its own, and tells no more."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Tables:
     low: Floats
     high: Floats
     least: int  # k of the weakest profile
-    base: int  # what counts are rounded to; 0 for an amount
+    base: Ints  # of each figure, as it is told
     rules: Rules  # of the weakest profile
 
     @property
@@ -106,17 +107,19 @@ def tables_of(space: Space, measure: Measure, given: Sequence[Told], rules: Rule
     """Everything that profiles and releases with the same truth tell of a measure, pooled."""
     keys = np.unique(np.concatenate([one.keys for one in given] or [np.zeros(0, np.int64)]))
     low, high = np.full(keys.size, -np.inf), np.full(keys.size, np.inf)
-    value = np.full(keys.size, np.nan)
+    value, base = np.full(keys.size, np.nan), np.zeros(keys.size, np.int64)
     for one in sorted(given, key=lambda told: told.base):  # the finest rounding first
         at = np.searchsorted(keys, one.keys)
         shown = ~np.isnan(one.value)
         low[at[shown]] = np.maximum(low[at[shown]], one.low[shown])
         high[at[shown]] = np.minimum(high[at[shown]], one.high[shown])
         first = shown & np.isnan(value[at])
-        value[at[first]] = one.value[first]
+        value[at[first]], base[at[first]] = one.value[first], one.base
     state = np.where(np.isnan(value), SPARED, SHOWN)
     persons = measure.define.kind == "persons"
-    low = np.where(state == SPARED, float(rules.k) if persons else 0.0, low)
+    # A figure withheld beside others says that the cell passed its tests, and so the threshold.
+    beside = np.isin(keys, np.concatenate([one.keys[one.beside] for one in given] or [keys[:0]]))
+    low = np.where(state == SPARED, np.where(beside & persons, float(rules.k), 0.0), low)
     bare = _below(space, measure, keys[state == SHOWN])
     bare = np.setdiff1d(bare, keys)
     order = np.argsort(np.concatenate([keys, bare]), kind="stable")
@@ -130,7 +133,7 @@ def tables_of(space: Space, measure: Measure, given: Sequence[Told], rules: Rule
         np.concatenate([low, np.zeros(count)])[order],
         np.concatenate([high, np.full(count, np.inf)])[order],
         rules.k,
-        max((one.base for one in given), default=0),
+        np.concatenate([base, np.zeros(count, np.int64)])[order],
         rules,
     )
 

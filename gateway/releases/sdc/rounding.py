@@ -2,7 +2,10 @@
 
 All in integers. The law of `round_count`: one secret threshold per interval between two multiples
 decides which way its inner values go. So equal counts are rounded equally everywhere (margins agree
-across services), order is kept, multiples stay, and over all keys the mean is the count itself.
+across services), order is kept, multiples stay, and over all keys the mean is the count itself. A
+coarse multiple is rounded from a fine one (tens from fives), never from the count: who holds the
+figures of two profiles knows no more than who holds the finer ones. Rounded apart, the count would
+lie where both roundings meet (40 in fives and 30 in tens: 36 to 39).
 """
 
 from __future__ import annotations
@@ -23,12 +26,28 @@ def round_count(values: Ints, base: int, key: bytes, floor: int = 0) -> Ints:
     """Round to multiples of `base`; with `floor`, never below its first multiple ≥ `floor`."""
     if base < 1:
         raise ValueError("the rounding base is a positive number")
-    interval, inner = np.divmod(values.astype(np.int64), base)
+    rounded = values.astype(np.int64)
+    for step in steps(base):
+        rounded = _round(rounded, step, key)
+    return np.maximum(rounded, -(-floor // base) * base) if floor else rounded
+
+
+def steps(base: int) -> tuple[int, ...]:
+    """The multiples a count is rounded to one after the other, each a multiple of the one before;
+    none is smaller than five but the first."""
+    for prime in range(2, base // 5 + 1):
+        if base % prime == 0:
+            return (*steps(base // prime), base)
+    return (base,)
+
+
+def _round(values: Ints, base: int, key: bytes) -> Ints:
+    interval, inner = np.divmod(values, base)
     distinct, where = np.unique(interval, return_inverse=True)
     threshold = np.array([_threshold(int(i), base, key) for i in distinct], np.int64)
     up = inner > threshold[where.reshape(inner.shape)] if distinct.size else inner > 0
     rounded: Ints = (interval + up) * base
-    return np.maximum(rounded, -(-floor // base) * base) if floor else rounded
+    return rounded
 
 
 def round_significant(values: Ints, digits: int) -> Ints:
