@@ -123,7 +123,7 @@ def warehouse_rows(refunded: bool = False) -> Rows:
             "certno": certno,
             "psn_name": name,
             "gend": "1",
-            "brdy": date(1980, 1, 1),
+            "brdy": date(2016, 9, 20) if key == "child" else date(1980, 1, 1),
             "die_date": date(2025, 5, 1) if key == "dead" else None,
         }
         for key, (certno, name) in PEOPLE.items()
@@ -291,12 +291,17 @@ class ClaimWorld:
         return reply.json()["data"]
 
 
+def admit_insurers(gateway: Gateway) -> None:
+    """Two insurers that verify claims."""
+    for client, tenant in (("claims-app", "T-CLM"), ("rival-app", "T-RIV")):
+        gateway.admit(client, tenant, "insurer", "SC03", services=("S18", "S19"))
+
+
 @contextmanager
 def claim_world(home: Path, folder: Path, **quota: int) -> Iterator[ClaimWorld]:
     """A gateway of its own with two insurers that verify claims."""
     policies = copy_policies(folder / "policies", {**QUOTA, **quota})
     with serving(copy_home(home, folder / "home"), policies) as running:
-        for client, tenant in (("claims-app", "T-CLM"), ("rival-app", "T-RIV")):
-            running.admit(client, tenant, "insurer", "SC03", services=("S18", "S19"))
+        admit_insurers(running)
         load(running, folder / "rows", warehouse_rows())
         yield ClaimWorld(running, folder)

@@ -13,6 +13,7 @@ from hypothesis import settings
 import tests.one_thread  # noqa: F401  (first: it must be before NumPy)
 from tests.feasibility_factory import build_example
 from tests.gateway_factory import LARGE, Gateway, build_home, copy_home, copy_policies, serving
+from tests.leak_watch import Watch, watching
 from tests.made_once import made_once
 from tests.postgres_server import postgres, postgres_dsn
 from tests.valkey_server import valkey, valkey_url
@@ -26,6 +27,14 @@ settings.register_profile("search", deadline=None)
 settings.load_profile(os.environ.get("SLUICE_EXAMPLES", "repeat"))
 
 __all__ = ["postgres", "postgres_dsn", "valkey", "valkey_url"]  # fixtures
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobody_leaves() -> Iterator[Watch]:
+    """No answer and no log record of the whole run names a person of the person sources."""
+    with watching() as watch:
+        yield watch
+    assert watch.found == {}, f"persons left the gateway: {watch.found}"
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from gateway.policy.contents import PolicyFiles, gather
 from gateway.settings import Settings
 
 POLICIES = Settings().policies
-PEOPLE = ("测试甲一", "测试甲二", "测试甲三")
+PEOPLE = ("政策官甲", "政策官乙", "政策官丙")
 NOW = datetime(2025, 6, 2, 4, tzinfo=UTC)
 Json = dict[str, Any]
 

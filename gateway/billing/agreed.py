@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -12,11 +13,17 @@ from sqlalchemy.orm import Session
 from gateway.billing.commitments import commitments
 from gateway.billing.frame import Labels
 from gateway.billing.terms import Terms, read_terms
+from gateway.catalogue.cohort import CohortContract
 from gateway.catalogue.load import load_catalogue
+from gateway.catalogue.model import Service
+from gateway.catalogue.person import PersonContract
 from gateway.catalogue.tariff import Tariff
+from gateway.catalogue.text import TextContract
 from gateway.db.tables import TenantRow
 from gateway.policy.documents import read_documents
 from metering.rating import LineKey
+
+_Sold: TypeAlias = Service | CohortContract | TextContract | PersonContract
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,9 @@ class Agreed:
 
 def read_agreed(policies: Path, terms: Path | None = None) -> Agreed:
     """What a folder of the policy agrees; the terms of sharing lie in the installation's own."""
-    services = load_catalogue(policies).services
+    catalogue = load_catalogue(policies)
+    services: dict[str, _Sold] = {**catalogue.services, **catalogue.cohorts}
+    services |= {**catalogue.texts, **catalogue.persons}
     documents = read_documents(policies)
     classes = set(documents["limits"]["free_tariff_classes"])
     scenarios = documents["scenarios"]

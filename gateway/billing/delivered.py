@@ -25,12 +25,18 @@ from metering.sharing import Contribution, Strategy
 def contributions(
     sums: MonthSums, releases: Path, strategy_of: Callable[[str], Strategy]
 ) -> dict[str, list[Contribution]]:
-    """By service the contributions of all who made its charged cells possible."""
+    """By service the contributions of all who made its charged cells possible.
+
+    An answer about one person was read from the bureau's own load and from no release: nobody
+    contributed to it, and all of its fee falls to the bureau that answered (SPEC 7.2).
+    """
     given_back = sums.given_back()
     found: dict[str, list[Contribution]] = {}
     for source, tables in groupby(sums.cells(), key=lambda found: found[0]):
         service, reference = source
-        release, _, profile = reference.partition("/")
+        release, of_release, profile = reference.partition("/")
+        if not of_release:
+            continue
         folder = releases / service / release
         manifest = _manifest(folder, release)
         charged = (table for _, table in tables)

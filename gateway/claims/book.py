@@ -101,9 +101,12 @@ class Book:
             consent = for_token(session, consent_id, asker.tenant, now)
         return Standing(consent, (misses or 0) >= MISSES, others or 0, own or 0)
 
-    def miss(self, event_id: str, client: str, subject: str, now: datetime) -> None:
-        """Note that a client was refused about a person, or named it wrongly."""
-        whom = self.hashed("subject", subject)
+    def miss(
+        self, event_id: str, client: str, subject: str, now: datetime, *, counts: bool = True
+    ) -> None:
+        """Note that a client was refused about a person. One that does not count is written all
+        the same, under another hash: a refusal for one reason costs what it does for another."""
+        whom = self.hashed("subject" if counts else "awaited", subject)
         with writing(self.engine) as session:
             session.add(ClaimMissRow(event_id=event_id, client_id=client, subject=whom, at=now))
             session.execute(sa.delete(ClaimMissRow).where(ClaimMissRow.at < now - 2 * LOCK))

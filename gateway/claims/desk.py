@@ -221,7 +221,11 @@ class _Path:
         if any(code.startswith(_CONSENT) for code in decision.deny):
             await asyncio.to_thread(
                 lambda: self.office.book.miss(
-                    stamp.event_id, self.case.caller.client_id, party.subject, stamp.time
+                    stamp.event_id,
+                    self.case.caller.client_id,
+                    party.subject,
+                    stamp.time,
+                    counts=not party.awaited,
                 )
             )
         await self.desk.journal.record(entries.unanswered(judged, "refused"))
@@ -285,6 +289,7 @@ class _Path:
                     found.rows,
                     book.reference(tenant, ask.consent_id),
                     withheld=withheld(told, ask.dx_family),
+                    agreed=party.agreed,
                 )
                 if "already_claimed" not in masks or not said.settlements:
                     return said

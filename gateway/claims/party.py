@@ -9,16 +9,20 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from gateway.claims.asking import Asked
 from gateway.claims.book import Asker, Book, Standing
+from gateway.consent.people import age_on
 from gateway.consent.tokens import ConsentView
 from gateway.identity.model import EVERYTHING, Grant
 from gateway.persons.port import Known, PersonSource
 from gateway.serving.model import Case
 from gateway.serving.persons import PersonPart, person_part
 from gateway.serving.pinning import NO_GRANT
+
+OWN_WORD: Final = 14
+"""Whom the source knows to be younger cannot consent alone, in any scenario."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,33 @@ class Party:
         consent = self.standing.consent
         return () if consent is None else consent.scopes
 
+    @property
+    def agreed(self) -> tuple[date, date]:
+        """First and last day of the data the consent opens."""
+        consent = self.standing.consent
+        return (date.max, date.min) if consent is None else (consent.window_from, consent.window_to)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the client's own request for consent still awaits its person: asking meanwhile
+        learns nothing and is no probing."""
+        consent = self.standing.consent
+        return consent is not None and consent.state == "AWAITING_PERSON"
+
     def part(self, ask: Asked, case: Case, stopped: Collection[str], today: date) -> PersonPart:
         """As the policy reads it. A locked pair and a person who has died count as stopped; who is
-        not in the source is nobody's subject."""
+        not in the source is nobody's subject; a child is one by the source, whatever was said."""
         consent = self.standing.consent
         if case.caller.consent_id not in (None, ask.consent_id):
             consent = None  # a token of one consent opens no other
         part = person_part(ask.consent_id, consent, self.subject, stopped)
         died = self.known is not None and self.known.died is not None and self.known.died <= today
+        facts, born = part.consent, None if self.known is None else self.known.born
+        if facts is not None and born is not None and age_on(born, today) < OWN_WORD:
+            facts = facts.model_copy(update={"minor": True})
         return replace(
             part,
+            consent=facts,
             subject_ref=None if self.known is None else self.subject,
             subject_stopped=part.subject_stopped or self.standing.locked or died,
         )

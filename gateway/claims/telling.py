@@ -18,6 +18,8 @@ from gateway.persons.port import Row, Rows
 Document: TypeAlias = dict[str, Any]  # a JSON object
 Reference: TypeAlias = Callable[[str], str]
 """The reference of a settlement for one receiver and consent."""
+Agreed: TypeAlias = tuple[date, date]
+"""First and last day of the data that a consent opens."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,10 @@ def verification(
     reference: Reference,
     *,
     withheld: bool,
+    agreed: Agreed,
 ) -> Said:
     """S19: settlements of the window with what belongs to each; without SETL the parts alone.
-    `withheld`: of the family asked about nothing may be said."""
+    `withheld`: of the family asked about nothing may be said. `agreed`: the days consented to."""
     data: Document = {"claim_ref": ask.claim_ref}
     settled = rows.get("settlement")
     numbers: tuple[str, ...] = ()
@@ -85,8 +88,31 @@ def verification(
                 inside = tuple(row for row in rows[name] if _on(row[f"{KEY}{at}"], ask))
                 data[key] = _listed(inside, contract.blocks[name], masks)
     if "history" in rows:
-        data["history"] = _history(ask, None if withheld else rows["history"], masks)
+        data["history"] = _history(ask, None if withheld else rows["history"], masks, agreed)
     return Said(data, numbers, undone, total)
+
+
+def records(
+    contract: PersonContract,
+    masks: Mapping[str, str],
+    rows: Mapping[str, Rows],
+    reference: Reference,
+) -> Document:
+    """S21: every spell of insurance and every settlement, newest first, with what belongs to it."""
+    data: Document = {}
+    if "coverage" in rows:
+        block = contract.blocks["coverage"]
+        spells = sorted(rows["coverage"], key=lambda row: row[f"{KEY}crt_insu_date"], reverse=True)
+        data["coverage"] = [_fields(row, block, masks) for row in spells]
+    if "settlement" in rows:
+        settled = sorted(
+            rows["settlement"],
+            key=lambda row: (row["begndate"], row[f"{KEY}setl_id"]),
+            reverse=True,
+        )
+        told = [_settlement(row, contract, masks, rows, reference) for row in settled]
+        data["settlements"] = told
+    return data
 
 
 _PARTS = (("diagnosis", "diagnoses", "begntime"), ("lines", "lines", "fee_ocur_time"))
@@ -178,7 +204,8 @@ def _match(
     contract: PersonContract,
     masks: Mapping[str, str],
 ) -> dict[str, str] | None:
-    """Whether each amount is what was settled, over all settlements together; never by how much."""
+    """Whether each amount is what was settled, over all settlements together that were not undone;
+    never by how much."""
     fields, rows = contract.blocks["settlement"].fields, tuple(inside)
     known = {
         name: text
@@ -187,16 +214,21 @@ def _match(
     }
     if not rows or not known:
         return None
-    sums = {name: sum(_fen(row[name]) for row in rows) for name in known}
+    standing = [row for row in rows if row.get("refd_setl_flag") != "1"]
+    sums = {name: sum(_fen(row[name]) for row in standing) for name in known}
     return {n: "equal" if _fen(text) == sums[n] else "diff" for n, text in known.items()}
 
 
-def _history(ask: Verification, rows: Rows | None, masks: Mapping[str, str]) -> Document:
+def _history(
+    ask: Verification, rows: Rows | None, masks: Mapping[str, str], agreed: Agreed
+) -> Document:
+    """Yes or no; neither where days that were asked about are not opened and hold the answer."""
     since = ask.history_from or ask.window.start
+    read = rows is not None and agreed[0] <= since and ask.window.to <= agreed[1]
     days = [_day(row["first_seen_year"]) for row in rows or () if row["first_seen_year"]]
     years = [day.year for day in days if since <= day <= ask.window.to]
     told = {
-        "prior_diagnosis_flag": None if rows is None else bool(years),
+        "prior_diagnosis_flag": bool(years) if read or years else None,
         "first_seen_year": min(years, default=None),
     }
     return {"dx_family": ask.dx_family, **{n: v for n, v in told.items() if n in masks}}

@@ -26,6 +26,7 @@ class Access:
     consent_id: str | None
     fields: tuple[str, ...]
     result: str
+    share_id: str | None = None
 
     def document(self) -> dict[str, object]:
         return {
@@ -36,6 +37,7 @@ class Access:
             "consent_id": self.consent_id,
             "fields": list(self.fields),
             "result": self.result,
+            **({"share_id": self.share_id} if self.share_id else {}),
         }
 
 
@@ -48,7 +50,7 @@ def accesses(journal: Looking, tokens: Iterable[str], most: int = MOST) -> tuple
 def _access(body: dict[str, object]) -> Access:
     columns = body.get("columns")
     listed = columns if isinstance(columns, list) else []
-    consent = body.get("consent_id")
+    consent, share = body.get("consent_id"), body.get("share_id")
     return Access(
         event_id=str(body["event_id"]),
         time=str(body["time"]),
@@ -57,4 +59,5 @@ def _access(body: dict[str, object]) -> Access:
         consent_id=None if consent is None else str(consent),
         fields=tuple(str(each["field"]) for each in listed),
         result=str(body["result"]),
+        share_id=None if share is None else str(share),
     )

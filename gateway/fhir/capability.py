@@ -38,7 +38,7 @@ def capability(*, software: str, version: str) -> Json:
 
 
 _RESOURCES: Final = {
-    "ExplanationOfBenefit": "A settlement: POST /v1/services/S19/verify.",
-    "Coverage": "An enrolment: POST /v1/services/S18/verify.",
+    "ExplanationOfBenefit": "A settlement: POST /v1/services/S19/verify, and GET /me/records.",
+    "Coverage": "An enrolment: POST /v1/services/S18/verify, and GET /me/records.",
     "Consent": "The consent behind an answer: GET /v1/consents/{id}.",
 }

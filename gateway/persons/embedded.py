@@ -23,7 +23,7 @@ from gateway.persons.port import MOST_ROWS, Found, Known, PersonSourceDown, Row,
 
 READERS = 4
 _LOAD = sa.text("SELECT id FROM load")
-_KNOWN = sa.text("SELECT name_mac, died FROM person WHERE psn_no = :subject")
+_KNOWN = sa.text("SELECT name_mac, died, born FROM person WHERE psn_no = :subject")
 _Made = TypeVar("_Made")
 
 
@@ -55,7 +55,8 @@ class EmbeddedSource:
             row = db.execute(_KNOWN, {"subject": subject}).first()
             if row is None:
                 return None
-            return Known(row[0], None if row[1] is None else date.fromisoformat(row[1]))
+            died, born = (None if day is None else date.fromisoformat(day) for day in row[1:])
+            return Known(row[0], died, born)
 
         return await self._in_thread(work)
 

@@ -21,8 +21,13 @@ from gateway.policy.readable import Columns, Kind, Readable, of_warehouse
 
 PERSON: Final = "psn_no"
 KNOWN: Final = "person"
-"""The table of who there is: a keyed hash of the name, and the day of death."""
-KNOWN_COLUMNS: Final[Columns] = {PERSON: "str", "name_mac": "str", "died": "date"}
+"""The table of who there is: a keyed hash of the name, the days of birth and of death."""
+KNOWN_COLUMNS: Final[Columns] = {
+    PERSON: "str",
+    "name_mac": "str",
+    "died": "date",
+    "born": "date",
+}
 Reads: TypeAlias = Mapping[str, Any]  # the document `data/reads.yaml`
 
 

@@ -31,7 +31,7 @@ LEFT JOIN (SELECT DISTINCT init_setl_id FROM read_parquet('{file}')
   ON u.init_setl_id = o.setl_id
 WHERE NOT (o.init_setl_id IS NOT NULL AND coalesce(o.refd_setl_flag, '0') = '1')
 """
-_PEOPLE = "SELECT psn_no, certno, psn_name, die_date FROM read_parquet('{file}')"
+_PEOPLE = "SELECT psn_no, certno, psn_name, die_date, brdy FROM read_parquet('{file}')"
 _LAID: Mapping[str, str] = {"setl_d": _REFUNDS}
 Batch = list[tuple[Any, ...]]  # Any: texts, dates, moments, as the kinds say
 
@@ -78,6 +78,7 @@ class Warehouse:
                     [name_mac(subjects, row[2]) if row[2] else None for row in kept], pa.string()
                 ),
                 "died": pa.array([row[3] for row in kept], pa.date32()),
+                "born": pa.array([row[4] for row in kept], pa.date32()),
             }
         )
         self._db.register("found", table)

@@ -24,10 +24,12 @@ MOST_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Known:
-    """A person of the source: a keyed hash of the name, and the day of death if there was one."""
+    """A person of the source: a keyed hash of the name, the day of death if there was one, and the
+    birthday, which tells whose word a consent needs."""
 
     name_mac: str | None
     died: date | None
+    born: date | None = None
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,9 @@ class PostgresSource:
         self._opening = asyncio.Lock()
 
     async def known(self, subject: str) -> Known | None:
-        text = "SELECT name_mac, died FROM person WHERE psn_no = $1"
+        text = "SELECT name_mac, died, born FROM person WHERE psn_no = $1"
         _, (rows,) = await self._ask(subject, [(text, [subject])])
-        return Known(rows[0][0], rows[0][1]) if rows else None
+        return Known(*rows[0]) if rows else None
 
     async def read(self, subject: str, statements: Mapping[str, Statement]) -> Found:
         asked = [compiled(one.limit(MOST_ROWS + 1)) for one in statements.values()]

@@ -136,7 +136,7 @@ def test_a_promotion_killed_anywhere_leaves_one_live_edition(tmp_path: Path) -> 
     chance = random.Random(7)  # noqa: S311 - when to kill, no secret
     ended = set()
     for _ in range(8):
-        command = [PROGRAM, "policy", "promote", name, "--actor", "测试甲一"]
+        command = [PROGRAM, "policy", "promote", name, "--actor", "政策官甲"]
         process = subprocess.Popen(
             command, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

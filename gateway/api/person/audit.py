@@ -75,9 +75,34 @@ class PersonAudit:
         with suppress(SluiceError):
             self._write({**said, **_about(consent)}, person, ip, now)
 
-    def _write(self, said: Mapping[str, object], person: Person, ip: str, now: datetime) -> None:
+    def records_told(
+        self, subject: str, said: Mapping[str, object], actor: Mapping[str, object], now: datetime
+    ) -> None:
+        """Own records are about to leave, to the person or through a link of theirs; `subject` is
+        whom they are about. Raises where it cannot be recorded: then nothing leaves."""
+        about = {"subject": self.subjects.audit_token(subject), "actor": dict(actor)}
+        kind = {"kind": "egress-request", "result": "done", "service": "S21"}
+        self._record({**kind, **said, **about}, now)
+
+    def decided(self, act: str, subject: str, person: Person, ip: str, now: datetime) -> None:
+        """A person made or ended a link, or changed their entry in the register of opting out."""
+        about = {"subject": self.subjects.audit_token(subject)}
+        said = {"kind": "consent-change", "result": "done", "reason": act, "service": "S21"}
+        self._write({**said, **about}, person, ip, now)
+
+    def share_refused(self, ip: str, now: datetime) -> None:
+        """A link that opens nothing was tried; many alike become one event."""
         stamp = self.journal.stamp(now)
-        audit = {**said, "actor": {"person": self.subjects.audit_token(person.ref), "ip": ip}}
+        if count := self.failures.take("share_link", ip, stamp.time):
+            entry = login_failed(stamp.event_id, stamp.time, "share_link", ip, count)
+            anyio.from_thread.run(self.journal.record, entry)
+
+    def _write(self, said: Mapping[str, object], person: Person, ip: str, now: datetime) -> None:
+        actor = {"person": self.subjects.audit_token(person.ref), "ip": ip}
+        self._record({**said, "actor": actor}, now)
+
+    def _record(self, audit: Mapping[str, object], now: datetime) -> None:
+        stamp = self.journal.stamp(now)
         entry = Entry(stamp.event_id, stamp.event_id, stamp.time, None, audit, None)
         anyio.from_thread.run(self.journal.record, entry)
 
