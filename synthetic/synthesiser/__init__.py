@@ -1,0 +1,1 @@
+"""The differentially private synthesiser: counts of real tables in, made-up tables out."""
