@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -24,6 +25,8 @@ from gateway.db.engine import for_writing
 from gateway.errors import OperatorError, wrong_places
 from gateway.identity.record import record_change
 from gateway.settings import Settings
+from sandbox.egress.findings import Rules
+from sandbox.egress.review import examined, stopped
 from sandbox.jobs.book import Job, JobBook, JobError
 from sandbox.jobs.bubble import Environment
 from sandbox.jobs.code import CodeStore, packed
@@ -90,6 +93,24 @@ def run(
             (out / name).write_bytes(path.read_bytes())
     say(_told(ended, sorted(left)), as_json, _sentence(ended, sorted(left)))
     raise typer.Exit(0 if ended.outcome is Outcome.SUCCEEDED else 1)
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Outputs of a job.", exists=True)],
+    as_json: Json = False,
+) -> None:
+    """What output review would say of files; exit 1 if one may not leave as it is."""
+    rules = _egress_rules(Settings().policies)
+    found = examined({file.name: file.read_bytes() for file in files}, rules)
+    told = {name: [vars(one) for one in findings] for name, findings in found.items()}
+    lines = [
+        f"{name}  {one.weight:4}  {one.where}: {one.sentence} [{one.code}]"
+        for name, findings in found.items()
+        for one in findings
+    ]
+    say({"stopped": stopped(found), "found": told}, as_json, "\n".join(lines or ["Nothing found."]))
+    raise typer.Exit(1 if stopped(found) else 0)
 
 
 @app.command()
@@ -168,13 +189,26 @@ def work(
         executor = _executor(settings)(root / "runs")
         executor.check()
         controller = Controller(
-            book, executor, CodeStore(root / "code"), _inputs(settings), root / "results", slots=slots
+            book,
+            executor,
+            CodeStore(root / "code"),
+            _inputs(settings),
+            root / "results",
+            slots=slots,
         )
         while not told.is_set():
             unfinished = controller.step()
             if once and not unfinished:
                 return
             told.wait(0.1 if unfinished else 1.0)
+
+
+def _egress_rules(policies: Path) -> Rules:
+    """The bounds of the profile that egress from the sandbox names (DC7: `egress_sdc`)."""
+    document = yaml.safe_load((policies / "data" / "sdc_profiles.yaml").read_text("utf-8"))
+    profiles = document["sdc_profiles"]
+    bounds = profiles[profiles["DC7"]["egress_sdc"]]
+    return Rules(**{field.name: bounds[field.name] for field in fields(Rules)})
 
 
 def _awaited(executor: Namespaces, attempt_id: str) -> Ended:

@@ -90,3 +90,13 @@ def test_a_declaration_that_is_wrong_is_told_where(desk: Path, text: str, told: 
     said = sluice(desk, *words, status=1)
     assert "[sandbox.bad_job]" in said
     assert told in said
+
+
+def test_outputs_are_checked_as_review_would(desk: Path) -> None:
+    good, bad = desk / "metrics.json", desk / "t.csv"
+    good.write_text('{"auc": 0.71}')
+    bad.write_text("age,n_person\n60,10\n")
+    assert sluice(desk, "check", str(good)) == "Nothing found.\n"
+    told = sluice(desk, "check", str(good), str(bad), "--json", status=1)
+    assert told["stopped"]
+    assert [one["code"] for one in told["found"]["t.csv"]] == ["small_count"]

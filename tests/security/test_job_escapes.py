@@ -42,7 +42,9 @@ REFUSED = {
     "the project": "import os; os.stat({project!r})",
     "the folder of runs": "import os; os.stat({runs!r})",
     "accounts of the machine": "open('/etc/passwd').read()",
-    "the machine's files by the first process": "import os; os.listdir('/proc/1/root/home')",
+    "the machine's files by the first process": (
+        "import os; os.listdir(os.path.join('/proc/1', 'root', 'home'))"
+    ),
     "settings of the kernel": "open('/proc/sys/kernel/hostname', 'w').write('x')",
     "the magic key": "open('/proc/sysrq-trigger', 'w').write('h')",
     "memory of the kernel": "open('/dev/mem', 'rb')",
