@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 # Each of the many programs the tests start would compile all of the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check test-all bench services spark docs names lock clean
+.PHONY: help setup demo test check test-all bench bench-synth services spark docs names lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -43,6 +43,9 @@ test-all: setup spark ## everything, also the slow suites; laws about money on 2
 
 bench: setup ## ratios measured side by side
 	$(BIN)/python -m tests.benchmarks
+
+bench-synth: setup ## synthetic data beside MST, SDV and mostlyai (downloads them; hours)
+	$(BIN)/python -m benchmarks.synth
 
 services: ## real servers and peers for the tests: OPA (Go); PostgreSQL, Valkey or Redis, Chromium, bubblewrap (Debian); client libraries (npm, Maven)
 	command -v opa >/dev/null || GOBIN=$(CURDIR)/.tools/bin go install github.com/open-policy-agent/opa@$(OPA_VERSION)

@@ -24,9 +24,11 @@ from gateway.api import (
     lineage,
     oauth,
     problems,
+    records,
     rule_packages,
     services,
     statements,
+    texts,
     usage,
 )
 from gateway.api.admin.office import open_office as open_admin
@@ -268,6 +270,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     app.router.routes += queries(parts.desk, clock), cohort_questions(cohorts, clock)
     oauth.install(app)
     codes.install(app, settings, parts.desk)
+    texts.install(app, parts.desk)
     claims.install(app, settings, parts.desk, clock)
     rule_packages.install(app, settings)
     for router in (
@@ -278,6 +281,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     admin = open_admin(settings, parts.identity)
     app.include_router(admin_router(admin, open_upstream(settings, admin)))
     consent_office.install(app, settings, clock, parts.editions.consent_rules)
+    records.install(app)
     authzen.install(app)
     if settings.policy_bundle_token_file is not None:
         shelf = Shelf(parts.editions, bundle_key(secret(settings.keys, "policy_bundle")))

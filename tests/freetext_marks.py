@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 FRESH = Path(__file__).parent / "data" / "freetext_names_fresh.txt"
+STYLES = Path(__file__).parent / "data" / "freetext_names_styles.txt"
 
 
 class Marked(NamedTuple):
-    """`group` C is clinical, O open text; `names` are characters [start, end) of `text`."""
+    """`group` begins with C for clinical, O for open text; `names` are [start, end) of `text`."""
 
     group: str
     text: str

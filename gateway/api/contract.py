@@ -18,9 +18,12 @@ from gateway.catalogue.model import Column, Dim, Measure, Service
 from gateway.catalogue.own import INSTITUTION
 from gateway.catalogue.person import PersonContract
 from gateway.catalogue.reference import Reference
+from gateway.catalogue.text import TextContract
 
 
-def summary(service: Service | CohortContract | Reference | PersonContract) -> dict[str, object]:
+def summary(
+    service: Service | CohortContract | Reference | PersonContract | TextContract,
+) -> dict[str, object]:
     """One line of the catalogue."""
     return {
         "id": service.id,

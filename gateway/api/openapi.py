@@ -25,6 +25,8 @@ from gateway.api.feasibility_document import (
 )
 from gateway.api.problems import MEDIA_TYPE
 from gateway.api.schemas import META, PROBLEM, Schema, answer_schema, request_schema
+from gateway.api.texts_document import STATUSES as TEXT_STATUSES
+from gateway.api.texts_document import text_path
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Service
 from gateway.fhir.capability import MEDIA as FHIR
@@ -216,6 +218,8 @@ def _paths(catalogue: Catalogue) -> dict[str, object]:
         paths |= claim_path(person, {"200": told} | _problems(_QUERY_STATUSES))
     for reference in catalogue.references.values():
         paths |= lookup_paths(reference, _headers("Sluice-Watermark", *_RATES), _problems(STATUSES))
+    for text in catalogue.texts.values():
+        paths |= text_path(text, _headers("Sluice-Watermark", *_RATES), _problems(TEXT_STATUSES))
     return (
         paths
         | exports.paths(catalogue, _problems)

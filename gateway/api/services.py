@@ -10,6 +10,7 @@ from gateway.api.claims_document import claim_contract
 from gateway.api.codes_document import lookup_contract
 from gateway.api.contract import contract, summary
 from gateway.api.feasibility_document import cohort_contract
+from gateway.api.texts_document import text_contract
 from gateway.catalogue.cohort import CohortContract
 from gateway.releases.manifest import Manifest
 from gateway.serving.accept import JSON
@@ -22,7 +23,10 @@ router = APIRouter(prefix="/v1/services")
 async def list_services(caller: SignedIn, desk: ServiceDesk) -> Response:
     """Every data service on offer."""
     catalogue = desk.editions.cast.for_tenant(caller.tenant_id).catalogue
-    offered = (catalogue.services, catalogue.references, catalogue.cohorts, catalogue.persons)
+    offered = (
+        catalogue.services, catalogue.references, catalogue.cohorts, catalogue.persons,
+        catalogue.texts,
+    )  # fmt: skip
     listed = [summary(service) for kind in offered for service in kind.values()]
     return Response(orjson.dumps({"services": listed}), media_type=JSON)
 
@@ -35,6 +39,8 @@ async def one_service(service: str, caller: SignedIn, desk: ServiceDesk) -> Resp
         return Response(orjson.dumps(lookup_contract(reference)), media_type=JSON)
     if (person := catalogue.person(service)) is not None:
         return Response(orjson.dumps(claim_contract(person)), media_type=JSON)
+    if (text := catalogue.text(service)) is not None:
+        return Response(orjson.dumps(text_contract(text)), media_type=JSON)
     if (counted := catalogue.cohort(service)) is not None:
         return _counted(counted, desk.releases.latest(counted.id))
     found = find_service(catalogue, service)

@@ -35,7 +35,8 @@ def describe(catalogue: Catalogue, sources: Sources = lambda service: ()) -> str
         for one in catalogue.cohorts.values()
     )
     persons = ("\n".join(one.described(_prices(one.tariff))) for one in catalogue.persons.values())
-    return "\n".join([HEAD, *parts, *cohorts, *references, *persons])
+    texts = ("\n".join(one.described()) for one in catalogue.texts.values())
+    return "\n".join([HEAD, *parts, *cohorts, *references, *persons, *texts])
 
 
 def _service(service: Service, example: Example | None, sources: Sources) -> str:

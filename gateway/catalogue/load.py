@@ -21,6 +21,7 @@ from gateway.catalogue.reference import Reference, load_references
 from gateway.catalogue.remembered import Remembered
 from gateway.catalogue.subject import reading_faults, restricted
 from gateway.catalogue.tariff import Tariff
+from gateway.catalogue.text import TextContract, load_texts
 from gateway.catalogue.union import together
 from gateway.catalogue.views import OWN, check_views, named_in, reached, read_views, shared_files
 from gateway.catalogue.worked import Example, read_example
@@ -35,6 +36,7 @@ class Catalogue:
     cohorts: Mapping[str, CohortContract] = field(default_factory=dict)
     references: Mapping[str, Reference] = field(default_factory=dict)
     persons: Mapping[str, PersonContract] = field(default_factory=dict)
+    texts: Mapping[str, TextContract] = field(default_factory=dict)
 
     def get(self, key: str) -> Service | None:
         """The service with this id (`S02`) or code (`act.cost-structure`), if there is one."""
@@ -62,6 +64,11 @@ class Catalogue:
     def reference(self, key: str) -> Reference | None:
         """The service of reference data with this id or code, if there is one."""
         found = (one for one in self.references.values() if key in (one.id, one.code))
+        return next(found, None)
+
+    def text(self, key: str) -> TextContract | None:
+        """The service of texts with this id or code, if there is one."""
+        found = (one for one in self.texts.values() if key in (one.id, one.code))
         return next(found, None)
 
     def person(self, key: str) -> PersonContract | None:
@@ -123,6 +130,7 @@ class Catalogue:
         told = {service.id: policy_view(service) for service in self.services.values()}
         told |= {one.id: one.policy_view() for one in self.cohorts.values()}
         told |= {one.id: one.policy_view() for one in self.references.values()}
+        told |= {one.id: one.policy_view() for one in self.texts.values()}
         return told | {one.id: one.policy_view() for one in self.persons.values()}
 
 
@@ -147,7 +155,7 @@ def _load(root: Path) -> Catalogue:
         raise CatalogueError("catalogue_empty", f"{root}: no service found (S??/service.yaml)")
     for service in services.values():
         _check_links(service, services, root)
-    others = load_cohorts(root), load_references(root), load_persons(root)
+    others = load_cohorts(root), load_references(root), load_persons(root), load_texts(root)
     catalogue = Catalogue(services, root, *others)
     for service in services.values():
         _check_reading(catalogue, service)

@@ -43,6 +43,7 @@ AREAS = (
     "staff",
     "watermark",
     "sandbox",
+    "synth",
 )
 
 DEBUG = "SLUICE_TRACEBACK"

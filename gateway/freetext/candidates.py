@@ -1,7 +1,8 @@
 """Spans that may be a person's name, and what is known of each: numbers for the re-ranker.
 
 Candidates are the tagger's spans of small probability, spans with a surname that a cue word
-points at, and names with a middle dot. A feature never looks further than eight characters.
+points at, what stands before a sex, and names with a middle dot. A feature never looks further than
+eight characters.
 """
 
 from __future__ import annotations
@@ -69,6 +70,9 @@ _ORDINARY = re.compile(
     r"村费卡险保年月日时分天次例个们吗呢吧了着过也都就还又不没很太被把让从给这那哪什怎"
     r"]"
 )
+_BORNE = re.compile(
+    r"(?:^|[,。;:!?(\s\"“者人叫])([\u4e00-\u9fff]{2,4})(?=[,( ]{1,2}[男女]性?[, 。])"
+)
 CUED = (_PATIENT, _KIN, _STAFF, _PARTY)
 
 
@@ -86,7 +90,7 @@ def candidates(text: str, likely: Iterable[Likely], terms: Collection[str]) -> l
     person = {(each.start, each.end): each.probability for each in tagged if each.kind == "PERSON"}
     other = [each for each in tagged if each.kind != "PERSON"]
     spans = dict(person)
-    for start, end in (*_cued(text), *_dotted(text), *_sounded(text)):
+    for start, end in (*_cued(text), *_borne(text), *_dotted(text), *_sounded(text)):
         spans.setdefault((start, end), FLOOR)
     found = []
     for (start, end), probability in sorted(spans.items()):
@@ -121,6 +125,12 @@ def _cued(text: str) -> Iterable[tuple[int, int]]:
             shut = pointed and (_SHUTS.match(text, end) or _SAYS.match(text, end))
             if shut or follows:
                 yield at, end
+
+
+def _borne(text: str) -> Iterable[tuple[int, int]]:
+    """What stands before a sex at the head of a clause, whether or not it looks like a name."""
+    for match in _BORNE.finditer(text):
+        yield match.span(1)
 
 
 def _dotted(text: str) -> Iterable[tuple[int, int]]:

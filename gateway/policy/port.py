@@ -137,7 +137,7 @@ class PolicyInput(_Form):
     grant_id: Ident
     service: Service
     version: Annotated[str, Field(pattern=r"^v?\d{1,3}(\.\d{1,3}){0,2}$")]
-    op: Literal["cells", "report", "verify", "job", "lookup"] = "cells"
+    op: Literal["cells", "report", "verify", "job", "lookup", "deidentify"] = "cells"
     period: AskedPeriod
     geo: Annotated[
         tuple[Annotated[str, Field(pattern=r"^\d{6}$")], ...], Field(max_length=500, strict=False)

@@ -108,6 +108,9 @@ person_level if service.grain == "person"
 # description: The service answers from lists of codes, which are public and hold no cells.
 reference if service.grain == "reference"
 
+# A caller's own text holds no cells either: it lies nowhere, in no period, and comes from no release.
+reference if service.grain == "text"
+
 # METADATA
 # description: Every column of the answer, in one order whatever order the question used.
 asked_columns := array.concat(

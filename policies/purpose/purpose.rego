@@ -32,8 +32,14 @@ consumer_admitted if {
 
 # Codes are public: to look one up is a purpose of its own.
 purpose_matches if {
-	data.facts.reference
+	data.facts.service.grain == "reference"
 	input.purpose_code == data.limits.reference_purpose
+}
+
+# To take persons out of one's own text is one too.
+purpose_matches if {
+	data.facts.service.grain == "text"
+	input.purpose_code == data.limits.text_purpose
 }
 
 # METADATA

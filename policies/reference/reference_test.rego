@@ -55,6 +55,43 @@ answer(asked, known) := found if {
 		with data.releases as known.releases
 }
 
+text := object.union(service, {
+	"code": "text.deidentify",
+	"grain": "text",
+	"ops": ["deidentify"],
+	"params": ["strict", "spans"],
+	"formats": ["json"],
+})
+
+told_of_texts(change) := answer(
+	object.union(object.remove(question, {"params"}), object.union(
+		{
+			"op": "deidentify",
+			"params": {"strict": true},
+			"purpose_code": data.limits.text_purpose,
+		},
+		change,
+	)),
+	object.union(world, {"services": {"S27": text}}),
+)
+
+test_a_text_of_ones_own_is_bounded_as_codes_are if {
+	found := told_of_texts({})
+	found.allow == true
+	found.obligations.tariff.free == true
+	object.keys(found.obligations.quota) == {"rps", "calls_day"}
+	told_of_texts({"measures": ["medfee"]}).deny == ["D404"]
+	told_of_texts({"op": "lookup"}).deny == ["D401"]
+	told_of_texts({"params": {"spans": true, "k": 1}}).allow == false
+	told_of_texts({"usage": {"calls_day": 2000}}).deny == ["D802"]
+}
+
+test_a_text_has_a_purpose_of_its_own if {
+	told_of_texts({"purpose_code": "actuarial_pricing_and_reserving"}).allow == true
+	told_of_texts({"purpose_code": data.limits.reference_purpose}).deny == ["D301"]
+	told({"purpose_code": data.limits.text_purpose}).deny == ["D301"]
+}
+
 test_codes_lie_nowhere_and_in_no_period if {
 	found := told({})
 	found.allow == true

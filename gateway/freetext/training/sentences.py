@@ -89,13 +89,21 @@ def name(draw: random.Random, words: Lexicon) -> str:
     return surname + "".join(given)
 
 
+def nickname(draw: random.Random, words: Lexicon) -> str:
+    """How neighbours and colleagues call one another: 老王, 小李, 王阿姨."""
+    surname = draw.choice(words["surnames"][:120])
+    if draw.random() < 0.55:
+        return draw.choice("老小") + surname
+    return surname + draw.choice(words["calls"])
+
+
 def _filled(draw: random.Random, words: Lexicon, form: str) -> Sentence:
     text, names, at = "", [], 0
     for slot in _SLOT.finditer(form):
         text += form[at : slot.start()]
         at = slot.end()
         value = _value(draw, words, slot[1])
-        if slot[1] == "n":
+        if slot[1] in "nu":
             names.append((len(text), len(text) + len(value)))
         text += value
     return Sentence(text + form[at:], names)
@@ -104,6 +112,8 @@ def _filled(draw: random.Random, words: Lexicon, form: str) -> Sentence:
 def _value(draw: random.Random, words: Lexicon, slot: str) -> str:
     if slot == "n":
         return name(draw, words)
+    if slot == "u":
+        return nickname(draw, words)
     if slot == "f":
         return draw.choice(words["surnames"][:100])
     if slot == "s":
