@@ -17,10 +17,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.api.problems import of_error
-from gateway.api.queries import answer_response, call_of, refusal_response
+from gateway.api.queries import call_of, refusal_response, told_response
 from gateway.api.tally import Tally
 from gateway.codes.asking import read_address, read_body, read_values
-from gateway.codes.desk import Looked, LookupDesk
+from gateway.codes.desk import LookupDesk
 from gateway.codes.fhir import MEDIA as FHIR
 from gateway.codes.fhir import SPOKEN, outcome
 from gateway.codes.model import Operation, Question
@@ -31,7 +31,8 @@ from gateway.metrics import meters
 from gateway.metrics.meters import OTHER
 from gateway.serving.accept import JSON, choose
 from gateway.serving.answer import Desk
-from gateway.serving.model import Answer, Refusal
+from gateway.serving.model import Refusal
+from gateway.serving.plain import Told
 from gateway.serving.reasons import UnsupportedMedia
 from gateway.settings import Settings
 
@@ -101,11 +102,9 @@ async def _answered(request: Request, operation: Operation, *, fhir: bool) -> Re
             case Refusal():
                 tally.refused(answer.deny)
                 return refusal_response(answer, call.request_id, now)
-            case Looked():
+            case Told():
                 tally.answered()
-                sent = Answer(answer.body, answer.media_type, answer.meta, None)
-                response = answer_response(sent, now)
-                response.status_code = answer.status
+                response = told_response(answer, now)
                 if operation == "download":
                     response.headers.update(_of_file(answer))
                 return response
@@ -137,7 +136,7 @@ def _read(request: Request, operation: Operation, body: bytes) -> Question:
     return read_body(operation, body, fhir=sent == FHIR)
 
 
-def _of_file(answer: Looked) -> dict[str, str]:
+def _of_file(answer: Told) -> dict[str, str]:
     """Headers of a downloaded bundle: its name and its digest (RFC 9530)."""
     digest = base64.b64encode(bytes.fromhex(answer.sha256)).decode()
     name = f"codes-{answer.meta['bundle']}.sqlite"

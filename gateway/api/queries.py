@@ -28,6 +28,7 @@ from gateway.serving.accept import JSON
 from gateway.serving.answer import Desk
 from gateway.serving.feasibility import CohortDesk
 from gateway.serving.model import Answer, Call, Refusal
+from gateway.serving.plain import Told
 from gateway.serving.quotas import window_of
 from gateway.serving.repeats import HEADER, REPLAYED
 
@@ -87,6 +88,13 @@ def answer_response(answer: Answer, now: datetime) -> Response:
             headers["Sluice-Next-Cursor"] = answer.next_cursor
     media = f"{answer.media_type}; charset=utf-8" if "csv" in answer.media_type else None
     return Response(answer.body, 200, headers, media or answer.media_type)
+
+
+def told_response(told: Told, now: datetime) -> Response:
+    """An answer without cells, with the status it was given."""
+    response = answer_response(Answer(told.body, told.media_type, told.meta, None), now)
+    response.status_code = told.status
+    return response
 
 
 def refusal_response(refusal: Refusal, request_id: str, now: datetime) -> Response:

@@ -16,6 +16,7 @@ import anyio.from_thread
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
 
 from gateway.api.me import FormToken, SignedInPerson
 from gateway.api.person.browser import check_form
@@ -184,12 +185,8 @@ def opt_out(
 ) -> Response:
     """Enter the register: no part in joint modelling from now on."""
     check_form(request, token, home.form())
-    person, office = _person(home), home.office
-    subject = subject_of(person, about)
-    with writing(office.engine) as session:
-        shares.opt_out(session, subject, home.now)
-    office.audit.decided("opt_out", subject, person, home.ip, home.now)
-    return _register(home, subject)
+    subject = subject_of(_person(home), about)
+    return _entered(home, subject, "opt_out", lambda at: shares.opt_out(at, subject, home.now))
 
 
 @router.delete("/me/opt-out")
@@ -198,12 +195,8 @@ def opt_in(
 ) -> Response:
     """Leave the register."""
     check_form(request, token, home.form())
-    person, office = _person(home), home.office
-    subject = subject_of(person, about)
-    with writing(office.engine) as session:
-        shares.opt_in(session, subject)
-    office.audit.decided("opt_in", subject, person, home.ip, home.now)
-    return _register(home, subject)
+    subject = subject_of(_person(home), about)
+    return _entered(home, subject, "opt_in", lambda at: shares.opt_in(at, subject))
 
 
 @router.post("/person/shared-records")
@@ -291,6 +284,13 @@ def _answer(
         return Response(orjson.dumps(body), 200, headers, FHIR)
     said = {"data": own.data, "load": own.load, **more}
     return Response(orjson.dumps(said), 200, headers, JSON)
+
+
+def _entered(home: Home, subject: str, what: str, change: Callable[[Session], None]) -> Response:
+    with writing(home.office.engine) as session:
+        change(session)
+    home.office.audit.decided(what, subject, _person(home), home.ip, home.now)
+    return _register(home, subject)
 
 
 def _register(home: Home, subject: str) -> Response:

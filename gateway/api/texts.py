@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.api.queries import answer_response, call_of, refusal_response
+from gateway.api.queries import call_of, refusal_response, told_response
 from gateway.api.tally import Tally
 from gateway.errors import BadRequest
 from gateway.metrics import meters
@@ -42,7 +42,7 @@ async def _endpoint(request: Request) -> Response:
             tally.refused(answer.deny)
             return refusal_response(answer, call.request_id, now)
         tally.answered()
-        return answer_response(answer, now)
+        return told_response(answer, now)
 
 
 def _read(request: Request, body: bytes) -> Question:

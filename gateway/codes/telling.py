@@ -15,11 +15,10 @@ from gateway.codes.model import Json, Operation, Question
 from gateway.codes.reading import Reader
 from gateway.codes.shelf import Manifest, Shelf, manifests
 from gateway.serving.accept import JSON
+from gateway.serving.plain import Finish
 
 SQLITE: Final = "application/vnd.sqlite3"
 FORMATS: Final = {JSON: "json", FHIR: "json", SQLITE: "sqlite"}
-Finish: TypeAlias = Callable[[Json], tuple[int, bytes]]
-"""The last step: meta makes it a status and a body."""
 Teller: TypeAlias = Callable[[Reader, Question, date], Json]
 
 

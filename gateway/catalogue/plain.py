@@ -1,0 +1,70 @@
+"""What services without cells have in common: who may ask, on what terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from gateway.catalogue.frozen import Frozen
+from gateway.catalogue.model import Text
+from gateway.catalogue.tariff import Tariff
+
+
+class PlainContract(Frozen):
+    """The contract of one service without cells. `params` are all names a question may give,
+    `formats` the forms in which it is answered."""
+
+    OP: ClassVar[str]
+    """The operation, as the policy knows it."""
+    SAID: ClassVar[str]
+    """What the reference page says of where it is asked."""
+    UNTOLD: ClassVar[frozenset[str]] = frozenset({"id", "title", "summary", "notes", "tariff"})
+    """Fields that are no policy data."""
+
+    id: str = Field(pattern=r"^S\d\d$")
+    code: str
+    version: str
+    title: Text
+    summary: Text
+    notes: tuple[Text, ...] = ()
+    consumers: tuple[str, ...]
+    grain: str
+    output_level: Literal["L1"]
+    sdc: Literal["DC0"]
+    scenarios: tuple[str, ...]
+    min_lag_days: Literal[0]
+    tariff: Tariff
+    free_for: tuple[str, ...] = ()
+    params: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ...]
+    formats: tuple[str, ...]
+
+    def policy_view(self) -> dict[str, object]:
+        """The service as policy data: as every service, with nothing that could be a cell."""
+        none: tuple[str, ...] = ("periods", "geo", "dims", "forbidden", "measures")
+        return {
+            **self.model_dump(mode="json", exclude=set(self.UNTOLD)),
+            **{name: [] for name in none},
+            "ops": [self.OP],
+            "axes": {},
+            "columns": {},
+            "bulk": False,
+            "tariff": self.tariff.view(),
+        }
+
+    def described(self) -> Iterator[str]:
+        """Its section of the reference page."""
+        yield f"## {self.id} `{self.code}` {self.title.zh}"
+        yield f"\n{self.title.en}. {self.summary.en}\n\n{self.summary.zh}\n"
+        yield f"- Version {self.version}; no cells: {self.SAID}"
+        yield f"- Consumers: {', '.join(self.consumers)}; scenarios: {', '.join(self.scenarios)}"
+        yield f"- Disclosure profile {self.sdc}; output level {self.output_level}"
+        yield f"- Tariff: {self.tariff.unit}"
+        yield from (f"- Note: {note.en} {note.zh}" for note in self.notes)
+        yield from self.examples()
+        yield ""
+
+    def examples(self) -> Iterator[str]:
+        """Worked examples, where there are some."""
+        yield from ()
