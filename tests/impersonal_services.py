@@ -80,7 +80,7 @@ FROM insured_month
 WHERE days > 0
 """,
     "service.yaml": _HEAD.format(
-        id="S30", name="ledger", sdc="DC2", geo="- {level: city}\n- {level: county}"
+        id="S31", name="ledger", sdc="DC2", geo="- {level: city}\n- {level: county}"
     )
     + """dims: [insutype2, flow]
 facts:

@@ -6,6 +6,7 @@ refusal also its deny codes. Nothing of the request's values, no traceback, no p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
@@ -20,6 +21,7 @@ from gateway.serving.reasons import reason, reasons
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = "5"
+_PLAIN = re.compile(r"(?!.*\d{6})[A-Za-z_][A-Za-z0-9_-]{0,39}", re.ASCII)
 _HTTP_CODES = {
     400: "bad_request",
     404: "not_found",
@@ -103,11 +105,17 @@ async def _of_http(request: Request, error: Exception) -> Response:
 
 
 async def _of_validation(request: Request, error: Exception) -> Response:
-    """Which parameter is wrong; never the value it had."""
+    """Which parameter is wrong; never the value it had, nor a name that may hold one."""
     if not isinstance(error, RequestValidationError):
         raise error
-    wrong = ", ".join(".".join(map(str, one["loc"])) for one in error.errors()[:5])
+    wrong = ", ".join(".".join(map(_named, one["loc"])) for one in error.errors()[:5])
     return problem("invalid_parameter", request_id(request), detail=f"Not valid: {wrong}.")
+
+
+def _named(part: object) -> str:
+    """A step on the way to a parameter; callers make up names, and a person's number may be one."""
+    told = str(part)
+    return told if isinstance(part, int) or _PLAIN.fullmatch(told) else "(unknown)"
 
 
 def install(app: FastAPI) -> None:

@@ -50,9 +50,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     home = folder / "home"
     build_ledger_warehouse(home)
     settings = Settings(home=home, policies=policies)
-    build(settings, Order(("S25", "S29", "S30"), waivers=INVENTED), TODAY)
+    build(settings, Order(("S25", "S29", "S31"), waivers=INVENTED), TODAY)
     with serving(home, policies) as running:
-        running.admit("open-app", "T-29", "insurer", "SC01", services=["S29", "S30"])
+        running.admit("open-app", "T-29", "insurer", "SC01", services=["S29", "S31"])
         running.admit("fund-app", "T-25", "public", "SC11", services=["S25"])
         yield running
 
@@ -119,7 +119,7 @@ def test_answers_about_no_person_are_metered_and_cost_nothing(gateway: Gateway) 
     assert {row["service"] for row in used} >= {"S29"}
 
 
-@pytest.mark.parametrize("service", ["S25", "S29", "S30"])
+@pytest.mark.parametrize("service", ["S25", "S29", "S31"])
 def test_the_bureau_of_the_region_is_who_contributes(gateway: Gateway, service: str) -> None:
     manifest, found = cells(gateway, service)
     path = gateway.settings.releases / service / manifest.release_id / FILE
@@ -135,7 +135,7 @@ def test_the_bureau_of_the_region_is_who_contributes(gateway: Gateway, service: 
     assert len(rows) >= shown
 
 
-@pytest.mark.parametrize("service", ["S25", "S29", "S30"])
+@pytest.mark.parametrize("service", ["S25", "S29", "S31"])
 def test_the_release_is_as_its_manifest_says(gateway: Gateway, service: str) -> None:
     manifest, _ = cells(gateway, service)
     services = load_catalogue(gateway.settings.policies).services
@@ -144,7 +144,7 @@ def test_the_release_is_as_its_manifest_says(gateway: Gateway, service: str) -> 
 
 
 def test_a_ledger_is_rounded_and_shown_where_enough_are_insured(gateway: Gateway) -> None:
-    _, found = cells(gateway, "S30")
+    _, found = cells(gateway, "S31")
     shown = [cell for cell in found if cell.shown]
     assert shown
     for cell in shown:
@@ -172,7 +172,7 @@ def insured(cell: Listed) -> int:
 def test_of_few_insured_nothing_is_found_by_subtraction(gateway: Gateway) -> None:
     """Every shown amount is an equation over the entries of a month, county, scheme and flow. What
     is hidden for want of insured must not follow from all of them together."""
-    _, found = cells(gateway, "S30")
+    _, found = cells(gateway, "S31")
     atoms = {
         (row["ym"], row["insu_admdvs"], row["insutype"], row["flow"])
         for row in ledger()
@@ -212,7 +212,7 @@ def secrets(city: str) -> Iterator[Listed]:
 def test_both_kinds_of_trouble_are_there_and_hide_no_more_than_they_must(
     gateway: Gateway,
 ) -> None:
-    _, found = cells(gateway, "S30")
+    _, found = cells(gateway, "S31")
     shown = {(c.period, c.geo, c.values) for c in found if c.shown}
     resident = (("insutype2", "resident"),)
     assert ("2024-02", "990100", resident) in shown
@@ -276,7 +276,7 @@ def test_the_flag_is_told_in_csv_and_in_arrow(gateway: Gateway) -> None:
 
 
 def test_a_release_from_before_there_were_forecasts_keeps_its_id(gateway: Gateway) -> None:
-    manifest, _ = cells(gateway, "S30")
+    manifest, _ = cells(gateway, "S31")
     document = manifest.model_dump(mode="json")
     del document["estimated"]
     assert Manifest.model_validate(document).content_id() == manifest.release_id
@@ -299,5 +299,5 @@ def test_the_contract_tells_of_the_flag_and_of_the_periods(gateway: Gateway) -> 
     assert contract["flags"]["e"] == "estimated"
     assert contract["estimated"]["year"] == ["2025"]
     assert contract["periods"]["year"][-2:] == ["2024", "2025"]
-    manifest, _ = cells(gateway, "S30")
+    manifest, _ = cells(gateway, "S31")
     assert manifest.estimated == {}
