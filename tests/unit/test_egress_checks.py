@@ -74,6 +74,7 @@ SMUGGLED = {
     "depth": ("metrics.json", b'{"a":' * 30 + b"1" + b"}" * 30, "too_deep"),
     "a depth that would break a parser": ("metrics.json", b"[" * 200_000, "not_json"),
     "a small cell": ("t.csv", b"age,n_person\n60,3\n", "small_count"),
+    "a cell one short": ("t.csv", b"age,n_person\n60,10\n", "small_count"),
     "an unrounded cell": ("t.csv", b"age,n_person\n60,13\n", "not_rounded"),
     "no count": ("t.csv", b"id,cost\n1,2\n", "no_count"),
     "persons as cells": (

@@ -137,6 +137,7 @@ def test_an_end_is_written_once(office: Office, executor: InMemory, tmp_path: Pa
     office.book.end(running, attempt, ended(), [])
     office.book.end(running, attempt, ended(Outcome.FAILED, 1), [])
     assert office.book.job("T1", job.job_id).state is State.SUCCEEDED
+    assert office.book.attempts(job.job_id)[-1].outcome is Outcome.SUCCEEDED
 
 
 @pytest.mark.parametrize(
