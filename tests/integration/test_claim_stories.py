@@ -117,10 +117,15 @@ def test_every_refusal_costs_the_same_work(world: ClaimWorld) -> None:
     load(world.gateway, world.folder / "work", warehouse_rows())
     work = {}
     for story, body in refusals(world).items():
-        with work_counted(world) as done:
-            reply = world.verify(body)
-        assert reply.status_code == 403, story
-        work[story] = (done, len(reply.content), sorted(reply.headers))
+        always = None  # what each of three calls did; what runs beside them comes now and then
+        for _ in range(3):
+            with world.consents.engine.begin() as db:
+                db.exec_driver_sql("DELETE FROM claim_miss")
+            with work_counted(world) as done:
+                reply = world.verify(body)
+            assert reply.status_code == 403, story
+            always = done if always is None else always & done
+        work[story] = (always, len(reply.content), sorted(reply.headers))
     assert work["revoked"][0]["journal entry"] == 1
     for story, one in work.items():
         assert one == work["no consent"], story
