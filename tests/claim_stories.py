@@ -26,7 +26,7 @@ from gateway.db.engine import writing
 from gateway.errors import SluiceError
 from gateway.identity.changes import lift_stop, new_act, raise_stop
 from gateway.identity.jose import parse_compact
-from tests.claim_world import APRIL, ClaimWorld, load
+from tests.claim_world import APRIL, WANTED, ClaimWorld, load
 from tests.story_people import Person, Records, person
 
 FILE = Path(__file__).parent / "stories" / "claims.yaml"
@@ -174,14 +174,7 @@ class Stage:
         client = self._receiver(given)
         self._keys += 1
         body: dict[str, Any] = {
-            "scenario": "SC03",
-            "purpose": "claim_verification",
-            "services": ["S18", "S19"],
-            "scopes": ["SETL"],
-            "claim_ref": "CLM-1",
-            "window": {"from": "2024-10-01", "to": "2025-05-31"},
-            "valid_days": 30,
-            "uses_max": 5,
+            **WANTED,
             **{
                 name: _value(name, text, list_of=("scopes", "services"))
                 for name, text in given.items()

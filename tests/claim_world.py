@@ -46,6 +46,17 @@ NAMED = {
     "refd_setl_flag": "0",
     "med_type": "21",
 }
+WANTED: dict[str, Any] = {
+    "scenario": "SC03",
+    "purpose": "claim_verification",
+    "services": ["S18", "S19"],
+    "scopes": ["SETL"],
+    "claim_ref": "CLM-1",
+    "window": {"from": "2024-10-01", "to": "2025-05-31"},
+    "valid_days": 30,
+    "uses_max": 5,
+}
+"""A consent as an insurer asks for one."""
 APRIL = {"from": "2025-04-01", "to": "2025-04-30"}
 QUOTA = {"rps": 10_000, "calls_day": 10**8, "persons_day": 10**6, "calls_per_person_day": 10**4}
 
@@ -205,17 +216,7 @@ class ClaimWorld:
 
     def ask_consent(self, client: str = "claims-app", **changed: Any) -> Consent:
         """A consent that awaits its person."""
-        body = {
-            "scenario": "SC03",
-            "purpose": "claim_verification",
-            "services": ["S18", "S19"],
-            "scopes": ["SETL"],
-            "claim_ref": "CLM-1",
-            "window": {"from": "2024-10-01", "to": "2025-05-31"},
-            "valid_days": 30,
-            "uses_max": 5,
-            **changed,
-        }
+        body = {**WANTED, **changed}
         tenant = {"claims-app": "T-CLM", "rival-app": "T-RIV"}[client]
         wanted, now = Wanted.model_validate(body), self.gateway.clock()
         return self.consents.ask(wanted, Receiver(tenant, client), secrets.token_hex(8), now)

@@ -34,12 +34,16 @@ _PLANTED = re.compile(
 )
 _JWS = re.compile(rb"eyJ[\w-]+\.([\w-]{8,})\.")
 _OVERLAP = 64
-ALLOWED: dict[str, str] = {
-    "/openapi.json": "the examples of S18 and S19 name an invented person",
-    "/person/sign-in": "the simulated sign-in lists the invented persons to choose from",
-    "/person/interactions": "its form shows the chosen person",
+_NAMES = frozenset({"测试甲一", "测试丁四", "测试乙小", "测试丙三", "测试庚五"})
+ALLOWED = {
+    "/openapi.json": {
+        "测试甲一",
+        "990101198503129006",
+    },  # the examples of S18 and S19 ask about one
+    "/person/sign-in": _NAMES,  # the simulated sign-in lists whom to be
+    "/person/interactions": _NAMES,  # so do its pages on the way to a consent
 }
-"""Addresses (by their beginning) that may tell a person something of this: why."""
+"""What may be told at addresses that begin so: of invented persons, and at most their names."""
 
 
 def resident(number: str) -> bool:
@@ -78,9 +82,8 @@ class Watch(logging.Handler):
     def look(self, where: str, data: bytes) -> None:
         """Search what leaves at a place."""
         self.seen_bytes += len(data)
-        if any(where.startswith(path) for path in ALLOWED):
-            return
-        for one in persons_in(data):
+        told = [names for path, names in ALLOWED.items() if where.startswith(path)]
+        for one in set(persons_in(data)).difference(*told):
             self.found.setdefault(where, set()).add(one)
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -4,6 +4,7 @@ told, what it made, and what that cost. A job that was done is not done again.""
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,13 +18,14 @@ import pyarrow.parquet as pq
 from synthetic.evaluation.marginals import Codes
 from synthetic.evaluation.sides import Raw, add_side, coded, raw
 from synthetic.tables.loading import read_schema
-from synthetic.tables.schema import Category, Schema, day_number
+from synthetic.tables.schema import Category, Edge, Schema, day_number
 
 HERE = Path(__file__).parent
 DELTA = 1e-6
 TRAIN = 0.7
 LIMIT = 1200
 """Seconds after which a peer is given up."""
+_SET = {**os.environ, "JAX_ENABLE_X64": "1", "JAX_ENABLE_COMPILATION_CACHE": "0"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,9 @@ def run(peer: str, one: Set, base: Path, job: Path, seed: int, epsilon: float | 
     (job / "job.json").write_text(json.dumps(told))
     with (job / "log.txt").open("w") as log:
         try:
-            done = subprocess.run(command, stdout=log, stderr=log, timeout=LIMIT, check=False)
+            done = subprocess.run(
+                command, stdout=log, stderr=log, timeout=LIMIT, check=False, env=_SET
+            )
         except subprocess.TimeoutExpired:
             return f"not finished in {LIMIT} s"
     return "" if done.returncode == 0 else f"failed: {job / 'log.txt'}"
@@ -109,7 +113,7 @@ def _command(peer: str, one: Set, job: Path) -> list[str] | None:
     python = Path("var/peers") / peer / "bin" / "python"
     if not python.exists():
         return None
-    return [str(python.absolute()), str(HERE / f"peer_{peer}.py"), str(job)]
+    return [str(python.absolute()), "-W", "ignore", str(HERE / f"peer_{peer}.py"), str(job)]
 
 
 def decoded(one: Set, path: Path, seed: int) -> Path:
@@ -130,9 +134,9 @@ def decoded(one: Set, path: Path, seed: int) -> Path:
 
 
 def _inside(
-    bins: tuple[object, ...], step: float, codes: Codes, draw: np.random.Generator
+    bins: tuple[Edge, ...], step: float, codes: Codes, draw: np.random.Generator
 ) -> np.ndarray:
-    edges = np.array([day_number(edge) for edge in bins])  # type: ignore[arg-type]
+    edges = np.array([day_number(edge) for edge in bins])
     place = np.clip(codes, 1, len(edges) - 1)
     low, high = np.round(edges[place - 1] / step), np.round(edges[place] / step)
     return np.round(np.floor(low + draw.random(len(codes)) * (high - low)) * step, 6)

@@ -11,24 +11,15 @@ import itertools
 import json
 import math
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
-warnings.simplefilter("ignore")
-
-import jax  # noqa: E402
-
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_enable_compilation_cache", False)
-
-from cost import cpu  # noqa: E402
-from mbi import Dataset, Domain, LinearMeasurement  # noqa: E402
-from mbi.estimation import MirrorDescent  # noqa: E402
-from scipy.cluster.hierarchy import DisjointSet  # noqa: E402
-from scipy.special import logsumexp  # noqa: E402
+from cost import cpu
+from mbi import Dataset, Domain, LinearMeasurement
+from mbi.estimation import MirrorDescent
+from scipy.cluster.hierarchy import DisjointSet
+from scipy.special import logsumexp
 
 
 def rho_of(epsilon: float, delta: float) -> float:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from cost import cpu
-
-warnings.simplefilter("ignore")
-
-from sdv.metadata import Metadata  # noqa: E402
-from sdv.multi_table import HMASynthesizer  # noqa: E402
-from sdv.single_table import GaussianCopulaSynthesizer  # noqa: E402
+from sdv.metadata import Metadata
+from sdv.multi_table import HMASynthesizer
+from sdv.single_table import GaussianCopulaSynthesizer
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ from gateway.catalogue.model import (
     Text,
 )
 from gateway.catalogue.policy_view import policy_view
-from gateway.catalogue.tariff import Tariff
+from gateway.catalogue.terms import Terms
 from gateway.catalogue.views import OWN, read_views, shared_files
 from gateway.catalogue.worked import Drawn, described
 
@@ -64,7 +64,7 @@ class EventList(Asked):
     above: dict[str, Coarser] = Field(default_factory=dict)
 
 
-class CohortContract(Frozen):
+class CohortContract(Terms):
     """The contract of one service that counts cohorts.
 
     `persons` gives `psn_no`, `gend`; `insured` gives `psn_no`, `period_m` for every month with
@@ -73,20 +73,8 @@ class CohortContract(Frozen):
     queries read too. `months` bounds what may be asked of enrolment, `days` of a relation.
     """
 
-    id: str = Field(pattern=r"^S\d\d$")
-    code: str
-    version: str
-    title: Text
-    summary: Text
-    notes: tuple[Text, ...] = ()
-    consumers: tuple[str, ...]
     grain: Literal["cohort"]
     output_level: Literal["L1", "L2"]
-    sdc: str
-    scenarios: tuple[str, ...]
-    min_lag_days: int = Field(ge=0)
-    tariff: Tariff
-    free_for: tuple[str, ...] = ()
     geo: tuple[GeoLevel, ...]
     persons: SqlFile
     insured: SqlFile

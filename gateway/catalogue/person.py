@@ -18,7 +18,7 @@ from gateway.catalogue.faults import CatalogueError
 from gateway.catalogue.folders import contracts
 from gateway.catalogue.frozen import Frozen
 from gateway.catalogue.model import GeoLevel, Text
-from gateway.catalogue.tariff import Tariff
+from gateway.catalogue.terms import Terms
 
 FILE = "person.yaml"
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -57,24 +57,14 @@ class Worked(Frozen):
     told: dict[str, Any]
 
 
-class PersonContract(Frozen):
+class PersonContract(Terms):
     """The contract of one service about single persons; `params` are all that the rules may be
     told of a question beside person, consent and months."""
 
-    id: str = Field(pattern=r"^S\d\d$")
-    code: str
-    version: str
-    title: Text
-    summary: Text
-    notes: tuple[Text, ...] = ()
-    consumers: tuple[str, ...]
     grain: Literal["person"]
     output_level: Literal["L3", "L4"]
     sdc: Literal["DC5"]
-    scenarios: tuple[str, ...]
     min_lag_days: Literal[0]
-    tariff: Tariff
-    free_for: tuple[str, ...] = ()
     geo: tuple[GeoLevel, ...]
     params: tuple[_Name, ...] = ()
     blocks: dict[_Name, Block]

@@ -7,12 +7,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gateway.catalogue.frozen import Frozen
-from gateway.catalogue.model import Text
-from gateway.catalogue.tariff import Tariff
+from gateway.catalogue.terms import Terms
 
 
-class PlainContract(Frozen):
+class PlainContract(Terms):
     """The contract of one service without cells. `params` are all names a question may give,
     `formats` the forms in which it is answered."""
 
@@ -23,20 +21,9 @@ class PlainContract(Frozen):
     UNTOLD: ClassVar[frozenset[str]] = frozenset({"id", "title", "summary", "notes", "tariff"})
     """Fields that are no policy data."""
 
-    id: str = Field(pattern=r"^S\d\d$")
-    code: str
-    version: str
-    title: Text
-    summary: Text
-    notes: tuple[Text, ...] = ()
-    consumers: tuple[str, ...]
-    grain: str
     output_level: Literal["L1"]
     sdc: Literal["DC0"]
-    scenarios: tuple[str, ...]
     min_lag_days: Literal[0]
-    tariff: Tariff
-    free_for: tuple[str, ...] = ()
     params: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ...]
     formats: tuple[str, ...]
 

@@ -18,7 +18,8 @@ from gateway.releases.manifest import ReleaseError
 from gateway.settings import Settings
 
 _NAMED = 20
-_ANY_SIZE = {"largest": float("inf")}
+_QUICK = 2_000
+"""Unknowns of a component from which `--quick` tries no programme: one takes minutes."""
 
 
 def audit_releases(
@@ -31,8 +32,8 @@ def audit_releases(
     seconds: Annotated[
         float, typer.Option(min=0, help="Processor seconds granted; no limit if not given.")
     ] = float("inf"),
-    exact: Annotated[
-        bool, typer.Option(help="Solve systems of any size, not only bound the large ones.")
+    quick: Annotated[
+        bool, typer.Option(help="Bound large systems by propagation only; minutes, not hours.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
@@ -43,7 +44,10 @@ def audit_releases(
         try:
             report = _attack(
                 Scope(
-                    tuple(service or ()), tuple(period or ()), seconds, **_ANY_SIZE if exact else {}
+                    tuple(service or ()),
+                    tuple(period or ()),
+                    seconds,
+                    _QUICK if quick else float("inf"),
                 ),
                 lambda doing, share: bar.update(task, description=doing, completed=share),
             )

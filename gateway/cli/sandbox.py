@@ -216,7 +216,7 @@ def _awaited(executor: Namespaces, attempt_id: str) -> Ended:
         seen = executor.look(attempt_id)
         if isinstance(seen, Ended):
             return seen
-        time.sleep(0.05)
+        time.sleep(0.05)  # the supervisor looks as often
 
 
 def _executor(settings: Settings) -> Callable[[Path], Namespaces]:

@@ -65,7 +65,7 @@ def make(
         PersonShareRow.expires_at > now,
         PersonShareRow.uses < PersonShareRow.uses_max,
     )
-    if session.scalar(live) >= MOST_LIVE:  # type: ignore[operator]  # a count
+    if (session.scalar(live) or 0) >= MOST_LIVE:
         raise BadRequest(
             "too_many_shares",
             f"At most {MOST_LIVE} links may be open at a time; end one first.",

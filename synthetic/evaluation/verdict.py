@@ -51,15 +51,16 @@ def judge(
     """All of DC7's limits, and every declaration in every row."""
     broken = [one for one in checks if one.broken]
     few = copies.quasi_identifiers < QUASI_IDENTIFIERS
-    auc = max((one.auc for one in attacked), default=float("nan"))
+    found = [one.auc for one in attacked]
+    auc = max(found) if found and all(map(isfinite, found)) else float("nan")
     return Verdict(
         (
             Reason("Declarations kept in every row", f"{len(broken)} broken", "0", not broken),
             Reason(
                 "Persons of one of a kind found again, told apart by six columns or more",
-                "too few columns to tell" if few else str(copies.exact),
+                "not measured: too few columns" if few else str(copies.exact),
                 f"≤ {limits.exact_match_max}",
-                few or copies.exact <= limits.exact_match_max,
+                not few and copies.exact <= limits.exact_match_max,
             ),
             Reason(
                 "Closest real row, 5th percentile, over that of other real rows",

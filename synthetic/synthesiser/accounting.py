@@ -118,8 +118,8 @@ def numeric_epsilon(entries: Sequence[Entry], delta: float) -> float:
     Raises:
         ImportError: dp-accounting is not installed (`pip install 'sluice[privacy]'`).
     """
-    from dp_accounting import GaussianDpEvent, SelfComposedDpEvent  # noqa: PLC0415
-    from dp_accounting.pld import PLDAccountant  # noqa: PLC0415
+    from dp_accounting import GaussianDpEvent, SelfComposedDpEvent  # noqa: PLC0415 -- an extra
+    from dp_accounting.pld import PLDAccountant  # noqa: PLC0415 -- an extra
 
     accountant = PLDAccountant()
     for entry in entries:

@@ -166,7 +166,9 @@ class _Below:
         if order is None or isinstance(column, Category):
             raise TypeError("only a date or a number puts rows in order")
         value = order.start if edge == "start" else order.end
-        return np.full(self._above.size, in_steps(value, column))  # type: ignore[arg-type]
+        if isinstance(value, str):
+            raise TypeError("an edge that names a column is bound to it")
+        return np.full(self._above.size, in_steps(value, column))
 
 
 def _value(rows: Rows, fitted: Fitted, rng: np.random.Generator) -> None:

@@ -48,7 +48,7 @@ with writing(engine) as session:
 def world(released_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClaimWorld]:
     folder = tmp_path_factory.mktemp("stories")
     with pytest.MonkeyPatch.context() as patched:
-        # The stories look for refunds when they say so; a look by the clock would fall into a count.
+        # The stories look for refunds when they say so; by the clock it would fall into a count.
         patched.setattr(refunds, "LOOK_SECONDS", 1e6)
         with claim_world(released_home, folder) as found:
             yield found

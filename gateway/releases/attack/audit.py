@@ -28,8 +28,8 @@ from gateway.releases.shelf import Entry, entries
 Progress = Callable[[str, float], None]
 _TOLD_ONLY = frozenset({"revision"})
 """Found, and no reason to refuse a build: the protection does not yet carry old figures into a new
-release. To be emptied with that. Nor do amounts in systems too large for programmes, which no
-build has examined so far: nothing protects amounts by their intervals yet.
+release. To be emptied with that. Nor does an amount that propagation alone finds, where the time
+was not enough for programmes: nothing protects amounts by their intervals yet.
 """
 FILE = "AUDIT.json"
 
@@ -47,14 +47,14 @@ class Scope:
     """What to attack: services with all they are linked with, seasons by label; all if empty.
 
     `seconds` is the processor time granted; what is left by then is bounded by propagation or not
-    begun, and counted. Components of more than `largest` unknowns are bounded by propagation: one
-    programme on them takes minutes.
+    begun, and counted. Components of more than `largest` unknowns are bounded by propagation
+    whatever time there is: one programme on a large one takes minutes.
     """
 
     services: Collection[str] = ()
     periods: Collection[str] = ()
     seconds: float = float("inf")
-    largest: float = 2_000
+    largest: float = float("inf")
 
 
 class Exposed(ReleaseError):
