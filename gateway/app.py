@@ -21,6 +21,7 @@ from gateway.api import (
     exports,
     fhir,
     health,
+    jobs,
     lineage,
     oauth,
     problems,
@@ -271,6 +272,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     oauth.install(app)
     codes.install(app, settings, parts.desk)
     texts.install(app, parts.desk)
+    jobs.install(app, settings, parts.desk)
     claims.install(app, settings, parts.desk, clock)
     rule_packages.install(app, settings)
     for router in (

@@ -77,9 +77,10 @@ class RunningClock:
 
     started: datetime = TODAY
     real: datetime = field(default_factory=lambda: datetime.now(UTC))
+    shift: timedelta = field(default_factory=timedelta)
 
     def __call__(self) -> datetime:
-        return self.started + (datetime.now(UTC) - self.real)
+        return self.started + (datetime.now(UTC) - self.real) + self.shift
 
 
 def copy_policies(
@@ -197,7 +198,7 @@ class Gateway:
             wanted = bounds.scenarios[scenario]["qualification"]
             add_tenant(identity, tenant, kind=kind, uscc=USCC, qualifications=shown(wanted))
             grant = {"grant_id": f"G-{tenant}", "tenant_id": tenant, "scenario": scenario}
-            add_grant(identity, bounds, **grant, **VALID, **facts)
+            add_grant(identity, bounds, **grant, **{**VALID, **facts})
             add_client(identity, client, tenant, public(key))
             identity.directory.refresh()
             machine = Machine(client, key, self.settings.base_url)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from sandbox.jobs.book import Job, JobBook
+from sandbox.jobs.book import Job, JobBook, Wish
 from sandbox.jobs.bubble import Environment
 from sandbox.jobs.code import CodeStore, packed
 from sandbox.jobs.controller import Controller
@@ -125,4 +125,5 @@ class Office:
         (folder / "train.py").write_text(code)
         facts = {"name": "job", "entry": ("train.py",), "inputs": ("pack",), "limits": LIMITS}
         wanted = JobSpec.model_validate({**facts, **spec})
-        return self.book.submit(tenant, "C1", wanted, self.code.keep(packed(folder)), most)
+        wish = Wish(wanted, self.code.keep(packed(folder)))
+        return self.book.submit(tenant, "C1", wish, most)

@@ -14,6 +14,7 @@ from gateway.api.schemas import (
     shown_measures,
 )
 from gateway.catalogue.cohort import CohortContract
+from gateway.catalogue.job import JobContract
 from gateway.catalogue.model import Column, Dim, Measure, Service
 from gateway.catalogue.own import INSTITUTION
 from gateway.catalogue.person import PersonContract
@@ -22,7 +23,7 @@ from gateway.catalogue.text import TextContract
 
 
 def summary(
-    service: Service | CohortContract | Reference | PersonContract | TextContract,
+    service: Service | CohortContract | Reference | PersonContract | TextContract | JobContract,
 ) -> dict[str, object]:
     """One line of the catalogue."""
     return {

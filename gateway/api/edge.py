@@ -23,13 +23,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.api.problems import of_error, problem
 from gateway.errors import SluiceError
 from gateway.identity.desk import Identity
+from gateway.jobs.asking import LONGEST
 from gateway.metrics import meters
 
 BODY_LIMIT = 64 * 1024
-_LARGER = {"/admin/v1/policies": 768 * 1024, "/v1/text/deidentify": 256 * 1024}
-"""An edition of the policy, as base64; texts, which may be written by escapes. Well below what a
-connection takes of one request, so that too much is answered and not cut off. An edition is read
-only for who is signed in (`admin.asking`)."""
+_LARGER = {"/admin/v1/policies": 768 * 1024, "/v1/text/deidentify": 256 * 1024, "/v1/jobs": LONGEST}
+"""An edition of the policy, as base64; texts, which may be written by escapes; archives of code.
+Well below what a connection takes of one request, so that too much is answered and not cut off. An
+edition is read only for who is signed in (`admin.asking`)."""
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SAFE = {
     "Cache-Control": "no-store",

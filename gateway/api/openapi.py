@@ -12,6 +12,7 @@ import orjson
 
 from gateway.api import authzen_document as authzen
 from gateway.api import exports_document as exports
+from gateway.api import jobs_document as jobs
 from gateway.api import statements_document as statements
 from gateway.api.authzen import EVALUATION, EVALUATIONS, METADATA
 from gateway.api.claims_document import claim_answer_schema, claim_path
@@ -223,6 +224,7 @@ def _paths(catalogue: Catalogue) -> dict[str, object]:
     return (
         paths
         | exports.paths(catalogue, _problems)
+        | jobs.paths(catalogue, _headers("Sluice-Watermark", *_RATES), _problems)
         | _decision_point()
         | {
             "/v1/services": {

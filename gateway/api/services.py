@@ -10,6 +10,7 @@ from gateway.api.claims_document import claim_contract
 from gateway.api.codes_document import lookup_contract
 from gateway.api.contract import contract, summary
 from gateway.api.feasibility_document import cohort_contract
+from gateway.api.jobs_document import job_contract
 from gateway.api.texts_document import text_contract
 from gateway.catalogue.cohort import CohortContract
 from gateway.releases.manifest import Manifest
@@ -25,7 +26,7 @@ async def list_services(caller: SignedIn, desk: ServiceDesk) -> Response:
     catalogue = desk.editions.cast.for_tenant(caller.tenant_id).catalogue
     offered = (
         catalogue.services, catalogue.references, catalogue.cohorts, catalogue.persons,
-        catalogue.texts,
+        catalogue.texts, catalogue.jobs,
     )  # fmt: skip
     listed = [summary(service) for kind in offered for service in kind.values()]
     return Response(orjson.dumps({"services": listed}), media_type=JSON)
@@ -41,6 +42,8 @@ async def one_service(service: str, caller: SignedIn, desk: ServiceDesk) -> Resp
         return Response(orjson.dumps(claim_contract(person)), media_type=JSON)
     if (text := catalogue.text(service)) is not None:
         return Response(orjson.dumps(text_contract(text)), media_type=JSON)
+    if (job := catalogue.job(service)) is not None:
+        return Response(orjson.dumps(job_contract(job)), media_type=JSON)
     if (counted := catalogue.cohort(service)) is not None:
         return _counted(counted, desk.releases.latest(counted.id))
     found = find_service(catalogue, service)

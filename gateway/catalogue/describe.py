@@ -36,7 +36,8 @@ def describe(catalogue: Catalogue, sources: Sources = lambda service: ()) -> str
     )
     persons = ("\n".join(one.described(_prices(one.tariff))) for one in catalogue.persons.values())
     texts = ("\n".join(one.described()) for one in catalogue.texts.values())
-    return "\n".join([HEAD, *parts, *cohorts, *references, *persons, *texts])
+    jobs = ("\n".join(one.described()) for one in catalogue.jobs.values())
+    return "\n".join([HEAD, *parts, *cohorts, *references, *persons, *texts, *jobs])
 
 
 def _service(service: Service, example: Example | None, sources: Sources) -> str:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from gateway.catalogue.cohort import CohortContract, load_cohorts
 from gateway.catalogue.faults import CatalogueError, faults, invalid
+from gateway.catalogue.job import JobContract, load_jobs
 from gateway.catalogue.lists import with_lists
 from gateway.catalogue.model import Dim, OwnView, Service
 from gateway.catalogue.person import PersonContract, load_persons
@@ -37,6 +38,7 @@ class Catalogue:
     references: Mapping[str, Reference] = field(default_factory=dict)
     persons: Mapping[str, PersonContract] = field(default_factory=dict)
     texts: Mapping[str, TextContract] = field(default_factory=dict)
+    jobs: Mapping[str, JobContract] = field(default_factory=dict)
 
     def get(self, key: str) -> Service | None:
         """The service with this id (`S02`) or code (`act.cost-structure`), if there is one."""
@@ -70,6 +72,14 @@ class Catalogue:
         """The service of texts with this id or code, if there is one."""
         found = (one for one in self.texts.values() if key in (one.id, one.code))
         return next(found, None)
+
+    def job(self, key: str) -> JobContract | None:
+        """The service of jobs with this id or code, if there is one."""
+        return next((one for one in self.jobs.values() if key in (one.id, one.code)), None)
+
+    def jobs_on(self, reads: str) -> JobContract | None:
+        """The service of jobs that read `packs` or `views`, if there is one."""
+        return next((one for one in self.jobs.values() if one.reads == reads), None)
 
     def person(self, key: str) -> PersonContract | None:
         """The service about single persons with this id or code, if there is one."""
@@ -131,6 +141,7 @@ class Catalogue:
         told |= {one.id: one.policy_view() for one in self.cohorts.values()}
         told |= {one.id: one.policy_view() for one in self.references.values()}
         told |= {one.id: one.policy_view() for one in self.texts.values()}
+        told |= {one.id: one.policy_view() for one in self.jobs.values()}
         return told | {one.id: one.policy_view() for one in self.persons.values()}
 
 
@@ -155,8 +166,15 @@ def _load(root: Path) -> Catalogue:
         raise CatalogueError("catalogue_empty", f"{root}: no service found (S??/service.yaml)")
     for service in services.values():
         _check_links(service, services, root)
-    others = load_cohorts(root), load_references(root), load_persons(root), load_texts(root)
-    catalogue = Catalogue(services, root, *others)
+    catalogue = Catalogue(
+        services,
+        root,
+        load_cohorts(root),
+        load_references(root),
+        load_persons(root),
+        load_texts(root),
+        load_jobs(root),
+    )
     for service in services.values():
         _check_reading(catalogue, service)
     return catalogue

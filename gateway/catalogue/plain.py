@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -21,9 +21,6 @@ class PlainContract(Terms):
     UNTOLD: ClassVar[frozenset[str]] = frozenset({"id", "title", "summary", "notes", "tariff"})
     """Fields that are no policy data."""
 
-    output_level: Literal["L1"]
-    sdc: Literal["DC0"]
-    min_lag_days: Literal[0]
     params: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ...]
     formats: tuple[str, ...]
 

@@ -37,6 +37,9 @@ class Reference(PlainContract):
     UNTOLD: ClassVar[frozenset[str]] = PlainContract.UNTOLD | {"worked"}
 
     grain: Literal["reference"]
+    output_level: Literal["L1"]
+    sdc: Literal["DC0"]
+    min_lag_days: Literal[0]
     worked: tuple[Worked, ...] = ()
 
     def examples(self) -> Iterator[str]:

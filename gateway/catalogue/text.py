@@ -23,6 +23,9 @@ class TextContract(PlainContract):
     SAID: ClassVar[str] = "`POST /v1/text/deidentify`"
 
     grain: Literal["text"]
+    output_level: Literal["L1"]
+    sdc: Literal["DC0"]
+    min_lag_days: Literal[0]
     formats: tuple[Literal["json"], ...]
 
 

@@ -8,26 +8,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, ParamSpec
 
-import sqlalchemy as sa
 import typer
 import yaml
 from pydantic import ValidationError
-from sqlalchemy.orm import Session
 
 from gateway.cli.office import Actor, Json, act_now, office, say, show
-from gateway.db.engine import for_writing
 from gateway.errors import OperatorError, wrong_places
-from gateway.identity.record import record_change
+from gateway.jobs.airlock import egress_rules
+from gateway.jobs.book import open_book
+from gateway.jobs.views import Inputs
 from gateway.settings import Settings
-from sandbox.egress.findings import Rules
 from sandbox.egress.review import examined, stopped
-from sandbox.jobs.book import Job, JobBook, JobError
+from sandbox.jobs.book import Job, JobBook, JobError, Kind, Wish
 from sandbox.jobs.bubble import Environment
 from sandbox.jobs.code import CodeStore, packed
 from sandbox.jobs.controller import Controller
@@ -101,7 +98,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """What output review would say of files; exit 1 if one may not leave as it is."""
-    rules = _egress_rules(Settings().policies)
+    rules = egress_rules(Settings().policies)
     found = examined({file.name: file.read_bytes() for file in files}, rules)
     told = {name: [vars(one) for one in findings] for name, findings in found.items()}
     lines = [
@@ -121,7 +118,8 @@ def submit(
     """Queue a job for the controller."""
     with _book(Settings(), actor) as (book, settings):
         digest = CodeStore(_root(settings) / "code").keep(packed(code))
-        job = book.submit(tenant, actor or "operator", _spec(spec), digest, _IN_FLIGHT)
+        wish = Wish(_spec(spec), digest)
+        job = book.submit(tenant, actor or "operator", wish, _IN_FLIGHT)
     say(_shown(job), as_json, f"Job {job.job_id} is {job.state}.")
 
 
@@ -203,14 +201,6 @@ def work(
             told.wait(0.1 if unfinished else 1.0)
 
 
-def _egress_rules(policies: Path) -> Rules:
-    """The bounds of the profile that egress from the sandbox names (DC7: `egress_sdc`)."""
-    document = yaml.safe_load((policies / "data" / "sdc_profiles.yaml").read_text("utf-8"))
-    profiles = document["sdc_profiles"]
-    bounds = profiles[profiles["DC7"]["egress_sdc"]]
-    return Rules(**{field.name: bounds[field.name] for field in fields(Rules)})
-
-
 def _awaited(executor: Namespaces, attempt_id: str) -> Ended:
     while True:
         seen = executor.look(attempt_id)
@@ -228,22 +218,21 @@ def _executor(settings: Settings) -> Callable[[Path], Namespaces]:
 
 
 def _inputs(settings: Settings) -> Callable[[Job], dict[str, Path]]:
-    """Packs by name, from the home; one that is not there makes the job fail, not wait."""
-    packs = settings.home / "packs"
-    return lambda job: {name: packs / name for name in job.spec.inputs if (packs / name).is_dir()}
+    """Packs, or for a validation run views, by name; one that is not there makes the job fail."""
+    there = Inputs(settings.home / "packs", settings.home / "views")
+
+    def of(job: Job) -> dict[str, Path]:
+        found = there.views() if job.kind is Kind.VALIDATION else there.packs()
+        return {name: found[name] for name in job.spec.inputs if name in found}
+
+    return of
 
 
 @contextmanager
 def _book(settings: Settings, actor: str = "") -> Iterator[tuple[JobBook, Settings]]:
-    act = act_now(actor)
-
-    def told(db: sa.Connection, action: str, job_id: str) -> None:
-        with Session(db, join_transaction_mode="create_savepoint") as session, session.begin():
-            entity = ("job", job_id)
-            record_change(session, act, action, entity, before=None, after=None)
-
+    who = act_now(actor).actor
     with office(settings) as engine:
-        yield JobBook(engine, lambda: datetime.now(UTC), told, for_writing(engine)), settings
+        yield open_book(engine, who, lambda: datetime.now(UTC)), settings
 
 
 def _root(settings: Settings) -> Path:

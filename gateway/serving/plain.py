@@ -67,12 +67,13 @@ class Asked:
 
     `source` is what it is answered from, under `source_name` in the answer's meta; `given` are the
     names of what the caller gave; `shape` is what the journal keeps of it, its `operation` first;
-    `charge` is told beside the unit. `tell` makes the answer, in a worker thread.
+    `charge` is told beside the unit. `tell` makes the answer, in a worker thread. `geo` and
+    `months` (first and last, YYYY-MM) are those of the records it is about, where there are some.
     """
 
     source_name: str
     source: str
-    op: Literal["lookup", "deidentify"]
+    op: Literal["lookup", "deidentify", "job"]
     purpose: str
     grant_id: str | None
     given: tuple[str, ...]
@@ -81,6 +82,8 @@ class Asked:
     media_type: str
     tell: Callable[[], Finish]
     charge: Mapping[str, object]
+    geo: tuple[str, ...] = ()
+    months: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -231,7 +234,8 @@ class PlainDesk:
         self, case: Case, service: Contract, asked: Asked, grant: str, hold: Hold
     ) -> PolicyInput:
         """The question as the policy reads it: which parameters were given, no value of them."""
-        month, caller = today(case).isoformat()[:7], case.caller
+        caller, now = case.caller, today(case).isoformat()[:7]
+        first, last = asked.months or (now, now)
         return PolicyInput(
             request_id=case.call.request_id,
             time=case.stamp.time,
@@ -243,8 +247,8 @@ class PlainDesk:
             service=service.id,
             version=service.version,
             op=asked.op,
-            period=AskedPeriod.model_validate({"from": month, "to": month, "grain": "month"}),
-            geo=(),
+            period=AskedPeriod.model_validate({"from": first, "to": last, "grain": "month"}),
+            geo=asked.geo,
             params=dict.fromkeys((n for n in asked.given if n in service.params), True),
             purpose_code=asked.purpose,
             env=self.desk.env,

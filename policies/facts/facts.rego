@@ -111,6 +111,12 @@ reference if service.grain == "reference"
 # A caller's own text holds no cells either: it lies nowhere, in no period, and comes from no release.
 reference if service.grain == "text"
 
+# Nor do synthetic packs, whatever a job computes of them.
+reference if {
+	service.grain == "job"
+	service.reads == "packs"
+}
+
 # METADATA
 # description: Every column of the answer, in one order whatever order the question used.
 asked_columns := array.concat(

@@ -92,6 +92,29 @@ test_a_text_has_a_purpose_of_its_own if {
 	told({"purpose_code": data.limits.text_purpose}).deny == ["D301"]
 }
 
+job(reads) := object.union(service, {
+	"code": "sbx.dataset",
+	"grain": "job",
+	"reads": reads,
+	"ops": ["job"],
+	"params": ["job"],
+	"formats": ["json"],
+})
+
+told_of_jobs(reads) := answer(
+	object.union(object.remove(question, {"params"}), {
+		"op": "job",
+		"params": {"job": true},
+		"purpose_code": "actuarial_pricing_and_reserving",
+	}),
+	object.union(world, {"services": {"S27": job(reads)}}),
+)
+
+test_a_job_on_packs_lies_nowhere_and_one_on_views_where_they_do if {
+	told_of_jobs("packs").allow == true
+	"D501" in told_of_jobs("views").deny
+}
+
 test_codes_lie_nowhere_and_in_no_period if {
 	found := told({})
 	found.allow == true

@@ -88,6 +88,13 @@ measures_allowed if {
 	count(data.facts.service.measures) == 0
 }
 
+# What a job leaves is no measure of ours: it is reviewed.
+measures_allowed if {
+	data.facts.service.grain == "job"
+	count(data.facts.asked_measures) == 0
+	count(data.facts.service.measures) == 0
+}
+
 # METADATA
 # description: Person fields and parameters are those the scenario and the service list.
 fields_allowed if {

@@ -1,7 +1,8 @@
 """What is known of every job, in the operational database: each change is one transaction.
 
 A job goes queued → running → succeeded | failed | cancelled, each step only from the state before
-it, so two controllers cannot both take it. An attempt is written down before it is started: a
+it, so two controllers cannot both take it. A validation run is proposed first and reaches the queue
+by two people's word (`sandbox.jobs.airlock`). An attempt is written down before it is started: a
 controller that dies between the two finds it and starts it, under the same id.
 """
 
@@ -19,7 +20,7 @@ import sqlalchemy as sa
 
 from sandbox.jobs.executor import Ended, Outcome
 from sandbox.jobs.spec import JobSpec
-from sandbox.jobs.tables import ATTEMPT, JOB, OUTPUT
+from sandbox.jobs.tables import ATTEMPT, JOB, OUTPUT, REVIEW
 
 ATTEMPTS = 3
 """How often a job is begun that the machine, not the job, broke off."""
@@ -28,11 +29,24 @@ ATTEMPTS = 3
 class State(StrEnum):
     """Where a job stands."""
 
+    PROPOSED = "proposed"
+    CHECKED = "checked"
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    DECLINED = "declined"
+
+
+UNFINISHED = (State.PROPOSED, State.CHECKED, State.QUEUED, State.RUNNING)
+
+
+class Kind(StrEnum):
+    """What a job's inputs are: synthetic packs, or the bureau's de-identified views."""
+
+    SANDBOX = "sandbox"
+    VALIDATION = "validation"
 
 
 class JobError(Exception):
@@ -76,14 +90,34 @@ class Job:
     job_id: str
     tenant_id: str
     client_id: str
+    kind: Kind
+    origin: str | None
+    """The job of the sandbox that a validation run repeats."""
     spec: JobSpec
     code_digest: str
     state: State
     reason: str
     cancel: bool
     attempts: int
+    checked_by: str | None
+    approved_by: str | None
     submitted_at: str
     changed_at: str
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked to be run: `key` tells a repeated request from a new one."""
+
+    spec: JobSpec
+    code_digest: str
+    origin: str | None = None
+    key: str | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """A job that repeats another on the views is a validation run."""
+        return Kind.VALIDATION if self.origin else Kind.SANDBOX
 
 
 Told = Callable[[sa.Connection, str, str], None]
@@ -107,35 +141,71 @@ class JobBook:
         self._now = now
         self._told = told or (lambda *_: None)
 
-    def submit(
-        self, tenant_id: str, client_id: str, spec: JobSpec, code_digest: str, most_open: int
-    ) -> Job:
-        """Queue a job; JobError `jobs_in_flight` with `most_open` of the tenant unfinished."""
+    def submit(self, tenant_id: str, client_id: str, wish: Wish, most_open: int) -> Job:
+        """Queue a job, or propose a validation run; the same request again is the same job.
+
+        Raises:
+            JobError: `jobs_in_flight` with `most_open` of the tenant unfinished; `job_key_reused`
+                where another request came under this key.
+        """
+        before = self._under_key(tenant_id, client_id, wish)
+        if before is not None:
+            return before
         at = self._instant()
+        first = State.PROPOSED if wish.origin else State.QUEUED
         row = {
             "job_id": secrets.token_hex(12), "tenant_id": tenant_id, "client_id": client_id,
-            "spec": spec.model_dump_json(), "spec_digest": spec.digest(),
-            "code_digest": code_digest, "state": State.QUEUED, "reason": "", "cancel": False,
-            "attempts": 0, "submitted_at": at, "changed_at": at,
+            "kind": wish.kind, "origin": wish.origin, "request_key": wish.key,
+            "spec": wish.spec.model_dump_json(), "spec_digest": wish.spec.digest(),
+            "code_digest": wish.code_digest, "state": first, "reason": "", "cancel": False,
+            "attempts": 0, "checked_by": None, "approved_by": None,
+            "submitted_at": at, "changed_at": at,
         }  # fmt: skip
-        with self._writes.begin() as db:
-            unfinished = JOB.c.state.in_((State.QUEUED, State.RUNNING))
-            mine = sa.select(JOB.c.job_id).where(JOB.c.tenant_id == tenant_id, unfinished)
-            db.execute(JOB.insert().values(row))  # first, so that two at once count each other
-            flying = [each for each in db.scalars(mine) if each != row["job_id"]]
-            if len(flying) >= most_open:
-                raise JobError("jobs_in_flight", f"{len(flying)} jobs are not finished: {flying}.")
-            self._told(db, "job_submitted", str(row["job_id"]))
+        try:
+            with self._writes.begin() as db:
+                self._add(db, row, most_open)
+        except sa.exc.IntegrityError:  # the same key came twice at once
+            again = self._under_key(tenant_id, client_id, wish)
+            if again is None:
+                raise
+            return again
         return _job(row)
+
+    def _add(self, db: sa.Connection, row: dict[str, Any], most_open: int) -> None:
+        mine = sa.select(JOB.c.job_id).where(
+            JOB.c.tenant_id == row["tenant_id"], JOB.c.state.in_(UNFINISHED)
+        )
+        db.execute(JOB.insert().values(row))  # first, so that two at once count each other
+        flying = [each for each in db.scalars(mine) if each != row["job_id"]]
+        if len(flying) >= most_open:
+            raise JobError("jobs_in_flight", f"{len(flying)} jobs are not finished: {flying}.")
+        self._told(db, f"job_{'proposed' if row['origin'] else 'submitted'}", str(row["job_id"]))
+
+    def _under_key(self, tenant_id: str, client_id: str, wish: Wish) -> Job | None:
+        if wish.key is None:
+            return None
+        mine = (JOB.c.tenant_id == tenant_id, JOB.c.client_id == client_id)
+        found = self._jobs(sa.select(JOB).where(*mine, JOB.c.request_key == wish.key))
+        for job in found:
+            if (job.spec, job.code_digest, job.origin) != (
+                wish.spec, wish.code_digest, wish.origin,
+            ):  # fmt: skip
+                raise JobError("job_key_reused", "Another request came under this Idempotency-Key.")
+            return job
+        return None
 
     def job(self, tenant_id: str, job_id: str) -> Job:
         """One job of the tenant; JobError `no_such_job`, also for another's."""
-        mine = sa.select(JOB).where(JOB.c.job_id == job_id, JOB.c.tenant_id == tenant_id)
-        with self._engine.connect() as db:
-            row = db.execute(mine).mappings().first()
-        if row is None:
+        found = self.any_job(job_id)
+        if found.tenant_id != tenant_id:
             raise JobError("no_such_job", "You have no job of this id.")
-        return _job(row)
+        return found
+
+    def any_job(self, job_id: str) -> Job:
+        """One job, for the bureau's own people; JobError `no_such_job`."""
+        for found in self._jobs(sa.select(JOB).where(JOB.c.job_id == job_id)):
+            return found
+        raise JobError("no_such_job", "You have no job of this id.")
 
     def jobs(self, tenant_id: str, most: int = 100) -> list[Job]:
         """The tenant's latest jobs, newest first."""
@@ -205,15 +275,21 @@ class JobBook:
             rows = [{"job_id": job.job_id, **vars(each)} for each in outputs]
             if rows and state is State.SUCCEEDED:
                 db.execute(OUTPUT.insert(), rows)
+                if job.kind is Kind.VALIDATION:
+                    await_review(db, job.job_id, [row["name"] for row in rows], self._instant())
             self._told(db, f"job_attempt_{ended.outcome}", job.job_id)
 
     def cancel(self, tenant_id: str, job_id: str) -> Job:
         """Ask for the end of a job: a queued one ends now; JobError `job_ended` if it is over."""
-        job = self.job(tenant_id, job_id)
+        self.job(tenant_id, job_id)
         with self._writes.begin() as db:
-            queued = self._moved(db, job_id, State.QUEUED, state=State.CANCELLED, cancel=True)
+            waiting = (State.PROPOSED, State.CHECKED, State.QUEUED)
+            queued = any(
+                self._moved(db, job_id, state, state=State.CANCELLED, cancel=True)
+                for state in waiting
+            )
             if not queued and not self._moved(db, job_id, State.RUNNING, cancel=True):
-                raise JobError("job_ended", f"The job is over: {job.state}.")
+                raise JobError("job_ended", "The job is over.")
             self._told(db, "job_cancelled" if queued else "job_cancel_asked", job_id)
         return self.job(tenant_id, job_id)
 
@@ -240,12 +316,19 @@ def _after(job: Job, attempt: Attempt, ended: Ended) -> tuple[State, str]:
     return State.FAILED, ended.outcome
 
 
+def await_review(db: sa.Connection, job_id: str, names: Iterable[str], at: str) -> None:
+    """What a validation run left waits for its reviewers."""
+    row = {"state": "waiting", "passed_by": None, "decided_by": None, "comment": ""}
+    rows = [{"job_id": job_id, "name": name, **row, "changed_at": at} for name in names]
+    db.execute(REVIEW.insert(), rows)
+
+
 def _job(row: Any) -> Job:
     return Job(
-        row["job_id"], row["tenant_id"], row["client_id"],
+        row["job_id"], row["tenant_id"], row["client_id"], Kind(row["kind"]), row["origin"],
         JobSpec.model_validate_json(row["spec"]), row["code_digest"], State(row["state"]),
-        row["reason"], bool(row["cancel"]), row["attempts"], row["submitted_at"],
-        row["changed_at"],
+        row["reason"], bool(row["cancel"]), row["attempts"], row["checked_by"],
+        row["approved_by"], row["submitted_at"], row["changed_at"],
     )  # fmt: skip
 
 

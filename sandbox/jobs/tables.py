@@ -1,4 +1,7 @@
-"""The tables of jobs, attempts and outputs. Instants are ISO 8601 in UTC, so that they sort."""
+"""The tables of jobs, attempts, outputs and their reviews.
+
+Instants are ISO 8601 in UTC, so that they sort.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,9 @@ JOB: Final = sa.Table(
     sa.Column("job_id", _ID, nullable=False),
     sa.Column("tenant_id", sa.String(200), nullable=False),
     sa.Column("client_id", sa.String(200), nullable=False),
+    sa.Column("kind", sa.String(12), nullable=False, server_default="sandbox"),
+    sa.Column("origin", _ID, nullable=True),
+    sa.Column("request_key", sa.String(128), nullable=True),
     sa.Column("spec", sa.Text, nullable=False),
     sa.Column("spec_digest", sa.String(64), nullable=False),
     sa.Column("code_digest", sa.String(64), nullable=False),
@@ -23,10 +29,13 @@ JOB: Final = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("cancel", sa.Boolean, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("checked_by", sa.String(200), nullable=True),
+    sa.Column("approved_by", sa.String(200), nullable=True),
     sa.Column("submitted_at", _INSTANT, nullable=False),
     sa.Column("changed_at", _INSTANT, nullable=False),
     sa.Index("ix_sandbox_job_tenant_id", "tenant_id", "submitted_at"),
     sa.Index("ix_sandbox_job_state", "state", "submitted_at"),
+    sa.Index("ix_sandbox_job_request_key", "tenant_id", "client_id", "request_key", unique=True),
     sa.PrimaryKeyConstraint("job_id", name="pk_sandbox_job"),
 )
 
@@ -56,4 +65,18 @@ OUTPUT: Final = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.PrimaryKeyConstraint("job_id", "name", name="pk_sandbox_output"),
+)
+
+REVIEW: Final = sa.Table(
+    "sandbox_review",
+    METADATA,
+    sa.Column("job_id", _ID, nullable=False),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("passed_by", sa.String(200), nullable=True),
+    sa.Column("decided_by", sa.String(200), nullable=True),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("changed_at", _INSTANT, nullable=False),
+    sa.Index("ix_sandbox_review_state", "state", "changed_at"),
+    sa.PrimaryKeyConstraint("job_id", "name", name="pk_sandbox_review"),
 )

@@ -22,12 +22,15 @@ from gateway.identity.directory import Directory
 from gateway.identity.keyring import Ring
 from gateway.identity.narrowing import Boundaries
 from gateway.identity.secrets import secret
+from gateway.jobs.airlock import Airlock, egress_rules
+from gateway.jobs.views import Inputs
 from gateway.journal.looking import Looking, looking
 from gateway.releases.coverage import released
 from gateway.settings import Settings
 from gateway.staff.operations import Operations, load_operations
 from gateway.staff.secrets import Passwords, Sealer
 from gateway.staff.signing_in import Door
+from sandbox.jobs.book import JobBook
 
 SECRET = "staff"  # noqa: S105 — the name of a file in the key folder
 
@@ -50,6 +53,7 @@ class Office:
     journal: Looking
     billing: Callable[[], BillingOffice]  # opened anew each time: prices follow the edition
     rule_terms: Callable[[], Terms]  # what insurers' rule packages may tell
+    airlock: Airlock
     trials: Trials = field(default_factory=Trials)
     # Threads of its own: whoever knocks at this door holds up nothing else, and no officer inside.
     threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
@@ -89,4 +93,10 @@ def open_office(
         journal=looking(settings),
         billing=partial(open_billing, settings, identity.engine),
         rule_terms=partial(read_terms, settings.policies),
+        airlock=Airlock(
+            book=JobBook(identity.engine, identity.clock),
+            root=settings.home / "sandbox",
+            inputs=Inputs(settings.home / "packs", settings.home / "views"),
+            rules=partial(egress_rules, settings.policies),
+        ),
     )
