@@ -17,6 +17,7 @@ import typer
 import yaml
 from pydantic import ValidationError
 
+from gateway.cli import sandbox_views
 from gateway.cli.office import Actor, Json, act_now, office, say, show
 from gateway.errors import OperatorError, wrong_places
 from gateway.jobs.airlock import egress_rules
@@ -35,6 +36,8 @@ from sandbox.jobs.spec import JobSpec
 app = typer.Typer(
     help="Training jobs, shut in: no network, declared outputs.", no_args_is_help=True
 )
+app.command("view")(sandbox_views.view)
+app.command("pack")(sandbox_views.pack)
 P = ParamSpec("P")
 
 Spec = Annotated[Path, typer.Argument(help="The job's declaration, YAML.", exists=True)]
@@ -213,7 +216,8 @@ def _executor(settings: Settings) -> Callable[[Path], Namespaces]:
     found = {"python": Environment.of_host()}
     if settings.sandbox_environments is not None:
         for program in settings.sandbox_environments.glob("*/bin/python3"):
-            found[program.parents[1].name] = Environment.of_host(program)
+            name, place = program.parents[1].name, program.parents[1].resolve()
+            found[name] = Environment.of_host(place / "bin" / "python3")
     return lambda root: Namespaces(root, found, settings.sandbox_cgroup)
 
 
@@ -221,11 +225,7 @@ def _inputs(settings: Settings) -> Callable[[Job], dict[str, Path]]:
     """Packs, or for a validation run views, by name; one that is not there makes the job fail."""
     there = Inputs(settings.home / "packs", settings.home / "views")
 
-    def of(job: Job) -> dict[str, Path]:
-        found = there.views() if job.kind is Kind.VALIDATION else there.packs()
-        return {name: found[name] for name in job.spec.inputs if name in found}
-
-    return of
+    return lambda job: there.of(job.spec.inputs, real=job.kind is Kind.VALIDATION)
 
 
 @contextmanager

@@ -145,6 +145,11 @@ def opted_out_since(session: Session, subject: str) -> datetime | None:
     return None if row is None else row.since
 
 
+def everybody_opted_out(session: Session) -> list[str]:
+    """References of all who take no part."""
+    return list(session.scalars(sa.select(PersonOptOutRow.subject_ref)))
+
+
 def opt_out(session: Session, subject: str, now: datetime) -> None:
     """Enter a person into the register; one who is there stays since then."""
     if session.get(PersonOptOutRow, subject) is None:

@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gateway.errors import Unprocessable
 
 CARD: Final = "view.json"
+ALWAYS: Final = "-pack"
+"""At the end of an input's name: the pack, also in a validation run, to compare with."""
 Region = Annotated[str, Field(pattern=r"^\d{6}$")]
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 Layout: TypeAlias = dict[str, list[tuple[str, str]]]
@@ -55,10 +57,17 @@ class Inputs:
             if (card := _card(folder)) is not None and card.verdict == "release"
         }
 
+    def of(self, names: tuple[str, ...], *, real: bool) -> dict[str, Path]:
+        """The folders of a job's inputs that are there: `x` is the pack, or where it is about real
+        records the view of this name; `x-pack` is the pack in both."""
+        packs, chosen = self.packs(), self.views() if real else self.packs()
+        there = {name: packs if name.endswith(ALWAYS) else chosen for name in names}
+        return {n: there[n][_bare(n)] for n in names if _bare(n) in there[n]}
+
     def check_packs(self, names: tuple[str, ...]) -> None:
         """Raises `Unprocessable` (`unknown_pack`) where one is not there."""
         there = self.packs()
-        if not set(names) <= there.keys():
+        if not {_bare(name) for name in names} <= there.keys():
             listed = ", ".join(sorted(there)) or "none"
             raise Unprocessable(
                 "unknown_pack", f"An input is no pack; there are: {listed}.", "输入不是现有数据包。"
@@ -71,6 +80,7 @@ class Inputs:
             Unprocessable: `no_view` where there is none, or one of another layout.
         """
         views, packs = self.views(), self.packs()
+        names = tuple(name for name in names if not name.endswith(ALWAYS))
         wrong = [
             name
             for name in names
@@ -84,6 +94,10 @@ class Inputs:
                 "没有与该数据包结构一致的视图。",
             )
         return [card for name in names if (card := _card(views[name])) is not None]
+
+
+def _bare(name: str) -> str:
+    return name.removesuffix(ALWAYS)
 
 
 def _folders(root: Path) -> dict[str, Path]:

@@ -112,10 +112,7 @@ reference if service.grain == "reference"
 reference if service.grain == "text"
 
 # Nor do synthetic packs, whatever a job computes of them.
-reference if {
-	service.grain == "job"
-	service.reads == "packs"
-}
+reference if service.reads == "packs"
 
 # METADATA
 # description: Every column of the answer, in one order whatever order the question used.

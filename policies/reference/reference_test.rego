@@ -101,18 +101,27 @@ job(reads) := object.union(service, {
 	"formats": ["json"],
 })
 
-told_of_jobs(reads) := answer(
-	object.union(object.remove(question, {"params"}), {
-		"op": "job",
-		"params": {"job": true},
-		"purpose_code": "actuarial_pricing_and_reserving",
-	}),
+told_of_jobs(reads, change) := answer(
+	object.union(object.remove(question, {"params"}), object.union(
+		{
+			"op": "job",
+			"params": {"job": true},
+			"purpose_code": "actuarial_pricing_and_reserving",
+		},
+		change,
+	)),
 	object.union(world, {"services": {"S27": job(reads)}}),
 )
 
 test_a_job_on_packs_lies_nowhere_and_one_on_views_where_they_do if {
-	told_of_jobs("packs").allow == true
-	"D501" in told_of_jobs("views").deny
+	told_of_jobs("packs", {}).allow == true
+	"D501" in told_of_jobs("views", {}).deny
+	"D404" in told_of_jobs("views", {"measures": ["medfee"]}).deny
+}
+
+test_a_question_of_no_cells_still_needs_a_quota_of_cells_that_is_not_used_up if {
+	used := {"qty_estimate": 0, "usage": {"cells_day": 1000000000}}
+	answer(object.union(example.question, used), example.world).deny == ["D803"]
 }
 
 test_codes_lie_nowhere_and_in_no_period if {

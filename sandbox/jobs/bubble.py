@@ -43,7 +43,8 @@ def command(environment: Environment, spec: JobSpec, filter_at: int) -> list[str
         "bwrap", "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent",
         "--new-session", "--cap-drop", "ALL", "--clearenv", "--hostname", "job",
         "--uid", _USER, "--gid", _USER, "--seccomp", str(filter_at),
-        *_programs(environment), *_devices(spec.limits), *_own(spec.inputs),
+        # Programs after the devices: an environment may itself lie below /tmp.
+        *_devices(spec.limits), *_programs(environment), *_own(spec.inputs),
         *_variables(spec.seed), "--chdir", str(JOB / "code"), "--remount-ro", "/", "--",
         environment.interpreter, "-B", "-s", str(JOB / "code" / spec.entry[0]), *spec.entry[1:],
     ]  # fmt: skip

@@ -18,14 +18,15 @@ import pytest
 
 from gateway.api.admin.office import open_office
 from gateway.cli.sandbox import _executor, _inputs
-from gateway.identity.record import DIRECTORY, broken_entries
 from gateway.db.engine import reading
+from gateway.identity.record import DIRECTORY, broken_entries
 from gateway.jobs.airlock import egress_rules
 from gateway.jobs.book import open_book
 from sandbox.jobs.code import CodeStore
 from sandbox.jobs.controller import Controller
-from tests.gateway_factory import Gateway, copy_home, copy_policies, serving
+from tests.gateway_factory import Gateway, copy_home, serving
 from tests.job_world import require_bubblewrap
+from tests.jobs_bureau import pilot_policies
 from tests.staff_factory import CHEAP, Browser, Place, admin_app
 
 PURPOSE = {"purpose": "joint_model_development"}
@@ -106,10 +107,7 @@ VIEW = {
 def world(released_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     require_bubblewrap()
     folder = tmp_path_factory.mktemp("jobs")
-    policies = copy_policies(folder / "policies")
-    regions = policies / "data" / "regions.yaml"
-    text = regions.read_text("utf-8")
-    regions.write_text(text.replace("data_open: true, pilot: []", "data_open: true, pilot: [SC08]"))
+    policies = pilot_policies(folder / "policies")
     home = copy_home(released_home, folder / "home")
     lay(home / "packs" / "cohort", 17)
     lay(home / "packs" / "closed", 17)
@@ -198,7 +196,9 @@ def test_a_validation_run_leaves_by_four_people_and_tells_nothing_before(
     assert fetched.json() == {"auc": 0.56}
     assert json.loads(fetched.headers["sluice-meta"])["service"]["id"] == "S17"
     assert world.get(f"{own}/outputs/leak.json").status_code == 404
-    everything = world.get(own).text + world.get("/v1/validations").text + world.get("/v1/jobs").text
+    everything = (
+        world.get(own).text + world.get("/v1/validations").text + world.get("/v1/jobs").text
+    )
     assert str(CANARY) not in everything
     with reading(world.gateway.app.state.identity.engine) as session:
         assert broken_entries(session, DIRECTORY) == ()
@@ -217,7 +217,7 @@ def test_an_altered_output_is_neither_released_nor_served(
 def test_a_run_that_failed_says_so_when_its_time_is_over(
     world: World, staff: dict[str, Browser]
 ) -> None:
-    code = CODE + f'\nsys.exit(int(int(rows) == {CANARY}))'
+    code = CODE + f"\nsys.exit(int(int(rows) == {CANARY}))"
     run = world.propose(world.done(code)).json()["result"]["validation_id"]
     staff["checker"].post(f"/jobs/{run}/check")
     staff["approver"].post(f"/jobs/{run}/approve")
