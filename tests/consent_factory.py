@@ -34,11 +34,11 @@ from gateway.identity.changes import register_client
 from gateway.identity.desk import Identity
 from gateway.identity.entries import ClientTerms
 from gateway.identity.metadata import CONSENT_TYPE
-from gateway.identity.requester import ProvenBy
 from gateway.journal.failures import FailureBudget
 from gateway.journal.sqlite import SqliteJournal
 from gateway.serving.arrival import Doorkeeper
 from gateway.settings import Settings
+from sluice_client.proof import ProvenBy
 from tests.factories_identity import (
     EVIDENCE,
     Machine,

@@ -40,10 +40,10 @@ from gateway.identity.model import Client, Grant, Tenant
 from gateway.identity.narrowing import Boundaries
 from gateway.identity.organisations import set_tenant_status
 from gateway.identity.record import Act
-from gateway.identity.requester import ProvenBy, make_proof, token_form
 from gateway.identity.secrets import secret
 from gateway.journal.sqlite import SqliteJournal
 from gateway.settings import Settings
+from sluice_client.proof import ProvenBy, make_proof, token_form
 
 EVIDENCE = "0" * 64
 TODAY = date(2026, 6, 1)

@@ -11,7 +11,8 @@ import schemathesis
 from requests import PreparedRequest, Response
 from requests.auth import AuthBase
 
-from gateway.identity.requester import make_proof, read_key
+from gateway.identity.requester import read_key
+from sluice_client.proof import make_proof
 
 
 class Proven(AuthBase):

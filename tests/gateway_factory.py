@@ -28,9 +28,9 @@ from gateway.codes.publishing import publish
 from gateway.codes.sources import SHIPPED, read_source
 from gateway.identity.boundaries import load_boundaries
 from gateway.identity.desk import open_identity
-from gateway.identity.requester import ProvenBy
 from gateway.releases.build import Order, build
 from gateway.settings import Settings
+from sluice_client.proof import ProvenBy
 from tests.directory_factory import empty_database
 from tests.factories_identity import (
     Machine,

@@ -29,7 +29,7 @@ from gateway.db.engine import reading, writing
 from gateway.identity.changes import register_client
 from gateway.identity.entries import ClientTerms
 from gateway.identity.metadata import CONSENT_TYPE
-from gateway.identity.requester import ProvenBy
+from sluice_client.proof import ProvenBy
 from tests.factories_identity import (
     Machine,
     Served,

@@ -14,8 +14,9 @@ import typer
 
 from gateway.cli.office import Json, say
 from gateway.errors import OperatorError
-from gateway.identity.requester import Certificates, Participant, make_proof, read_key
+from gateway.identity.requester import Certificates, Participant, read_key
 from gateway.settings import Settings
+from sluice_client.proof import make_proof
 
 _Client = Annotated[str, typer.Option(help="Client id.")]
 _Key = Annotated[Path | None, typer.Option(help="File with the client's private JWK.")]

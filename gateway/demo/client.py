@@ -17,7 +17,7 @@ import httpx
 from joserfc import jwt
 from joserfc.jwk import Key, import_key
 
-from gateway.demo.exporting import Exports
+from sluice_client.exports import Exports
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 

@@ -30,7 +30,7 @@ import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
-from gateway.identity.requester import make_assertion, make_proof
+from sluice_client.proof import make_assertion, make_proof
 from tests.certificates import new_authority
 from tests.factories_identity import Machine, add_client, first_machine, new_key, open_at, public
 from tests.gateway_factory import free_port

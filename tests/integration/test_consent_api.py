@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from gateway.consent.record import Consent
-from gateway.identity.requester import ProvenBy
+from sluice_client.proof import ProvenBy
 from tests.consent_factory import answer_of, certno, consenting
 
 

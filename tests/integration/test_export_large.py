@@ -20,8 +20,8 @@ import pytest
 from fastapi import FastAPI
 
 from gateway.audit.reconcile import reconcile
-from gateway.demo.exporting import Exports
 from gateway.settings import Settings
+from sluice_client.exports import Exports
 from tests.export_world import QUESTION, Lists, export_policies, release
 from tests.gateway_factory import Gateway, RunningClock, enter_parties, free_port, utc_now
 

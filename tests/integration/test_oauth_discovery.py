@@ -21,8 +21,9 @@ from gateway.identity.assertion import read_assertion
 from gateway.identity.caller import Caller
 from gateway.identity.desk import open_identity, utc_now
 from gateway.identity.jose import parse_compact
-from gateway.identity.requester import fetch_token, generate_key, make_proof, read_key
+from gateway.identity.requester import fetch_token, generate_key, read_key
 from gateway.settings import Settings
+from sluice_client.proof import make_proof
 from tests.factories_identity import (
     Machine,
     Served,

@@ -24,7 +24,7 @@ from fastapi import FastAPI
 from gateway.consent.chain import broken
 from gateway.consent.record import Consent
 from gateway.db.engine import reading
-from gateway.identity.requester import ProvenBy
+from sluice_client.proof import ProvenBy
 from tests.crash_harness import free_port
 from tests.factories_identity import MovableClock, Served, first_machine, office_of, open_at
 from tests.oauth_factory import (

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from gateway.identity.requester import make_proof
 from gateway.quota.postgres import PostgresStore
 from gateway.quota.valkey import ValkeyStore
 from gateway.settings import Settings
+from sluice_client.proof import make_proof
 from tests.factories_identity import Machine
 from tests.gateway_factory import COST, LARGE, copy_home, copy_policies, free_port, utc_now
 from tests.integration.test_serving_kill import JSON_BODY, PATH, insurer_of

@@ -16,11 +16,11 @@ import pytest
 
 from gateway.app import create_app
 from gateway.errors import OperatorError
-from gateway.identity.requester import ProvenBy
 from gateway.quota.leases import PAUSE
 from gateway.quota.opening import open_store
 from gateway.quota.valkey import ValkeyStore
 from gateway.settings import Settings
+from sluice_client.proof import ProvenBy
 from tests.gateway_factory import (
     COST,
     LARGE,

@@ -21,10 +21,10 @@ import pytest
 from gateway.audit.reconcile import reconcile
 from gateway.audit.verify import verify
 from gateway.identity.desk import open_identity
-from gateway.identity.requester import make_proof
 from gateway.identity.tokens import issue_token
 from gateway.journal.checkpoint import PUBLIC_KEY, public_key
 from gateway.settings import Settings
+from sluice_client.proof import make_proof
 from tests.crash_harness import Launch, Target, crash
 from tests.factories_identity import Machine
 from tests.gateway_factory import (

@@ -20,9 +20,9 @@ from gateway.db.engine import open_engine, reading, sqlite_url
 from gateway.identity.assertion import read_assertion
 from gateway.identity.jose import parse_compact
 from gateway.identity.replay import ReplayGuard
-from gateway.identity.requester import make_assertion, make_proof, token_form
 from gateway.identity.revocation import revoked_in
 from gateway.settings import Settings
+from sluice_client.proof import make_assertion, make_proof, token_form
 from tests.crash_harness import Target, crash
 from tests.factories_identity import Machine
 from tests.gateway_factory import copy_home, enter_parties, free_port, utc_now

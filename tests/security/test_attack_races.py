@@ -18,7 +18,7 @@ from gateway.consent import changes
 from gateway.consent.record import ConsentConflict
 from gateway.db.engine import writing
 from gateway.identity.jose import parse_compact
-from gateway.identity.requester import ProvenBy
+from sluice_client.proof import ProvenBy
 from tests.consent_factory import Browser, ConsentServer, answer_of, consenting
 
 Outcome = TypeVar("Outcome")

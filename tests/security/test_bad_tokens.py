@@ -26,8 +26,8 @@ from joserfc.jwk import ECKey, Key, RSAKey
 
 from gateway.identity.desk import Identity, open_identity
 from gateway.identity.jose import encode_json
-from gateway.identity.requester import make_proof, token_form
 from gateway.settings import Settings
+from sluice_client.proof import make_proof, token_form
 from tests.factories_identity import Machine, new_key, sign
 from tests.gateway_factory import copy_home, enter_parties, free_port, utc_now
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from gateway.identity.dpop import ProofChecker
-from gateway.identity.requester import ProvenBy, make_proof
 from gateway.identity.tokens import PersonClaims, issue_token
+from sluice_client.proof import ProvenBy, make_proof
 from tests.factories_identity import new_key
 from tests.gateway_factory import COST, Gateway
 

@@ -13,7 +13,6 @@ import pytest
 
 from gateway.app import create_app
 from gateway.db.engine import writing
-from gateway.demo.exporting import ExportError, Exports
 from gateway.errors import NotFound
 from gateway.exports.model import Failure
 from gateway.identity.caller import Caller
@@ -22,6 +21,7 @@ from gateway.identity.entries import TenantUpdate
 from gateway.identity.grants import set_grant_status
 from gateway.identity.organisations import update_tenant
 from gateway.releases.store import WITHDRAWN
+from sluice_client.exports import ExportError, Exports
 from tests.export_world import ASYNC, QUESTION, Exporter, exporting, release, reopened, until
 from tests.factories_identity import act
 from tests.gateway_factory import LARGE, Gateway, copy_policies, marking, running, serving

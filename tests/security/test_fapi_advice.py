@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.identity.requester import ProvenBy
+from sluice_client.proof import ProvenBy
 from tests.oauth_factory import RelyingParty, relying
 
 ELSEWHERE = "https://elsewhere.example/catch"

@@ -10,7 +10,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from gateway.identity.requester import ProvenBy
+from sluice_client.proof import ProvenBy
 from tests.factories_identity import new_key
 from tests.oauth_factory import (
     RelyingParty,

@@ -13,7 +13,7 @@ from gateway.authserver.errors import InteractionGone
 from gateway.authserver.interaction import Approved, cookie_name
 from gateway.db.engine import writing
 from gateway.identity.entries import ClientTerms
-from gateway.identity.requester import ProvenBy
+from sluice_client.proof import ProvenBy
 from tests.factories_identity import new_key
 from tests.oauth_factory import REDIRECT, SUBJECT, RelyingParty, query_of, register, relying
 

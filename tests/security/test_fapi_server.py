@@ -16,7 +16,7 @@ from joserfc.jwk import KeySet, RSAKey
 
 from gateway.identity.entries import ClientTerms
 from gateway.identity.jose import ALGORITHMS, encode_json, parse_compact
-from gateway.identity.requester import ProvenBy, token_form
+from sluice_client.proof import ProvenBy, token_form
 from tests.factories_identity import Machine, add_client, new_key, proven, public, sign
 from tests.oauth_factory import RelyingParty, query_of, relying
 

@@ -13,7 +13,7 @@ from gateway.consent.record import Actor, Consent
 from gateway.db.engine import writing
 from gateway.identity.changes import disable_client
 from gateway.identity.jose import parse_compact
-from gateway.identity.requester import ProvenBy
+from sluice_client.proof import ProvenBy
 from tests.factories_identity import act, new_key
 from tests.oauth_factory import RelyingParty, ask_consent, register, relying, revoke_consent
 

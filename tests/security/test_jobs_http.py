@@ -24,6 +24,7 @@ from gateway.jobs.airlock import egress_rules
 from gateway.jobs.book import open_book
 from sandbox.jobs.code import CodeStore
 from sandbox.jobs.controller import Controller
+from sluice_client import Refused, Sluice
 from tests.gateway_factory import Gateway, copy_home, serving
 from tests.job_world import require_bubblewrap
 from tests.jobs_bureau import pilot_policies
@@ -202,6 +203,22 @@ def test_a_validation_run_leaves_by_four_people_and_tells_nothing_before(
     assert str(CANARY) not in everything
     with reading(world.gateway.app.state.identity.engine) as session:
         assert broken_entries(session, DIRECTORY) == ()
+
+
+def test_the_client_library_submits_waits_and_fetches(world: World, tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(json.dumps(SPEC))
+    (tmp_path / "train.py").write_text(CODE)
+    (purpose,) = PURPOSE.values()
+    machine, clock = world.gateway.machines["lab"], world.gateway.clock
+    with Sluice(world.gateway.settings.base_url, "lab", key=machine.key, clock=clock) as sluice:
+        job = sluice.submit(tmp_path, purpose)["job_id"]
+        world.work()
+        assert sluice.finished(job)["state"] == "succeeded"
+        assert json.loads(sluice.output(job, "metrics.json", purpose)) == {"auc": 0.52}
+        run = sluice.propose(job, purpose)
+        assert (run["job_id"], run["state"]) == (job, "proposed")
+        with pytest.raises(Refused, match="unknown_output"):
+            sluice.output(run["validation_id"], "metrics.json", purpose, validation=True)
 
 
 def test_an_altered_output_is_neither_released_nor_served(

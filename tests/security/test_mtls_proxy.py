@@ -11,8 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.identity.jose import parse_compact
-from gateway.identity.requester import ProvenBy
 from gateway.settings import Settings
+from sluice_client.proof import ProvenBy
 from tests.certificates import Authority, Issued, new_authority
 from tests.factories_identity import add_client
 from tests.gateway_factory import Gateway, copy_home, copy_policies, serving

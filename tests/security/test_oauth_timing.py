@@ -26,7 +26,7 @@ from gateway.identity.desk import Identity, utc_now
 from gateway.identity.entries import ClientTerms
 from gateway.identity.jose import encode_json, encode_segment, signature_is_valid
 from gateway.identity.jwks import RSA_BITS
-from gateway.identity.requester import token_form
+from sluice_client.proof import token_form
 from tests.factories_identity import (
     Machine,
     act,

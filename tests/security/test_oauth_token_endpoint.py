@@ -16,7 +16,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
 from gateway.identity.jose import encode_json, encode_segment
-from gateway.identity.requester import token_form
+from sluice_client.proof import token_form
 from tests.factories_identity import (
     Machine,
     Served,

@@ -22,10 +22,10 @@ import pytest
 from gateway.db.engine import writing
 from gateway.identity.desk import Identity, open_identity
 from gateway.identity.organisations import set_tenant_status
-from gateway.identity.requester import make_proof
 from gateway.identity.revocation import KEEP, RevocationKind, revoke
 from gateway.identity.tokens import PersonClaims, issue_token
 from gateway.settings import Settings
+from sluice_client.proof import make_proof
 from tests.factories_identity import Machine, act
 from tests.gateway_factory import copy_home, enter_parties, free_port, utc_now
 

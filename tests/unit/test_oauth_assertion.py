@@ -16,7 +16,7 @@ from gateway.identity.assertion import LEEWAY, LONGEST_LIFE, AssertionRefused, r
 from gateway.identity.binding import Presented
 from gateway.identity.jose import encode_json
 from gateway.identity.limiter import FailureLimiter
-from gateway.identity.requester import token_form
+from sluice_client.proof import token_form
 from tests.factories_identity import (
     NOON,
     Machine,
