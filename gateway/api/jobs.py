@@ -123,6 +123,26 @@ async def fetch_released(
     return await _answered(jobs, "views", call, asked)
 
 
+@router.get("/packs")
+async def list_packs(_caller: SignedIn, jobs: Jobs) -> Response:
+    """Packs that jobs may read and their developers may take away."""
+    return _json({"packs": sorted(jobs.inputs.packs())})
+
+
+@router.get("/packs/{pack}")
+async def one_pack(pack: str, _caller: SignedIn, jobs: Jobs) -> Response:
+    """The data card of a pack: how it was made, its columns, the digests of its files."""
+    card = await run_in_threadpool(jobs.inputs.pack, pack)
+    return Response(card.model_dump_json(), media_type=JSON)
+
+
+@router.get("/packs/{pack}/files/{name}")
+async def fetch_pack(request: Request, pack: str, name: str, jobs: Jobs, terms: Asking) -> Response:
+    """A file of a pack."""
+    call = call_of(request, b"", request.app.state.clock())
+    return await _answered(jobs, "packs", call, jobs.pack_file(call, (pack, name), terms))
+
+
 @router.get("/jobs")
 async def list_jobs(caller: SignedIn, jobs: Jobs) -> Response:
     """Own jobs of the sandbox, newest first, and the packs there are."""

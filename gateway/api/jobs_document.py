@@ -9,6 +9,7 @@ from gateway.api.contract import summary
 from gateway.catalogue.job import JobContract
 from gateway.catalogue.load import Catalogue
 from gateway.jobs.asking import DECLARED, LONGEST, MOST
+from gateway.jobs.views import PackCard
 from gateway.serving.accept import JSON
 from sandbox.jobs.book import State
 from sandbox.jobs.spec import JobSpec
@@ -101,6 +102,18 @@ def _jobs(headers: Schema, problems: Problems) -> Schema:
             "get": _look("getJob", "One own job.", _JOB, problems, _ID),
             "delete": _end("cancelJob", "End a job.", _JOB, problems),
         },
+        "/v1/packs": {
+            "get": _look("listPacks", "Packs there are.", {"packs": listed["packs"]}, problems)
+        },
+        "/v1/packs/{pack}": {
+            "get": _look("getPack", "The data card of a pack.", _CARD, problems, _PACK)
+        },
+        "/v1/packs/{pack}/files/{name}": {
+            "get": _operation(
+                "getPackFile", "A file of a pack.",
+                {"200": _octets(_OCTETS, headers)} | problems(_ASKING), _PACK, _NAME, *_TERMS,
+            )
+        },
         "/v1/jobs/{job_id}/log": {
             "get": _operation(
                 "getJobLog", "What the job wrote, live while it runs.",
@@ -150,6 +163,8 @@ def _parameter(name: str, where: str, description: str, *, required: bool = True
     return {**named, "required": required, "schema": _TEXT}
 
 
+_CARD: Final[Schema] = PackCard.model_json_schema()
+_PACK: Final = _parameter("pack", "path", "Name of the pack.")
 _ID: Final = _parameter("job_id", "path", "Id of the job or run.")
 _NAME: Final = _parameter("name", "path", "Name of the output.")
 _TERMS: Final = (

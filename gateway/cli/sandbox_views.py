@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import pyarrow.csv as pa_csv
 import typer
 
 from gateway.cli.office import Json, by_edition, contents, office, say
@@ -14,7 +16,7 @@ from gateway.consent.shares import everybody_opted_out
 from gateway.consent.subjects import open_subjects
 from gateway.db.engine import reading
 from gateway.errors import OperatorError
-from gateway.jobs.views import ViewCard
+from gateway.jobs.views import PackCard, ViewCard
 from gateway.keystore.book import open_book
 from gateway.masking.keys import MaskingKeys
 from gateway.masking.risk.assessment import load_rule
@@ -48,7 +50,8 @@ def view(
             "name": name, "regions": tuple(found.regions), "first": first, "last": last,
             "verdict": made.verdict, "risk": made.risk,
         })  # fmt: skip
-        write(settings.home / "views" / name, definition, made, card.model_dump_json().encode())
+        told_of = card.model_dump_json().encode()
+        write(settings.home / "views" / name, definition, made, lambda _: told_of)
     _told(f"views/{name}", made, as_json)
 
 
@@ -64,8 +67,26 @@ def pack(name: Name, as_json: Json = False) -> None:
                 "当前仓库并非模拟数据，不能制作数据包。",
             )
         made = _made(settings, definition, None)
-        write(settings.home / "packs" / name, definition, made, None)
+
+        def card(folder: Path) -> bytes:
+            pa_csv.write_csv(made.table, folder / f"{name}.csv")
+            return _pack_card(definition, made, manifest["source"], folder).encode()
+
+        write(settings.home / "packs" / name, definition, made, card)
     _told(f"packs/{name}", made, as_json)
+
+
+def _pack_card(definition: RowView, made: Made, source: dict[str, Any], folder: Path) -> str:
+    files = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+    }
+    card = PackCard(
+        name=definition.name, title=definition.title, source=source, files=files,
+        note="合成数据 Synthetic data: nobody's records; statistics of them are no statistics.",
+        rows=made.table.num_rows, left_out=made.left_out, k=made.k, columns=definition.masks,
+    )  # fmt: skip
+    return card.model_dump_json()
 
 
 def _made(settings: Settings, definition: RowView, told: Obligations | None) -> Made:

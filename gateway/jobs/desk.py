@@ -130,6 +130,22 @@ class JobDesk:
 
         return await self._answer(call, "packs" if kind is Kind.SANDBOX else "views", read)
 
+    async def pack_file(
+        self, call: Call, at: tuple[str, str], terms: Callable[[], Terms]
+    ) -> Told | Refusal:
+        """Fetch a file of a pack (`at`: pack and file)."""
+
+        def read(_case: Case) -> Asked:
+            said, card = terms(), self.inputs.pack(at[0])
+            if at[1] not in card.files:
+                raise NotFound("unknown_output", "There is no such file.", "没有该文件。")
+            digest = card.files[at[1]]
+            shape = {"operation": "pack", "pack": card.name, "output": digest}
+            return _asked(said, shape, digest, _file(self.inputs.packs()[at[0]] / at[1], digest),
+                          "octets", OCTETS)  # fmt: skip
+
+        return await self._answer(call, "packs", read)
+
     def listed(self, caller: Caller, kind: Kind) -> list[Json]:
         """The client's own jobs of a kind, newest first."""
         jobs = self._book(caller).jobs(caller.tenant_id)

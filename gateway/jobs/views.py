@@ -1,6 +1,6 @@
 """What jobs read: synthetic packs, and views of the same layout of the bureau's records.
 
-A view is a folder with `view.json` (whose records it holds, and what was found of their risk) and
+A view is a folder with `card.json` (whose records it holds, and what was found of their risk) and
 tables as Parquet. Which one a validation run reads follows from the pack's name: the pack is made
 after the view, and both must have the same tables with the same columns.
 """
@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gateway.errors import Unprocessable
+from gateway.catalogue.model import Text
+from gateway.errors import NotFound, Unprocessable
 
-CARD: Final = "view.json"
+CARD: Final = "card.json"
 ALWAYS: Final = "-pack"
 """At the end of an input's name: the pack, also in a validation run, to compare with."""
 Region = Annotated[str, Field(pattern=r"^\d{6}$")]
@@ -36,6 +37,26 @@ class ViewCard(BaseModel):
     last: Month
     verdict: Literal["release", "withhold"]
     risk: Mapping[str, float | int | str | None] = {}
+
+
+class PackCard(BaseModel):
+    """What a pack is: made-up rows, how they were made, and the digest of each of its files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: Text
+    synthetic: Literal[True] = True
+    note: str
+    source: Mapping[str, Any]
+    """Kind of the warehouse, size, seed and versions of what made it."""
+    rows: int
+    left_out: int
+    k: int
+    columns: Mapping[str, str]
+    """Every column with the mask under which it stands."""
+    files: Mapping[str, str]
+    """Name and SHA-256."""
 
 
 class Inputs:
@@ -63,6 +84,16 @@ class Inputs:
         packs, chosen = self.packs(), self.views() if real else self.packs()
         there = {name: packs if name.endswith(ALWAYS) else chosen for name in names}
         return {n: there[n][_bare(n)] for n in names if _bare(n) in there[n]}
+
+    def pack(self, name: str) -> PackCard:
+        """The card of a pack; `NotFound` (`unknown_pack_name`) where there is none."""
+        folder = self.packs().get(name)
+        try:
+            if folder is not None:
+                return PackCard.model_validate_json((folder / CARD).read_bytes())
+        except (OSError, ValidationError):
+            pass
+        raise NotFound("unknown_pack_name", "There is no pack of this name with a card.")
 
     def check_packs(self, names: tuple[str, ...]) -> None:
         """Raises `Unprocessable` (`unknown_pack`) where one is not there."""

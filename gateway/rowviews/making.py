@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from gateway.masking.keys import MaskingKeys
 from gateway.masking.plan import apply_arrow, plan
 from gateway.rowviews.definition import RowView
 
+CARD: Final = "card.json"
 MOST_LEFT_OUT: Final = 0.5
 """Share of rows beyond which a view is withheld: what is left would not be about its people."""
 
@@ -79,15 +81,17 @@ def _crowded(db: duckdb.DuckDBPyConnection, view: RowView, masked: pa.Table, lea
     return Made(table, masked.num_rows - table.num_rows, min(numbers, default=0))
 
 
-def write(folder: Path, view: RowView, made: Made, card: bytes | None) -> None:
-    """The table, and the card of a view, in a folder that is there whole or as it was."""
+def write(folder: Path, view: RowView, made: Made, card: Callable[[Path], bytes]) -> None:
+    """The table and its card, in a folder that is there whole or as it was.
+
+    `card` is given the folder with the tables, so that it can tell their digests.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
     draft.mkdir()
     try:
         pq.write_table(made.table, draft / f"{view.name}.parquet")
-        if card is not None:
-            (draft / "view.json").write_bytes(card)
+        (draft / CARD).write_bytes(card(draft))
         old = folder.with_name(f".{folder.name}-old-{secrets.token_hex(4)}")
         if folder.exists():
             folder.replace(old)

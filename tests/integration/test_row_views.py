@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,9 +18,10 @@ from gateway.cli import sandbox_views
 from gateway.consent.shares import opt_out
 from gateway.consent.subjects import open_subjects
 from gateway.db.engine import reading, writing
-from gateway.errors import OperatorError
+from gateway.errors import NotFound, OperatorError
 from gateway.identity.desk import open_identity
 from gateway.identity.store import read_contents
+from gateway.jobs.views import Inputs
 from gateway.keystore.book import open_book
 from gateway.policy.port import Obligations
 from gateway.rowviews.asking import rows_for
@@ -195,6 +197,14 @@ def test_a_pack_is_made_of_a_simulated_warehouse_alone(
     assert done.value.exit_code == 0
     made = pq.read_table(tmp_path / "packs" / "course" / "course.parquet")
     assert made.num_rows > 1000
+    card = Inputs(tmp_path / "packs", tmp_path / "views").pack("course")
+    assert (card.rows, card.synthetic, card.source["kind"]) == (made.num_rows, True, "simulate")
+    assert card.files == {
+        name: hashlib.sha256((tmp_path / "packs" / "course" / name).read_bytes()).hexdigest()
+        for name in ("course.csv", "course.parquet")
+    }
     view = load_view(settings.policies, "course")
-    write(tmp_path / "packs" / "course", view, Made(made, 0, 5), None)
+    write(tmp_path / "packs" / "course", view, Made(made, 0, 5), lambda _: b"{}")
     assert [path.name for path in (tmp_path / "packs").iterdir()] == ["course"]
+    with pytest.raises(NotFound):
+        Inputs(tmp_path / "packs", tmp_path / "views").pack("course")

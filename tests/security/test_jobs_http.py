@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -95,7 +96,7 @@ def lay(folder: Path, rows: int, card: object = None) -> None:
     pq.write_table(pa.table({"age10": ["30-39"], "fee": [1.0]}), folder / "stay.parquet")
     (folder / "size.txt").write_text(str(rows))
     if card is not None:
-        (folder / "view.json").write_text(json.dumps(card))
+        (folder / "card.json").write_text(json.dumps(card))
 
 
 VIEW = {
@@ -219,6 +220,29 @@ def test_the_client_library_submits_waits_and_fetches(world: World, tmp_path: Pa
         assert (run["job_id"], run["state"]) == (job, "proposed")
         with pytest.raises(Refused, match="unknown_output"):
             sluice.output(run["validation_id"], "metrics.json", purpose, validation=True)
+
+
+def test_a_pack_is_taken_away_with_its_card(world: World) -> None:
+    folder = world.gateway.settings.home / "packs" / "open"
+    lay(folder, 3)
+    file = folder / "stay.parquet"
+    card = {
+        "name": "open", "title": {"zh": "示例", "en": "Example"}, "note": "nobody's",
+        "source": {"kind": "simulate"}, "rows": 1, "left_out": 0, "k": 5, "columns": {},
+        "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest()},
+    }  # fmt: skip
+    (folder / "card.json").write_text(json.dumps(card))
+    assert "open" in world.get("/v1/packs").json()["packs"]
+    assert world.get("/v1/packs/open").json() == {**card, "synthetic": True}
+    fetched = world.get("/v1/packs/open/files/stay.parquet")
+    assert fetched.content == file.read_bytes()
+    for path in ("open/files/card.json", "open/files/..%2fcard.json", "cohort", "none"):
+        assert world.get(f"/v1/packs/{path}").status_code == 404, path
+    assert world.get("/v1/packs/open/files/stay.parquet", "ins-app").json()["deny"] == ["D201"]
+    assert world.gateway.http.get("/v1/packs/open/files/stay.parquet").status_code == 401
+    assert world.gateway.http.get("/v1/packs").status_code == 401
+    file.write_bytes(b"other")
+    assert world.get("/v1/packs/open/files/stay.parquet").json()["code"] == "output_damaged"
 
 
 def test_an_altered_output_is_neither_released_nor_served(
