@@ -66,6 +66,11 @@ class NotFound(SluiceError):
     title = "Not found"
 
 
+class Gone(SluiceError):
+    status = 410
+    title = "No longer there"
+
+
 class Unprocessable(SluiceError):
     status = 422
     title = "Outside what this service allows"

@@ -123,7 +123,7 @@ def _jobs(headers: Schema, problems: Problems) -> Schema:
         "/v1/jobs/{job_id}/outputs/{name}": {
             "get": _operation(
                 "getJobOutput", "An output of a job.",
-                {"200": _octets(_OCTETS, headers)} | problems(_ASKING), _ID, _NAME, *_TERMS,
+                {"200": _octets(_OCTETS, headers)} | problems((*_ASKING, 410)), _ID, _NAME, *_TERMS,
             )
         },
     }  # fmt: skip

@@ -47,6 +47,7 @@ Code = Annotated[
 Tenant = Annotated[str, typer.Option("--tenant", help="Whose jobs.")]
 JobId = Annotated[str, typer.Argument(help="The job's id.")]
 _IN_FLIGHT = 20
+_SWEEP_SECONDS = 600.0
 
 
 def _explained(command: Callable[P, None]) -> Callable[P, None]:
@@ -189,6 +190,7 @@ def work(
         root = _root(settings)
         executor = _executor(settings)(root / "runs")
         executor.check()
+        swept = -_SWEEP_SECONDS
         controller = Controller(
             book,
             executor,
@@ -199,6 +201,9 @@ def work(
         )
         while not told.is_set():
             unfinished = controller.step()
+            if time.monotonic() >= swept + _SWEEP_SECONDS:
+                controller.sweep(datetime.now(UTC))
+                swept = time.monotonic()
             if once and not unfinished:
                 return
             told.wait(0.1 if unfinished else 1.0)

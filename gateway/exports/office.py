@@ -17,7 +17,7 @@ from typing import ClassVar, Final
 
 import orjson
 
-from gateway.errors import BadRequest, NotFound, SluiceError, TooMany, Unavailable
+from gateway.errors import BadRequest, Gone, NotFound, SluiceError, TooMany, Unavailable
 from gateway.exports.judging import NOTHING, Judge, size_of, terms_of, told
 from gateway.exports.model import (
     LARGEST_FILE,
@@ -55,11 +55,6 @@ ALL: Final = "none"
 """The word for `_since` that asks for everything."""
 _OF_A_PAGE: Final = frozenset({"rows", "charge", "quota"})
 SINCE, FORMAT = "_since", "_outputFormat"
-
-
-class Gone(SluiceError):
-    status: ClassVar[int] = 410
-    title: ClassVar[str] = "No longer there"
 
 
 class RulesChanged(SluiceError):

@@ -17,7 +17,7 @@ from typing import Final
 import orjson
 import sqlalchemy as sa
 
-from gateway.errors import Forbidden, NotFound, TooMany, Unavailable, Unprocessable
+from gateway.errors import Forbidden, Gone, NotFound, TooMany, Unavailable, Unprocessable
 from gateway.identity.caller import Caller
 from gateway.jobs.asking import read_archive
 from gateway.jobs.book import open_book
@@ -121,7 +121,10 @@ class JobDesk:
             if found is None or (kind is Kind.VALIDATION and not self._released(*at)):
                 raise NotFound("unknown_output", "There is no such output.", "没有该输出文件。")
             shape = {"operation": "output", "job": at[0], "output": found.sha256}
-            tell = _file(self.root / "results" / job.job_id / "outputs" / at[1], found.sha256)
+            place = self.root / "results" / job.job_id / "outputs"
+            if kind is Kind.SANDBOX and not place.exists():
+                raise Gone("output_expired", "")
+            tell = _file(place / at[1], found.sha256)
             if kind is Kind.SANDBOX:
                 return _asked(said, shape, job.code_digest, tell, "octets", OCTETS)
             form = _FORMS[Path(at[1]).suffix.lower()]

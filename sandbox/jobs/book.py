@@ -237,6 +237,18 @@ class JobBook:
                 Output(r["name"], r["size"], r["sha256"]) for r in db.execute(wanted).mappings()
             ]
 
+    def ended_before(self, at: datetime, kind: Kind) -> list[str]:
+        """Jobs of a kind that were over before that moment and left something."""
+        left = sa.select(OUTPUT.c.job_id).distinct()
+        wanted = sa.select(JOB.c.job_id).where(
+            JOB.c.kind == kind,
+            JOB.c.state.not_in(UNFINISHED),
+            JOB.c.changed_at < at.astimezone(UTC).isoformat(timespec="milliseconds"),
+            JOB.c.job_id.in_(left),
+        )
+        with self._engine.connect() as db:
+            return list(db.scalars(wanted))
+
     def begin(self, job: Job) -> Attempt | None:
         """Take a queued job: its next attempt, written down; None if it is no longer queued."""
         at = self._instant()

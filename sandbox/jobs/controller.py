@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
-from sandbox.jobs.book import Attempt, Job, JobBook, Output
+from sandbox.jobs.book import Attempt, Job, JobBook, Kind, Output
 from sandbox.jobs.code import CodeStore
 from sandbox.jobs.executor import CannotRun, Ended, Executor, Outcome, Task, Use
 
+KEPT: Final = timedelta(days=7)
+"""How long the outputs of a job of the sandbox can be fetched."""
 Inputs = Callable[[Job], dict[str, Path]]
 """Where the folders of a job's inputs lie, by name; decided by the job's kind, not by the job."""
 
@@ -40,6 +44,14 @@ class Controller:
             if begun is not None:
                 self._start(job, begun)
         return bool(self._book.running() or self._book.waiting(1))
+
+    def sweep(self, now: datetime) -> None:
+        """Take away what jobs of the sandbox left longer ago than `KEPT`; the book still knows it.
+
+        What validation runs left stays: it is what was reviewed.
+        """
+        for job_id in self._book.ended_before(now - KEPT, Kind.SANDBOX):
+            shutil.rmtree(self._results / job_id / "outputs", ignore_errors=True)
 
     def _start(self, job: Job, attempt: Attempt) -> None:
         code = self._code.folder(job.code_digest)

@@ -245,6 +245,16 @@ def test_a_pack_is_taken_away_with_its_card(world: World) -> None:
     assert world.get("/v1/packs/open/files/stay.parquet").json()["code"] == "output_damaged"
 
 
+def test_what_a_job_left_is_gone_after_a_week(world: World) -> None:
+    job = world.done()
+    world.controller.sweep(world.gateway.clock() + timedelta(days=6))
+    assert world.get(f"/v1/jobs/{job}/outputs/metrics.json").status_code == 200
+    world.controller.sweep(world.gateway.clock() + timedelta(days=8))
+    gone = world.get(f"/v1/jobs/{job}/outputs/metrics.json")
+    assert (gone.status_code, gone.json()["code"]) == (410, "output_expired")
+    assert world.get(f"/v1/jobs/{job}").json()["outputs"], "the book still knows it"
+
+
 def test_an_altered_output_is_neither_released_nor_served(
     world: World, staff: dict[str, Browser]
 ) -> None:
