@@ -25,11 +25,13 @@ from gateway.api import (
     lineage,
     oauth,
     problems,
+    reconciliations,
     records,
     rule_packages,
     services,
     statements,
     texts,
+    traces,
     usage,
 )
 from gateway.api.admin.office import open_office as open_admin
@@ -272,9 +274,11 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     oauth.install(app)
     codes.install(app, settings, parts.desk)
     texts.install(app, parts.desk)
+    traces.install(app, settings, parts.desk)
     jobs.install(app, settings, parts.desk)
     claims.install(app, settings, parts.desk, clock)
     rule_packages.install(app, settings)
+    reconciliations.install(app)
     for router in (
         services.router, lineage.router, usage.router, statements.router, exports.router,
         health.router, fhir.router,

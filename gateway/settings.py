@@ -218,6 +218,11 @@ class Settings(BaseSettings):
         return self.home / "persons" / "persons.db"
 
     @property
+    def traces(self) -> Path:
+        """The source that packs are looked up in."""
+        return self.home / "traces" / "traces.db"
+
+    @property
     def codes(self) -> Path:
         """Published bundles of code lists."""
         return self.home / "codes"

@@ -26,7 +26,7 @@ from gateway.db.engine import writing
 from gateway.errors import SluiceError
 from gateway.identity.changes import lift_stop, new_act, raise_stop
 from gateway.identity.jose import parse_compact
-from tests.claim_world import APRIL, WANTED, ClaimWorld, load
+from tests.claim_world import APRIL, WANTED, ClaimWorld
 from tests.story_people import Person, Records, person
 
 FILE = Path(__file__).parent / "stories" / "claims.yaml"
@@ -68,13 +68,17 @@ class Story:
 class Stage:
     """The world in which stories are played."""
 
+    wanted: Mapping[str, Any] = WANTED
+    entered: type[Records] = Records
+    person_of = staticmethod(person)
+
     def __init__(self, world: ClaimWorld, stories: Mapping[str, str]) -> None:
         self.world, self._refusals = world, set[tuple[str, int]]()
         self.stories = []
         for number, (name, text) in enumerate(stories.items(), 1):
             kind, *steps = (part.strip() for part in text.split(";"))
-            self.stories.append(Story(name, person(number, kind), steps))
-        self.records = Records([story.who for story in self.stories])
+            self.stories.append(Story(name, self.person_of(number, kind), steps))
+        self.records = self.entered([story.who for story in self.stories])
         self._loads, self._keys = 0, 0
         self._heard: dict[str, list[dict[str, Any]]] = {}
         self.load()
@@ -82,7 +86,7 @@ class Stage:
     def load(self) -> None:
         """Load the source as the records stand."""
         self._loads += 1
-        load(self.world.gateway, self.world.folder / f"load-{self._loads}", self.records.rows())
+        self.world.load(self.world.folder / f"load-{self._loads}", self.records.rows())
 
     def play(self) -> dict[str, str]:
         """Play all of them to their end; what went wrong, by story."""
@@ -137,7 +141,7 @@ class Stage:
                 story.due, _ = None, story.steps.pop(0)
 
     def _look_for_refunds(self) -> None:
-        asyncio.run(self.world.gateway.app.state.refunds.look())
+        asyncio.run(self.world.look_for_refunds())
 
     def _step(self, story: Story, step: str) -> None:
         act, _, rest = step.partition(" ")
@@ -150,8 +154,8 @@ class Stage:
             "give": lambda: self._give(story, given),
             "approve": lambda: self._approve(story, given),
             "name": lambda: story.consents.update({plain[0]: story.consent}),
-            "ask": lambda: self._ask("S19", story, given, expected),
-            "check": lambda: self._ask("S18", story, given, expected),
+            "ask": lambda: self.ask("S19", story, given, expected),
+            "check": lambda: self.ask("S18", story, given, expected),
             "again": lambda: self._again(story, {}, expected),
             "reuse": lambda: self._again(story, given, expected),
             "drop": lambda: self._drop(story),
@@ -160,12 +164,19 @@ class Stage:
             "stop": lambda: self._stop(story, raise_stop),
             "lift": lambda: self._stop(story, lift_stop),
         }
+        acts |= self.more_acts(story, plain, given, expected)
         if act in acts:
             acts[act]()
         elif act in ("revoke", "suspend", "resume", "reject"):
             self._change(story, act)
         else:
             raise StoryError(f"no such step: {act}")
+
+    def more_acts(
+        self, story: Story, plain: list[str], given: dict[str, str], expected: str
+    ) -> dict[str, Callable[[], None]]:
+        """Steps of other kinds of stories."""
+        return {}
 
     def _receiver(self, given: dict[str, str]) -> str:
         return _CLIENTS[given.pop("by", "claims")]
@@ -174,7 +185,7 @@ class Stage:
         client = self._receiver(given)
         self._keys += 1
         body: dict[str, Any] = {
-            **WANTED,
+            **self.wanted,
             **{
                 name: _value(name, text, list_of=("scopes", "services"))
                 for name, text in given.items()
@@ -272,20 +283,14 @@ class Stage:
                     name = kind.rpartition(":")[2]
                     self._heard.setdefault(event["consent_id"], []).append({"event": name})
 
-    def _ask(self, service: str, story: Story, given: dict[str, str], expected: str) -> None:
+    def ask(self, service: str, story: Story, given: dict[str, str], expected: str) -> None:
+        """One question, and what is expected of its answer."""
         client, key = self._receiver(given), given.pop("key", None)
         named = story.consents.get(given.pop("with", ""), story.consent)
         if key is None:
             self._keys += 1
             key = f"story-{self._keys:08d}"
-        own: dict[str, Any] = {"name": story.who.name, "date": "2025-04-10"}
-        body: dict[str, Any] = {
-            "purpose": "claim_verification",
-            "consent_id": named,
-            "claim_ref": "CLM-1",
-            "certno": story.who.certno,
-            **({"window": APRIL} if service == "S19" else own),
-        }
+        body = {"consent_id": named, "certno": story.who.certno, **self.form(service, story)}
         raw = given.pop("raw", None)
         body |= {name: _value(name, text) for name, text in given.items()}
         body |= self._submitted(body)
@@ -296,6 +301,12 @@ class Stage:
         if reply.status_code == 200:
             story.first = reply.json()["data"]
         self._expect(reply, expected)
+
+    def form(self, service: str, story: Story) -> dict[str, Any]:
+        """What a good question of the service says beside consent and person."""
+        own: dict[str, Any] = {"name": story.who.name, "date": "2025-04-10"}
+        more = {"window": APRIL} if service == "S19" else own
+        return {"purpose": "claim_verification", "claim_ref": "CLM-1", **more}
 
     def _submitted(self, body: dict[str, Any]) -> dict[str, Any]:
         amounts = [name for name in body if name.startswith("submitted.")]
@@ -358,7 +369,7 @@ def _value(name: str, text: str, list_of: Iterable[str] = ()) -> Any:
         return text.split(",")
     if name in _NUMBERS and text.isdigit():
         return int(text)
-    if name == "window" and ".." in text:
+    if name in ("window", "policy") and ".." in text:
         first, _, last = text.partition("..")
         return {"from": first, "to": last}
     return text

@@ -210,6 +210,14 @@ class ClaimWorld:
     def subjects(self) -> Subjects:
         return self.consents.subjects
 
+    def load(self, folder: Path, rows: Rows) -> None:
+        """Load these rows as the gateway's person source."""
+        load(self.gateway, folder, rows)
+
+    async def look_for_refunds(self) -> None:
+        """As the gateway does after a load."""
+        await self.gateway.app.state.refunds.look()
+
     def reference(self, person: str) -> str:
         """The internal token of one of the people."""
         return self.subjects.reference(PEOPLE[person][0])

@@ -25,7 +25,7 @@ import yaml
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from fastapi import FastAPI
 
-from gateway.api import consent_office, oauth, problems, rule_packages
+from gateway.api import consent_office, oauth, problems, reconciliations, rule_packages
 from gateway.api.edge import Edge
 from gateway.api.oauth_audit import OAuthAudit
 from gateway.consent.desk import Consents
@@ -299,6 +299,7 @@ def build_app(
     oauth.install(app)
     consent_office.install(app, settings, clock)
     rule_packages.install(app, settings)
+    reconciliations.install(app)
     problems.install(app)
     app.add_middleware(Edge)
     return app

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 FRESH = Path(__file__).parent / "data" / "freetext_names_fresh.txt"
+BLIND = Path(__file__).parent / "data" / "freetext_names_blind.txt"
 STYLES = Path(__file__).parent / "data" / "freetext_names_styles.txt"
 
 

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import yaml
 
 from gateway.catalogue.load import load_catalogue
@@ -31,6 +33,7 @@ from synthetic.bureau import simulate
 from synthetic.bureau.settings import Size
 from tests.factories_identity import add_client, add_grant, add_tenant, new_key, public, shown
 from tests.gateway_factory import POLICIES, USCC, copy_policies, free_port
+from tests.made_once import made_once
 
 SEED = 1
 BUILT = datetime(2026, 1, 31, tzinfo=UTC)  # a fixed day: of the four years nothing is too fresh
@@ -40,6 +43,8 @@ WHO = {
 }  # fmt: skip
 """A kind of firm that may ask in each scenario."""
 SHOWN = ("ok", "r", "e")
+ALONE = ("S01", "S05", "S10", "S11", "S13", "S15", "S25", "S26")
+"""Services that are in no way linked with one another, or that can be built without the others."""
 Row = Mapping[str, Any]
 
 
@@ -55,6 +60,11 @@ def build_city(home: Path, size: Size = "ci", alone: tuple[str, ...] = ()) -> No
     simulate(folder, size, SEED)
     store.publish(settings.warehouse, folder, {"kind": "simulate"}, BUILT)
     build(settings, Order(alone, alone=bool(alone)), BUILT)
+
+
+def alone_home(factory: pytest.TempPathFactory) -> Path:
+    """The city with these services released, made once for all tests of a run."""
+    return made_once(factory, "planted-alone", partial(build_city, alone=ALONE))
 
 
 def value(row: Row, measure: str) -> float | None:

@@ -104,7 +104,7 @@ class Records:
         own = {"setl_id": number, "psn_no": one.psn_no, "mdtrt_id": f"M-{one.key}"}
         if one.kind == "elsewhere":
             own["insu_admdvs"] = "990201"
-        self._add("setl_d", **own, invono=f"INV-{number}", **changed)
+        self._add("setl_d", **{**own, "invono": f"INV-{number}", **changed})
 
     def _enter(self, one: Person) -> None:
         died, born = _DIED.get(one.kind), _BORN.get(one.kind, "19800101")

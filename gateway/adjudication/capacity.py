@@ -20,6 +20,9 @@ from gateway.adjudication.terms import Terms
 _ENGINE = 4
 """Outcomes the amounts add to a paying row: below the deductible, limit reached, nothing, none."""
 
+_ALWAYS = 2
+"""Outcomes of every package: outside the period of cover, and left to people."""
+
 _BROAD = 4
 """A prefix of a national item code no longer than this names a whole class of items."""
 
@@ -36,7 +39,7 @@ class Fault:
 def outcomes(package: RulePackage, reasons_max: int) -> int:
     """No fewer than the distinct coded outcomes the package can give."""
     distinct = {_formula(row): row for row in package.rows}
-    return 1 + sum(_of_row(package, row, reasons_max) for row in distinct.values())
+    return _ALWAYS + sum(_of_row(package, row, reasons_max) for row in distinct.values())
 
 
 def bits(package: RulePackage, reasons_max: int) -> float:

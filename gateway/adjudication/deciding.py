@@ -44,6 +44,11 @@ def adjudicate(
     return _paid(package, row, claim, used, reasons_max)
 
 
+def undone(package: RulePackage, reason: str) -> Outcome:
+    """The outcome for a settlement that stands no more."""
+    return _unpaid(package, "deny", (reason,))
+
+
 def _unpaid(package: RulePackage, decision: Decision, reasons: tuple[str, ...]) -> Outcome:
     """All that is not paid looks alike: no amount, no layer."""
     return Outcome(decision, 0, 0, None, reasons, package.version)

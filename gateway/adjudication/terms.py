@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -63,17 +64,23 @@ class Terms:
 def read_terms(policies: Path) -> Terms:
     """The terms under a folder of policies; OperatorError (`rules_terms`) where they are wrong."""
     try:
-        told = yaml.safe_load((policies / FILE).read_text(encoding="utf-8"))
-        listed = yaml.safe_load((policies / "data" / "sensitive.yaml").read_text(encoding="utf-8"))
-        reasons = {code: Reason.model_validate(one) for code, one in told["reasons"].items()}
-        bounds, listed = Bounds.model_validate(told["bounds"]), listed["sensitive"]
-        return Terms(bounds, reasons, _ranges(listed), _drugs(listed))
+        listed = policies / "data" / "sensitive.yaml"
+        return _made((policies / FILE).read_bytes(), listed.read_bytes())
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise OperatorError(
             "rules_terms",
             f"{FILE.as_posix()} does not say what rule packages may tell; restore it.",
             "规则包条款文件不可用，请恢复。",
         ) from error
+
+
+@lru_cache(maxsize=4)
+def _made(adjudication: bytes, sensitive: bytes) -> Terms:
+    """The terms of these two files; every decision asks for them, and they rarely change."""
+    told = yaml.load(adjudication, Loader=yaml.CSafeLoader)
+    listed = yaml.load(sensitive, Loader=yaml.CSafeLoader)["sensitive"]
+    reasons = {code: Reason.model_validate(one) for code, one in told["reasons"].items()}
+    return Terms(Bounds.model_validate(told["bounds"]), reasons, _ranges(listed), _drugs(listed))
 
 
 def _ranges(listed: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -8,14 +8,17 @@ from datetime import datetime
 from fastapi import FastAPI
 from starlette.routing import Route
 
+from gateway.adjudication.terms import read_terms
 from gateway.api.queries import Answering
 from gateway.authserver.office import Office as OAuth
 from gateway.claims.book import Book
+from gateway.claims.decisions import Decisions
 from gateway.claims.desk import ClaimDesk
 from gateway.claims.refunds import Refunds
 from gateway.consent.subjects import open_subjects
 from gateway.identity.desk import Identity
 from gateway.persons.opening import open_source
+from gateway.rules.submissions import rules_key
 from gateway.serving.answer import Desk
 from gateway.settings import Settings
 
@@ -26,10 +29,12 @@ def install(app: FastAPI, settings: Settings, desk: Desk, clock: Callable[[], da
     """Add the route; identity and authorisation server are there already."""
     identity: Identity = app.state.identity
     oauth: OAuth = app.state.oauth
+    book = Book(identity.engine, open_subjects(settings.keys))
     claims = ClaimDesk(
         desk=desk,
         source=open_source(settings),
-        book=Book(identity.engine, open_subjects(settings.keys)),
+        book=book,
+        decisions=Decisions(book, rules_key(settings.keys), lambda: read_terms(settings.policies)),
         sign=oauth.parts.sign,
         issuer=identity.issuer,
         stopped=lambda: identity.directory.snapshot.stopped_persons,

@@ -47,6 +47,9 @@ def _object(properties: Mapping[str, object], *required: str) -> Schema:
 
 
 def _told(told: Told) -> Schema:
+    if told.form == "codes":
+        codes = {"type": "string"}
+        return {"type": "array", "items": codes, "description": f"{told.title.zh} {told.title.en}"}
     kind = (_BOOLEAN | _NUMBER).get(told.form, "string")
     types = [kind] if told.form in ("flag", "token") else [kind, "null"]
     return {"type": types, "description": f"{told.title.zh} {told.title.en}"}
@@ -63,6 +66,8 @@ def _data(contract: PersonContract) -> Schema:
         coverage = _object(_fields(blocks["coverage"])) | {"type": ["object", "null"]}
         told = {"match": {"type": "boolean"}, "covered": {"type": ["boolean", "null"]}}
         return _object({**told, "coverage": coverage}, "match", "covered", "coverage")
+    if not any(block.fields for block in blocks.values()):
+        return _object({name: _told(told) for name, told in contract.derived.items()})
     line, diagnosis = _object(_fields(blocks["lines"])), _fields(blocks["diagnosis"])
     lines: Schema = {"type": "array", "items": line}
     settled = _fields(blocks["settlement"], blocks["institution"]) | diagnosis | {"lines": lines}

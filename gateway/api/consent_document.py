@@ -9,7 +9,7 @@ import orjson
 from fastapi import APIRouter
 from fastapi.openapi.utils import get_openapi
 
-from gateway.api import consents, events, rule_packages
+from gateway.api import consents, events, reconciliations, rule_packages
 from gateway.api.consent_forms import Problem
 from gateway.api.openapi import VERSION
 
@@ -21,7 +21,9 @@ def consent_openapi_bytes(base_url: str = "") -> bytes:
         version=VERSION,
         summary="Ask a person for consent, hear of it, give it up; submit rules for S20.",
         servers=[{"url": base_url or "/"}],
-        routes=[*_routes((consents.router, events.router, rule_packages.router))],
+        routes=[
+            *_routes((consents.router, events.router, rule_packages.router, reconciliations.router))
+        ],
     )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})

@@ -20,10 +20,17 @@ from gateway.catalogue.own import INSTITUTION
 from gateway.catalogue.person import PersonContract
 from gateway.catalogue.reference import Reference
 from gateway.catalogue.text import TextContract
+from gateway.catalogue.trace import TraceContract
 
 
 def summary(
-    service: Service | CohortContract | Reference | PersonContract | TextContract | JobContract,
+    service: Service
+    | CohortContract
+    | Reference
+    | PersonContract
+    | TextContract
+    | JobContract
+    | TraceContract,
 ) -> dict[str, object]:
     """One line of the catalogue."""
     return {

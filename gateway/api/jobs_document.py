@@ -163,7 +163,19 @@ def _parameter(name: str, where: str, description: str, *, required: bool = True
     return {**named, "required": required, "schema": _TEXT}
 
 
-_CARD: Final[Schema] = PackCard.model_json_schema()
+_CARD: Final[Schema] = {
+    "type": "object",
+    "required": sorted(PackCard.model_fields),
+    "properties": {
+        "name": _TEXT,
+        "title": {"type": "object", "properties": {"zh": _TEXT, "en": _TEXT}},
+        "synthetic": {"const": True},
+        "note": _TEXT, "source": {"type": "object"},
+        "rows": _COUNT, "left_out": _COUNT, "k": _COUNT,
+        "columns": {"type": "object", "additionalProperties": _TEXT},
+        "files": {"type": "object", "additionalProperties": _HASH},
+    },
+}  # fmt: skip
 _PACK: Final = _parameter("pack", "path", "Name of the pack.")
 _ID: Final = _parameter("job_id", "path", "Id of the job or run.")
 _NAME: Final = _parameter("name", "path", "Name of the output.")

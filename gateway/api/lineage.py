@@ -19,7 +19,8 @@ router = APIRouter()
 def lineage(service: str, caller: SignedIn, desk: ServiceDesk) -> Response:
     """The OpenLineage event of the run that built it: names of tables and columns, no values."""
     catalogue = desk.editions.cast.for_tenant(caller.tenant_id).catalogue
-    told = desk.releases.lineage(find_service(catalogue, service).id)
+    found = catalogue.cohort(service) or find_service(catalogue, service)
+    told = desk.releases.lineage(found.id)
     if told is None:
         raise NotFound("lineage_absent", "")
     return Response(orjson.dumps(told), media_type=JSON)

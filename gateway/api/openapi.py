@@ -28,6 +28,8 @@ from gateway.api.problems import MEDIA_TYPE
 from gateway.api.schemas import META, PROBLEM, Schema, answer_schema, request_schema
 from gateway.api.texts_document import STATUSES as TEXT_STATUSES
 from gateway.api.texts_document import text_path
+from gateway.api.traces_document import STATUSES_TOLD as TRACE_STATUSES
+from gateway.api.traces_document import trace_path
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Service
 from gateway.fhir.capability import MEDIA as FHIR
@@ -221,6 +223,8 @@ def _paths(catalogue: Catalogue) -> dict[str, object]:
         paths |= lookup_paths(reference, _headers("Sluice-Watermark", *_RATES), _problems(STATUSES))
     for text in catalogue.texts.values():
         paths |= text_path(text, _headers("Sluice-Watermark", *_RATES), _problems(TEXT_STATUSES))
+    for trace in catalogue.traces.values():
+        paths |= trace_path(trace, _headers("Sluice-Watermark", *_RATES), _problems(TRACE_STATUSES))
     return (
         paths
         | exports.paths(catalogue, _problems)

@@ -12,7 +12,9 @@ from gateway.api.contract import contract, summary
 from gateway.api.feasibility_document import cohort_contract
 from gateway.api.jobs_document import job_contract
 from gateway.api.texts_document import text_contract
+from gateway.api.traces_document import trace_contract
 from gateway.catalogue.cohort import CohortContract
+from gateway.catalogue.load import Catalogue
 from gateway.releases.manifest import Manifest
 from gateway.serving.accept import JSON
 from gateway.serving.arrival import find_service
@@ -26,7 +28,7 @@ async def list_services(caller: SignedIn, desk: ServiceDesk) -> Response:
     catalogue = desk.editions.cast.for_tenant(caller.tenant_id).catalogue
     offered = (
         catalogue.services, catalogue.references, catalogue.cohorts, catalogue.persons,
-        catalogue.texts, catalogue.jobs,
+        catalogue.texts, catalogue.jobs, catalogue.traces,
     )  # fmt: skip
     listed = [summary(service) for kind in offered for service in kind.values()]
     return Response(orjson.dumps({"services": listed}), media_type=JSON)
@@ -36,14 +38,8 @@ async def list_services(caller: SignedIn, desk: ServiceDesk) -> Response:
 async def one_service(service: str, caller: SignedIn, desk: ServiceDesk) -> Response:
     """The contract of one service, with the codes and periods of its latest release."""
     catalogue = desk.editions.cast.for_tenant(caller.tenant_id).catalogue
-    if (reference := catalogue.reference(service)) is not None:
-        return Response(orjson.dumps(lookup_contract(reference)), media_type=JSON)
-    if (person := catalogue.person(service)) is not None:
-        return Response(orjson.dumps(claim_contract(person)), media_type=JSON)
-    if (text := catalogue.text(service)) is not None:
-        return Response(orjson.dumps(text_contract(text)), media_type=JSON)
-    if (job := catalogue.job(service)) is not None:
-        return Response(orjson.dumps(job_contract(job)), media_type=JSON)
+    if (said := _without_release(catalogue, service)) is not None:
+        return Response(orjson.dumps(said), media_type=JSON)
     if (counted := catalogue.cohort(service)) is not None:
         return _counted(counted, desk.releases.latest(counted.id))
     found = find_service(catalogue, service)
@@ -59,6 +55,20 @@ async def one_service(service: str, caller: SignedIn, desk: ServiceDesk) -> Resp
         "release": release and release.release_id,
     }
     return Response(orjson.dumps(told), media_type=JSON)
+
+
+def _without_release(catalogue: Catalogue, service: str) -> dict[str, object] | None:
+    """The contract of a service that has no releases, if it is one."""
+    if (reference := catalogue.reference(service)) is not None:
+        return lookup_contract(reference)
+    if (person := catalogue.person(service)) is not None:
+        return claim_contract(person)
+    if (text := catalogue.text(service)) is not None:
+        return text_contract(text)
+    if (trace := catalogue.trace(service)) is not None:
+        return trace_contract(trace)
+    job = catalogue.job(service)
+    return None if job is None else job_contract(job)
 
 
 def _counted(contract: CohortContract, release: Manifest | None) -> Response:

@@ -19,11 +19,12 @@ from gateway.catalogue.model import Service
 from gateway.catalogue.person import PersonContract
 from gateway.catalogue.tariff import Tariff
 from gateway.catalogue.text import TextContract
+from gateway.catalogue.trace import TraceContract
 from gateway.db.tables import TenantRow
 from gateway.policy.documents import read_documents
 from metering.rating import LineKey
 
-_Sold: TypeAlias = Service | CohortContract | TextContract | PersonContract
+_Sold: TypeAlias = Service | CohortContract | TextContract | PersonContract | TraceContract
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def read_agreed(policies: Path, terms: Path | None = None) -> Agreed:
     """What a folder of the policy agrees; the terms of sharing lie in the installation's own."""
     catalogue = load_catalogue(policies)
     services: dict[str, _Sold] = {**catalogue.services, **catalogue.cohorts}
-    services |= {**catalogue.texts, **catalogue.persons}
+    services |= {**catalogue.texts, **catalogue.persons, **catalogue.traces}
     documents = read_documents(policies)
     classes = set(documents["limits"]["free_tariff_classes"])
     scenarios = documents["scenarios"]

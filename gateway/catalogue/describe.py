@@ -9,6 +9,8 @@ from gateway.catalogue.cohort import cohort_example, described_cohort
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Dim, Measure, Service
 from gateway.catalogue.own import INSTITUTION, own_dims, own_measures
+from gateway.catalogue.person import PersonContract
+from gateway.catalogue.plain import PlainContract
 from gateway.catalogue.tariff import FOR_GOOD, Published, Tariff
 from gateway.catalogue.worked import Example, describe_example
 from metering.summary import yuan
@@ -29,15 +31,20 @@ def describe(catalogue: Catalogue, sources: Sources = lambda service: ()) -> str
     parts = (
         _service(one, catalogue.example(one.id), sources) for one in catalogue.services.values()
     )
-    references = ("\n".join(one.described()) for one in catalogue.references.values())
+    references = map(_told, catalogue.references.values())
     cohorts = (
         described_cohort(one, cohort_example(catalogue.root, one), _prices(one.tariff))
         for one in catalogue.cohorts.values()
     )
-    persons = ("\n".join(one.described(_prices(one.tariff))) for one in catalogue.persons.values())
-    texts = ("\n".join(one.described()) for one in catalogue.texts.values())
-    jobs = ("\n".join(one.described()) for one in catalogue.jobs.values())
-    return "\n".join([HEAD, *parts, *cohorts, *references, *persons, *texts, *jobs])
+    persons = map(_told, catalogue.persons.values())
+    texts = map(_told, catalogue.texts.values())
+    jobs = map(_told, catalogue.jobs.values())
+    traces = map(_told, catalogue.traces.values())
+    return "\n".join([HEAD, *parts, *cohorts, *references, *persons, *texts, *jobs, *traces])
+
+
+def _told(one: PlainContract | PersonContract) -> str:
+    return "\n".join(one.described(_prices(one.tariff)))
 
 
 def _service(service: Service, example: Example | None, sources: Sources) -> str:

@@ -23,6 +23,7 @@ from gateway.catalogue.remembered import Remembered
 from gateway.catalogue.subject import reading_faults, restricted
 from gateway.catalogue.tariff import Tariff
 from gateway.catalogue.text import TextContract, load_texts
+from gateway.catalogue.trace import TraceContract, load_traces
 from gateway.catalogue.union import together
 from gateway.catalogue.views import OWN, check_views, named_in, reached, read_views, shared_files
 from gateway.catalogue.worked import Example, read_example
@@ -39,6 +40,7 @@ class Catalogue:
     persons: Mapping[str, PersonContract] = field(default_factory=dict)
     texts: Mapping[str, TextContract] = field(default_factory=dict)
     jobs: Mapping[str, JobContract] = field(default_factory=dict)
+    traces: Mapping[str, TraceContract] = field(default_factory=dict)
 
     def get(self, key: str) -> Service | None:
         """The service with this id (`S02`) or code (`act.cost-structure`), if there is one."""
@@ -51,6 +53,7 @@ class Catalogue:
         """Unit and published prices of every service."""
         told = {name: service.tariff for name, service in self.services.items()}
         told |= {name: contract.tariff for name, contract in self.cohorts.items()}
+        told |= {name: contract.tariff for name, contract in self.traces.items()}
         return told | {name: contract.tariff for name, contract in self.persons.items()}
 
     @property
@@ -72,6 +75,10 @@ class Catalogue:
         """The service of texts with this id or code, if there is one."""
         found = (one for one in self.texts.values() if key in (one.id, one.code))
         return next(found, None)
+
+    def trace(self, key: str) -> TraceContract | None:
+        """The service of trace codes with this id or code, if there is one."""
+        return next((one for one in self.traces.values() if key in (one.id, one.code)), None)
 
     def job(self, key: str) -> JobContract | None:
         """The service of jobs with this id or code, if there is one."""
@@ -142,6 +149,7 @@ class Catalogue:
         told |= {one.id: one.policy_view() for one in self.references.values()}
         told |= {one.id: one.policy_view() for one in self.texts.values()}
         told |= {one.id: one.policy_view() for one in self.jobs.values()}
+        told |= {one.id: one.policy_view() for one in self.traces.values()}
         return told | {one.id: one.policy_view() for one in self.persons.values()}
 
 
@@ -174,6 +182,7 @@ def _load(root: Path) -> Catalogue:
         load_persons(root),
         load_texts(root),
         load_jobs(root),
+        load_traces(root),
     )
     for service in services.values():
         _check_reading(catalogue, service)

@@ -36,17 +36,21 @@ class Told(Frozen):
     item: str = Field(pattern=r"^C(0[1-9]|1[0-2])-\d\d$")
     level: Literal["L1", "L2", "L3", "L4"]
     mask: str = "none"
-    form: Literal["text", "day", "amount", "number", "token", "hash", "flag", "year"] = "text"
+    form: Literal["text", "day", "amount", "number", "token", "hash", "flag", "year", "codes"] = (
+        "text"
+    )
 
 
 class Block(Frozen):
     """Fields of one table. `scopes` open it, as `data/reads.yaml` says of the table; `keys` join
-    its rows to those of other blocks and never leave."""
+    its rows to those of other blocks and never leave. `inside` are columns that a decision made
+    inside looks at: they are no fields, so nothing can let them leave."""
 
     table: _Name
     scopes: tuple[str, ...] = ("*",)
     keys: tuple[_Name, ...] = ()
-    fields: dict[_Name, Told]
+    inside: tuple[_Name, ...] = ()
+    fields: dict[_Name, Told] = Field(default_factory=dict)
 
 
 class Worked(Frozen):
@@ -82,7 +86,8 @@ class PersonContract(Terms):
         """Columns of each table that its answers are made from."""
         found: dict[str, set[str]] = {}
         for block in self.blocks.values():
-            named = {told.column for told in block.fields.values()} | {*block.keys}
+            told = {told.column for told in block.fields.values()}
+            named = told | {*block.keys} | {*block.inside}
             found.setdefault(block.table, set()).update(named)
         return found
 
@@ -120,12 +125,20 @@ class PersonContract(Terms):
             opened = ", ".join(block.scopes).replace("*", "any scope")
             yield from (_row(key, told, name, opened) for key, told in block.fields.items())
         yield from (_row(key, told, "—", "see notes") for key, told in self.derived.items())
+        yield from self._inside()
         for number, one in enumerate(self.worked, 1):
             yield f"\n**Worked example {number}.** {one.about.en} {one.about.zh}\n"
             asked, answer = (orjson.dumps(part).decode() for part in (one.asked, one.told))
             yield f"`POST /v1/services/{self.id}/verify`\n"
             yield f"```json\n{asked}\n```\n\nThe answer has in `data`:\n\n```json\n{answer}\n```"
         yield ""
+
+    def _inside(self) -> Iterator[str]:
+        """What is read for the decision alone."""
+        read = {block.table: block.inside for block in self.blocks.values() if block.inside}
+        if read:
+            yield "\nRead inside for the decision and never told 仅供域内判定、不对外给出:\n"
+            yield from (f"- `{table}`: {', '.join(names)}" for table, names in read.items())
 
 
 def _row(name: str, told: Told, block: str, opened: str) -> str:
@@ -140,6 +153,7 @@ def load_persons(root: Path) -> Mapping[str, PersonContract]:
     found = {}
     for path, one in contracts(root, FILE, PersonContract.model_validate):
         _check_shared(path, one)
+        _check_inside(path, one)
         found[one.id] = one
     return found
 
@@ -151,3 +165,14 @@ def _check_shared(path: Path, contract: PersonContract) -> None:
             first = contract.fields[name]
             if (first.item, first.level, first.mask) != (told.item, told.level, told.mask):
                 raise CatalogueError("catalogue_reference", f"{path}: {name} is of two classes")
+
+
+def _check_inside(path: Path, contract: PersonContract) -> None:
+    """What is read for a decision inside is told by no field of the same service."""
+    inside = {(one.table, name) for one in contract.blocks.values() for name in one.inside}
+    for block in contract.blocks.values():
+        for told in block.fields.values():
+            if (block.table, told.column) in inside:
+                raise CatalogueError(
+                    "catalogue_reference", f"{path}: {told.column} is read inside and told as well"
+                )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -37,14 +37,14 @@ class PlainContract(Terms):
             "tariff": self.tariff.view(),
         }
 
-    def described(self) -> Iterator[str]:
-        """Its section of the reference page."""
+    def described(self, prices: Iterable[str]) -> Iterator[str]:
+        """Its section of the reference page; `prices` as sentences."""
         yield f"## {self.id} `{self.code}` {self.title.zh}"
         yield f"\n{self.title.en}. {self.summary.en}\n\n{self.summary.zh}\n"
         yield f"- Version {self.version}; no cells: {self.SAID}"
         yield f"- Consumers: {', '.join(self.consumers)}; scenarios: {', '.join(self.scenarios)}"
         yield f"- Disclosure profile {self.sdc}; output level {self.output_level}"
-        yield f"- Tariff: {self.tariff.unit}"
+        yield from (f"- Tariff: {price}" for price in prices)
         yield from (f"- Note: {note.en} {note.zh}" for note in self.notes)
         yield from self.examples()
         yield ""

@@ -30,9 +30,11 @@ from metering.tariff import (
 )
 from metering.tariff import Tariff as Rule
 
-PERSON_UNITS: Final = frozenset({"per_verified_person", "per_verified_claim"})
+PERSON_UNITS: Final = frozenset(
+    {"per_verified_person", "per_verified_claim", "per_adjudicated_claim"}
+)
 """Units that are one definite answer about one person."""
-WHOLE: Final = frozenset({"per_report", "per_query"}) | PERSON_UNITS
+WHOLE: Final = frozenset({"per_report", "per_query", "per_call"}) | PERSON_UNITS
 """Units that are one answer, whatever is in it."""
 
 FOR_GOOD = date(2199, 12, 31)
@@ -121,6 +123,8 @@ class Tariff(Frozen):
         "per_query",
         "per_verified_person",
         "per_verified_claim",
+        "per_adjudicated_claim",
+        "per_call",
         "free",
     ]
     prices: tuple[Published, ...] = ()

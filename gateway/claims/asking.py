@@ -1,9 +1,9 @@
-"""What an insurer may ask about one person: the two forms, and nothing beside them."""
+"""What an insurer may ask about one person: three forms, and nothing beside them."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Self, TypeAlias
 
 import orjson
 from pydantic import (
@@ -27,6 +27,12 @@ from gateway.serving.reasons import UnsupportedMedia
 Amount: TypeAlias = Annotated[str, Field(pattern=r"^-?\d{1,14}(\.\d{1,2})?$")]
 _Secret: TypeAlias = Annotated[SecretStr, Field(min_length=1, max_length=64)]
 _Number: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:/+@-]{1,100}$")]
+_Product: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")
+]
+_LONGEST_TERM = 366
+_PLAIN_ALONE = ("S20",)
+"""Services whose answers have no FHIR form."""
 
 
 class _Form(BaseModel):
@@ -47,7 +53,7 @@ class Window(_Form):
 
 
 class Ask(_Form):
-    """What both services want: by which consent, for which claim or policy, about whom."""
+    """What all of them want: by which consent, for which claim or policy, about whom."""
 
     purpose: Name
     consent_id: Ident
@@ -76,11 +82,36 @@ class Verification(Ask):
     submitted: Annotated[dict[Name, Amount], Field(max_length=20)] = {}
 
 
-Asked: TypeAlias = Eligibility | Verification
-FORMS: dict[str, type[Eligibility] | type[Verification]] = {"S18": Eligibility, "S19": Verification}
+class Adjudication(Ask):
+    """S20: one settlement, by its number or its invoice's, claimed under a policy of a product;
+    `policy` is the year of cover, `window` the days in which the care lies."""
+
+    claim_ref: _Number
+    policy_ref: _Number
+    product: _Product
+    policy: Window
+    window: Window
+    setl_id: _Number | None = None
+    invono: _Number | None = None
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if self.setl_id is None and self.invono is None:
+            raise ValueError("setl_id or invono is needed")
+        if (self.policy.to - self.policy.start).days > _LONGEST_TERM:
+            raise ValueError("policy is one year of cover")
+        return self
+
+
+Asked: TypeAlias = Eligibility | Verification | Adjudication
+FORMS: dict[str, type[Eligibility] | type[Verification] | type[Adjudication]] = {
+    "S18": Eligibility,
+    "S19": Verification,
+    "S20": Adjudication,
+}
 NAMES: frozenset[str] = frozenset(
     field.alias or name
-    for form in (Eligibility, Verification, Window)
+    for form in (Eligibility, Verification, Adjudication, Window)
     for name, field in form.model_fields.items()
 )
 
@@ -93,6 +124,8 @@ def months(asked: Asked) -> tuple[str, str]:
         case Verification():
             first = min(asked.window.start, asked.history_from or asked.window.start)
             return _month(first), _month(asked.window.to)
+        case Adjudication():
+            return _month(asked.window.start), _month(asked.window.to)
 
 
 def params(asked: Asked) -> dict[str, str | int | bool]:
@@ -102,12 +135,12 @@ def params(asked: Asked) -> dict[str, str | int | bool]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def media_of(call: Call) -> str:
+def media_of(service: str, call: Call) -> str:
     """The form in which the caller wants the answer."""
-    return choose(call.accept, (JSON, FHIR))
+    return choose(call.accept, (JSON,) if service in _PLAIN_ALONE else (JSON, FHIR))
 
 
-def read_ask(service: Literal["S18", "S19"] | str, call: Call) -> Asked:
+def read_ask(service: str, call: Call) -> Asked:
     """The question a call puts; raises `BadRequest`, or `SdcParameter` for an attempt at it."""
     if sets_disclosure(call.query):
         raise SdcParameter

@@ -113,31 +113,35 @@ class Book:
 
     def use(self, noted: Noted, *, missed_by: str | None) -> None:
         """Count one use of the consent and note the answer; raises `NoUse` where none is left."""
-        whom = self.hashed("subject", noted.subject)
         with writing(self.engine) as session:
-            try:
-                changes.use(session, noted.consent_id, noted.tenant_id, noted.at)
-            except SluiceError as error:
-                raise NoUse("no_use", "") from error
-            session.add(
-                ClaimAnswerRow(
-                    event_id=noted.event_id,
-                    tenant_id=noted.tenant_id,
-                    grant_id=noted.grant_id,
-                    service=noted.service,
-                    consent_id=noted.consent_id,
-                    subject=whom,
-                    at=noted.at,
-                    settlements=len(noted.settlements),
-                    amount_fen=noted.amount_fen,
-                )
-            )
-            self._tell(session, noted)
+            self.enter(session, noted)
             if missed_by is not None:
+                whom = self.hashed("subject", noted.subject)
                 row = ClaimMissRow(
                     event_id=noted.event_id, client_id=missed_by, subject=whom, at=noted.at
                 )
                 session.add(row)
+
+    def enter(self, session: Session, noted: Noted) -> None:
+        """The use and the note of its answer, in the caller's transaction; raises `NoUse`."""
+        try:
+            changes.use(session, noted.consent_id, noted.tenant_id, noted.at)
+        except SluiceError as error:
+            raise NoUse("no_use", "") from error
+        session.add(
+            ClaimAnswerRow(
+                event_id=noted.event_id,
+                tenant_id=noted.tenant_id,
+                grant_id=noted.grant_id,
+                service=noted.service,
+                consent_id=noted.consent_id,
+                subject=self.hashed("subject", noted.subject),
+                at=noted.at,
+                settlements=len(noted.settlements),
+                amount_fen=noted.amount_fen,
+            )
+        )
+        self._tell(session, noted)
 
     def _tell(self, session: Session, noted: Noted) -> None:
         for number in noted.settlements:

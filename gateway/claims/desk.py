@@ -19,6 +19,7 @@ import orjson
 from gateway.catalogue.person import PersonContract
 from gateway.claims import entries
 from gateway.claims.asking import (
+    Adjudication,
     Asked,
     Eligibility,
     Verification,
@@ -28,7 +29,9 @@ from gateway.claims.asking import (
     read_ask,
 )
 from gateway.claims.book import Book, Noted, NoUse
+from gateway.claims.decisions import Decisions, Probing, Put
 from gateway.claims.entries import Judged
+from gateway.claims.meta import meta_of
 from gateway.claims.party import Party, find_grant, find_party, grant_id, places
 from gateway.claims.reading import leaving, statements, withheld
 from gateway.claims.telling import Said, eligibility, verification
@@ -52,13 +55,11 @@ from gateway.serving.accept import JSON, NAMES
 from gateway.serving.answer import Desk
 from gateway.serving.asking import most_fen
 from gateway.serving.entries import attempt
-from gateway.serving.meta import remaining
 from gateway.serving.model import Answer, Call, Case, Refusal
 from gateway.serving.questions import SdcParameter
 from gateway.serving.reasons import Conflict
 from gateway.serving.refusals import NOT_COVERED, PERSON, SDC, attempt_decision, refusal
 from gateway.serving.repeats import KeyUse, arriving, uses_nothing
-from gateway.serving.watermark import tag
 from metering.calendar import day_of
 
 Sign: TypeAlias = Callable[[str, dict[str, Any]], str]
@@ -74,6 +75,7 @@ class ClaimDesk:
     desk: Desk
     source: PersonSource
     book: Book
+    decisions: Decisions
     sign: Sign
     issuer: str
     stopped: Callable[[], Collection[str]]
@@ -89,7 +91,7 @@ class ClaimDesk:
             if not case.caller.may_ask(contract.id):
                 return await self._refuse_attempt(case, contract, NOT_COVERED, edition)
             try:
-                media, ask = media_of(call), read_ask(contract.id, call)
+                media, ask = media_of(contract.id, call), read_ask(contract.id, call)
             except SdcParameter:
                 return await self._refuse_attempt(case, contract, SDC, edition)
             hashed = bytes.fromhex(
@@ -133,7 +135,7 @@ class _Path:
         with self._reserve(under) as hold:
             geo = places(grant, self.edition.bounds.regions)
             for last in (False, True):
-                party = await find_party(self.office.book, self.office.source, case, ask, under)
+                party = await self._party(under)
                 judged = await self._judge(party, hold, under, geo)
                 told = judged.decision.obligations
                 if told is None:
@@ -146,6 +148,16 @@ class _Path:
                         await self.desk.journal.record(entries.unanswered(judged, "failed"))
                         raise
         raise AssertionError  # the second round returns or raises
+
+    async def _party(self, grant: str) -> Party:
+        """Who is asked about; where the product has no rules, as if there were no consent."""
+        office, ask = self.office, self.ask
+        party = await find_party(office.book, office.source, self.case, ask, grant)
+        if isinstance(ask, Adjudication):
+            tenant = self.case.caller.tenant_id
+            if not await asyncio.to_thread(office.decisions.offers, tenant, ask.product):
+                return party.without_consent()
+        return party
 
     def _reserve(self, grant: str) -> Hold:
         repeat = self.key.before is not None
@@ -219,17 +231,16 @@ class _Path:
         """A refusal for want of a consent is a miss; all of them cost the same work."""
         stamp, decision = self.case.stamp, judged.decision
         if any(code.startswith(_CONSENT) for code in decision.deny):
-            await asyncio.to_thread(
-                lambda: self.office.book.miss(
-                    stamp.event_id,
-                    self.case.caller.client_id,
-                    party.subject,
-                    stamp.time,
-                    counts=not party.awaited,
-                )
-            )
+            await self._missed(party, counts=not party.awaited)
         await self.desk.journal.record(entries.unanswered(judged, "refused"))
         return refusal(decision, stamp.time, grain=PERSON, asked=judged.asked)
+
+    async def _missed(self, party: Party, *, counts: bool) -> None:
+        stamp, client = self.case.stamp, self.case.caller.client_id
+        miss = self.office.book.miss
+        await asyncio.to_thread(
+            lambda: miss(stamp.event_id, client, party.subject, stamp.time, counts=counts)
+        )
 
     async def _answer(self, judged: Judged, told: Obligations, party: Party, hold: Hold) -> Answer:
         """Read, count the use, sign, record; only then may it leave."""
@@ -239,13 +250,15 @@ class _Path:
         except Exception:
             await self.desk.journal.record(entries.unanswered(judged, "failed"))
             raise
-        before, answer = self.key.before, hashlib.sha256(orjson.dumps(said.data)).digest()
+        before = self.key.before
+        if before is None:
+            said = await self._final(judged, told, party, found, said)
+        answer = hashlib.sha256(orjson.dumps(said.data)).digest()
         if before is not None and before.answer != answer:
             await self.desk.journal.record(entries.unanswered(judged, "failed"))
             raise Conflict("idempotency_answer_gone", "")
-        if before is None:
-            await asyncio.to_thread(lambda: self._use(judged, party, said))
-        meta = self._meta(judged, told, found.load, hold)
+        first = said.repeats if before is None else before.event_id
+        meta = meta_of(self.desk, judged, told, found.load, hold, repeat=first is not None)
         body = self._body(said, meta)
         sent = {
             "rows": sum(len(rows) for rows in found.rows.values()),
@@ -253,14 +266,25 @@ class _Path:
             "output_hash": hashlib.sha256(body).hexdigest(),
             "watermark_tag": meta["watermark"],
         }
-        if before is None:
+        if first is None:
             kept = self.key.kept(self.case, answer)
             entry = entries.answered(judged, told, found.load, sent, kept)
             await self.desk.journal.record(entry, hold)
         else:
-            entry = entries.repeated(judged, told, found.load, sent, before.event_id)
+            entry = entries.repeated(judged, told, found.load, sent, first)
             await self.desk.journal.record(entry)
-        return Answer(body, self.media, meta, None, replayed=before is not None)
+        return Answer(body, self.media, meta, None, replayed=first is not None)
+
+    async def _final(
+        self, judged: Judged, told: Obligations, party: Party, found: Found, said: Said
+    ) -> Said:
+        """The answer with its use counted. What would tell too much is noted like a miss."""
+        try:
+            return await asyncio.to_thread(lambda: self._use(judged, told, party, found, said))
+        except Probing:
+            await self._missed(party, counts=True)
+            await self.desk.journal.record(entries.unanswered(judged, "failed"))
+            raise
 
     def _body(self, said: Said, meta: dict[str, object]) -> bytes:
         proof = self._proof(said, meta)
@@ -295,13 +319,25 @@ class _Path:
                     return said
                 elsewhere = book.claimed_elsewhere(said.settlements, tenant)
                 return replace(said, data={**said.data, "already_claimed": elsewhere})
+            case Adjudication() as ask if self.key.before is not None:
+                return self.office.decisions.said(self._put(ask, told, party, found))
+            case _:
+                return Said({})  # rules decide where the use is counted
+
+    def _put(self, ask: Adjudication, told: Obligations, party: Party, found: Found) -> Put:
+        born = None if party.known is None else party.known.born
+        tenant = self.case.caller.tenant_id
+        return Put(tenant, party.subject, ask, found.rows, born, leaving(told))
 
     def _matches(self, ask: Eligibility, party: Party) -> bool:
         name = name_mac(self.office.book.subjects, ask.name.get_secret_value())
         return party.known is not None and party.known.name_mac == name
 
-    def _use(self, judged: Judged, party: Party, said: Said) -> None:
-        """Count one use; a name that is not the person's is a miss besides."""
+    def _use(
+        self, judged: Judged, told: Obligations, party: Party, found: Found, said: Said
+    ) -> Said:
+        """Count one use; a name that is not the person's is a miss besides. Rules decide here, by
+        what the year of cover counts at this moment."""
         stamp, caller = self.case.stamp, self.case.caller
         noted = Noted(
             event_id=stamp.event_id,
@@ -315,8 +351,11 @@ class _Path:
             refunded=said.refunded,
             amount_fen=said.amount_fen,
         )
+        if isinstance(self.ask, Adjudication):
+            return self.office.decisions.decide(self._put(self.ask, told, party, found), noted)
         missed = said.data.get("match") is False
         self.office.book.use(noted, missed_by=caller.client_id if missed else None)
+        return said
 
     def _proof(self, said: Said, meta: dict[str, object]) -> str:
         """The data signed: who answered whom, when, by which consent."""
@@ -332,28 +371,6 @@ class _Path:
             "data": said.data,
         }
         return self.office.sign(PROOF_TYPE, claims)
-
-    def _meta(self, judged: Judged, told: Obligations, load: str, hold: Hold) -> dict[str, object]:
-        case, contract, decision = self.case, self.contract, judged.decision
-        tenant, tariff = case.caller.tenant_id, told.tariff
-        return {
-            "service": {"id": contract.id, "code": contract.code, "version": contract.version},
-            "release": load,
-            "profile": str(told.profile.get("name", "")),
-            "consent_id": self.ask.consent_id,
-            "charge": {
-                "unit": "free" if tariff.free else tariff.unit,
-                "price_ref": tariff.price_ref,
-                "repeat": self.key.before is not None,
-            },
-            "quota": remaining(told.quota, self.desk.quotas.seen(hold), 1),
-            "watermark": tag(self.desk.mark, tenant, decision.decision_id, case.stamp.time),
-            "decision_id": decision.decision_id,
-            "policy_version": decision.policy_version,
-            "request_id": case.call.request_id,
-            "trace_id": case.call.trace_id,
-            "time": case.stamp.time,
-        }
 
 
 def _of_person(party: Party) -> dict[str, int]:

@@ -74,6 +74,10 @@ class Party:
             subject_stopped=part.subject_stopped or self.standing.locked or died,
         )
 
+    def without_consent(self) -> Party:
+        """The same, as if no consent had been found."""
+        return replace(self, standing=replace(self.standing, consent=None))
+
     def as_answered(self) -> Party:
         """For an answer repeated under its key: the use it took is not counted against it."""
         consent = self.standing.consent

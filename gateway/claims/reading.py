@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from gateway.catalogue.person import Block, PersonContract
 from gateway.persons.keeping import readable
 from gateway.persons.port import Statement
-from gateway.policy.filters import HIDDEN, Reading, select
+from gateway.policy.filters import HIDDEN, Reading, inside, select
 from gateway.policy.port import Obligations, PolicyUnavailable
 
 KEY = "key_"
@@ -31,8 +31,13 @@ def statements(
     found = {}
     for name, block in contract.blocks.items():
         fields = [field for field in block.fields if field in allowed]
-        if fields and block.table in named and opened & {*block.scopes}:
+        if block.table not in named or not opened & {*block.scopes}:
+            continue
+        if fields:
             found[name] = _statement(block, fields, told, subject)
+        elif block.inside:
+            bound = {"subject": (subject,)}
+            found[name] = inside(readable(), told, block.table, block.inside, bound)
     return found
 
 

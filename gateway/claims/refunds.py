@@ -2,25 +2,28 @@
 
 After every load of the person source the settlements told of are looked at again. Whoever was told
 of one that is undone since gets a security event (`refunded`) that names the consent and its own
-reference of the settlement, in the transaction that notes it: each receiver hears of it once.
+reference of the settlement, in the transaction that notes it: each receiver hears of it once. What
+rules decided about it counts no more in the year of cover, also where the consent has ended since;
+then nobody is told.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from gateway.claims.book import Book
 from gateway.consent import outbox
 from gateway.consent.record import Consent
 from gateway.consent.store import changed_rows, consent_of
-from gateway.db.claim_tables import ClaimSettlementRow
+from gateway.db.claim_tables import ClaimDecisionRow, ClaimSettlementRow
 from gateway.db.consent_tables import ConsentRow
 from gateway.db.engine import reading, writing
 from gateway.errors import SluiceError
@@ -30,6 +33,8 @@ from gateway.persons.port import PersonSource
 EVENT: Final = "refunded"
 LOOK_SECONDS: Final = 5.0
 _IN_FORCE: Final = ("AUTHORISED", "CONSUMED")
+_COUNTING: Final = timedelta(days=731)
+"""So long after a decision its year of cover may still run."""
 
 log = logging.getLogger(__name__)
 
@@ -68,14 +73,18 @@ class Refunds:
         return told
 
     def _open(self) -> Sequence[Consent]:
-        """Consents in force under which a settlement was told that was not refunded then."""
+        """Consents under which a settlement was told that was not refunded then: those in force,
+        and those whose decisions count in a year of cover."""
+        now = self.clock()
         waiting = sa.select(ClaimSettlementRow.consent_id).where(~ClaimSettlementRow.refunded)
+        counting = sa.select(ClaimDecisionRow.consent_id).where(
+            ClaimDecisionRow.refunded_at.is_(None), ClaimDecisionRow.decided_at > now - _COUNTING
+        )
+        in_force = sa.and_(ConsentRow.state.in_(_IN_FORCE), ConsentRow.valid_to > now)
         with reading(self.book.engine) as session:
             rows = session.scalars(
                 sa.select(ConsentRow).where(
-                    ConsentRow.id.in_(waiting),
-                    ConsentRow.state.in_(_IN_FORCE),
-                    ConsentRow.valid_to > self.clock(),
+                    ConsentRow.id.in_(waiting), sa.or_(in_force, ConsentRow.id.in_(counting))
                 )
             )
             return [consent_of(row) for row in rows]
@@ -90,8 +99,9 @@ class Refunds:
         return [str(row["setl_id"]) for row in found.rows["undone"]]
 
     def _tell(self, consent: Consent, numbers: Sequence[str]) -> int:
-        reference = self.book.reference(consent.tenant_id, consent.id)
         now, told = self.clock(), 0
+        runs = consent.valid_to is not None and consent.valid_to > now
+        in_force = runs and consent.state in _IN_FORCE
         with writing(self.book.engine) as session:
             for number in numbers:
                 noted = (
@@ -103,8 +113,32 @@ class Refunds:
                     )
                     .values(refunded=True)
                 )
-                if changed_rows(session, noted) == 1:
-                    more = {"claim_ref": consent.claim_ref, "setl_ref": reference(number)}
+                if changed_rows(session, noted) != 1:
+                    continue
+                decision = self._given_back(session, consent, number, now)
+                if in_force:
+                    more = decision or self._named(consent, number)
                     outbox.put(session, consent, EVENT, now, more)
                     told += 1
         return told
+
+    def _named(self, consent: Consent, number: str) -> Mapping[str, object]:
+        reference = self.book.reference(consent.tenant_id, consent.id)
+        return {"claim_ref": consent.claim_ref, "setl_ref": reference(number)}
+
+    def _given_back(
+        self, session: Session, consent: Consent, number: str, now: datetime
+    ) -> Mapping[str, object] | None:
+        """Take the settlement out of its year of cover; how the receiver knows the decision, if
+        rules made one under this consent."""
+        row = session.scalar(
+            sa.select(ClaimDecisionRow).where(
+                ClaimDecisionRow.consent_id == consent.id,
+                ClaimDecisionRow.settlement == self.book.hashed("settlement", number),
+                ClaimDecisionRow.refunded_at.is_(None),
+            )
+        )
+        if row is None:
+            return None
+        row.refunded_at = now
+        return {"claim_ref": row.claim_ref, "product": row.product}

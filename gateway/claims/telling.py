@@ -24,12 +24,14 @@ Agreed: TypeAlias = tuple[date, date]
 
 @dataclass(frozen=True)
 class Said:
-    """An answer's `data`, and what the books keep of it: settlements by number, total in fen."""
+    """An answer's `data`, and what the books keep of it: settlements by number, total in fen.
+    `repeats` is the event under which this very answer was first given."""
 
     data: Document
     settlements: tuple[str, ...] = ()
     refunded: frozenset[str] = frozenset()
     amount_fen: int = 0
+    repeats: str | None = None
 
 
 def eligibility(

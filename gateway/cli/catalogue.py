@@ -49,7 +49,11 @@ def check() -> None:
         typer.echo(f"{counted.id}  {counted.code:<20} {len(counted.kinds):>2} kinds  ok")
     for reference in catalogue.references.values():
         typer.echo(f"{reference.id}  {reference.code:<20} {len(reference.params):>2} params  ok")
-    for plain in (*catalogue.texts.values(), *catalogue.jobs.values()):
+    for plain in (
+        *catalogue.texts.values(),
+        *catalogue.jobs.values(),
+        *catalogue.traces.values(),
+    ):
         typer.echo(f"{plain.id}  {plain.code:<20} {len(plain.params):>2} params  ok")
     for person in catalogue.persons.values():
         typer.echo(f"{person.id}  {person.code:<20} {len(person.fields):>2} fields  ok")

@@ -42,7 +42,8 @@ def lineage(
 def _found(settings: Settings, key: str) -> tuple[Manifest, dict[str, Any]]:
     """The release in force of a service, with its event."""
     with by_edition(settings) as live:
-        service = load_catalogue(live.policies).get(key)
+        catalogue = load_catalogue(live.policies)
+    service = catalogue.get(key) or catalogue.cohort(key)
     manifest = ReleaseStore(settings.releases).latest(service.id) if service else None
     if manifest is None:
         raise ReleaseError(

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -21,20 +21,26 @@ READY_SECONDS = 60
 
 @dataclass(frozen=True)
 class Server:
-    """A running `sluice serve`."""
+    """A running `sluice serve`; `process` is what was started here, kept until it is stopped."""
 
     pid: int
     base_url: str
     log: Path
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
 
     def stop(self) -> None:
         """End it in order; the journal is closed before the process is gone."""
         os.kill(self.pid, signal.SIGTERM)
         for _ in range(200):
-            if not _alive(self.pid):
+            if not self._runs():
                 return
             time.sleep(0.05)
         os.kill(self.pid, signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait()
+
+    def _runs(self) -> bool:
+        return _alive(self.pid) if self.process is None else self.process.poll() is None
 
 
 def start(home: Path, port: int, environment: Mapping[str, str]) -> Server:
@@ -49,7 +55,7 @@ def start(home: Path, port: int, environment: Mapping[str, str]) -> Server:
             stderr=sink,
             start_new_session=True,
         )
-    server = Server(process.pid, f"http://127.0.0.1:{port}", log)
+    server = Server(process.pid, f"http://127.0.0.1:{port}", log, process)
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:

@@ -14,10 +14,11 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from .tagger import Likely
+from .tagger import Likely, Tagged
 
-LEAST = 0.02
+LEAST = 0.006
 FLOOR = 0.004
+BEGINS = 0.08
 TERM = 9  # the longest term looked for
 
 _CHARACTERS: dict[str, str] = json.loads(
@@ -26,9 +27,10 @@ _CHARACTERS: dict[str, str] = json.loads(
 _RANK = {char: place for place, char in enumerate(dict.fromkeys(_CHARACTERS["surnames"]))}
 _COMPOUND = frozenset(_CHARACTERS["compound"].split())
 _GIVEN = frozenset(_CHARACTERS["given"])
+_BORN_BY = _GIVEN | frozenset(_CHARACTERS["rarer"])  # proposes; only the usual ones weigh
 _PATIENT = re.compile(
     r"(?:患者|病人|患儿|产妇|死者|伤者|参保人|本人|我叫|名叫|我是|叫|姓名|户主|成员|"
-    r"系|为)[是为::, ]{0,2}$"
+    r"系|为|姓 {1,4}名)[是为::, ]{0,4}$"
 )
 _KIN = re.compile(
     r"(?:[妻夫女子父母]|妻子|丈夫|女儿|儿子|父亲|母亲|[爸妈爷奶哥姐弟妹舅姑嫂叔]{1,2}|"
@@ -38,7 +40,8 @@ _KIN = re.compile(
 _STAFF = re.compile(
     r"(?:医[师生]|主任|教授|护士长?|大夫|[局院科处所站市区县]长|书记|药师|老师|专家|"
     r"[术主]者|主刀|助手?|麻醉师?|记[者录]人?|通讯员|会计|老板|店主|代表人?|演员|摄影|"
-    r"同志|科|组)[::, ]{0,2}$"
+    r"同志|科|组|店员|客服|翻译|志愿者|律师|记者|主任|主持人?|麻醉|洗手|巡回|责[任护]|值班|主[管诊治]|经治|"
+    r"保安|司机|窗口|患友|网格员|治疗师|技师|物理师|见证人|联系人|代诉人)[::, ]{0,2}$"
 )
 _PARTY = re.compile(
     r"(?:[举投被委受经复申交接班上审检代原见负][报诉人办核请验托告班级告责签]{1,2}|"
@@ -51,7 +54,8 @@ _VERB = re.compile(
 _JOINED = re.compile(r"[、/和及与跟]$")
 _OPENS = re.compile(r"(?:^|[,。;:!?!(\s\"“])$")
 _TITLE = re.compile(
-    r"\s?(?:副?主任|医[生师]|主治|护士|教授|先生|女士|老[人师]|同志|大夫|副?[局科院处市区县所]长|书记|院士|阿姨|大[爷妈]|同学)"
+    r"\s?(?:副?主任|医[生师]|主治|护士|教授|先生|女士|老[人师太汉]|同志|大夫|副?[局科院处市区县所镇村组队]长|书记|"
+    r"院士|阿姨|大[爷妈娘叔伯]|同学|律师|会计|副?经理|[两二三]位|等[人三四五]|药师|技师|嫂|姐|哥)"
 )
 _PERSONAL = re.compile(r"[,( ]{0,2}(?:[男女](?![儿婿])|[0-9]{1,3}岁|性别|年龄|电话|身份证|\()")
 _SAYS = re.compile(
@@ -73,6 +77,14 @@ _ORDINARY = re.compile(
 _BORNE = re.compile(
     r"(?:^|[,。;:!?(\s\"“者人叫])([\u4e00-\u9fff]{2,4})(?=[,( ]{1,2}[男女]性?[, 。])"
 )
+_CALL = re.compile(
+    r"(?:副?主任|医[生师]|护士长?|教授|先生|女士|小姐|老师|同志|大夫|副?[局科院处所市县区镇村队组班]长|"
+    r"书记|总|工|师傅|阿姨|大[爷妈娘叔伯姐哥]|老[太汉爷头]太?|奶奶|爷爷|叔叔?|伯伯?|[姐哥嫂婶姨])"
+)
+_BETWEEN = re.compile(r"(?<=[\u4e00-\u9fff::、/ ])(?=([\u4e00-\u9fff]{2,3})(?:$|[,。;:、!?()/\s]))")
+_WIDE = re.compile(
+    r"(?<![\u4e00-\u9fff])[\u4e00-\u9fff](?: {1,4}[\u4e00-\u9fff]){1,2}(?![\u4e00-\u9fff])"
+)
 CUED = (_PATIENT, _KIN, _STAFF, _PARTY)
 
 
@@ -84,29 +96,101 @@ class Candidate(NamedTuple):
     features: dict[str, float]
 
 
-def candidates(text: str, likely: Iterable[Likely], terms: Collection[str]) -> list[Candidate]:
+def candidates(text: str, tagged: Tagged, terms: Collection[str]) -> list[Candidate]:
     """Every span of `text` (folded, one sentence) that may be a name; `terms` hold none."""
-    tagged = list(likely)
-    person = {(each.start, each.end): each.probability for each in tagged if each.kind == "PERSON"}
-    other = [each for each in tagged if each.kind != "PERSON"]
+    person = {(e.start, e.end): e.probability for e in tagged.spans if e.kind == "PERSON"}
+    other = [each for each in tagged.spans if each.kind != "PERSON"]
     spans = dict(person)
-    for start, end in (*_cued(text), *_borne(text), *_dotted(text), *_sounded(text)):
+    for start, end in (
+        *_cued(text),
+        *_borne(text),
+        *_dotted(text),
+        *_sounded(text),
+        *_called(text, tagged.begins),
+        *_bare(text),
+        *_spaced(text),
+        *_formed(text, tagged.begins),
+    ):
         spans.setdefault((start, end), FLOOR)
+    standing = _terms(text, terms) if spans else []
     found = []
     for (start, end), probability in sorted(spans.items()):
-        features = _form(text[start:end]) | _around(text, start, end)
-        features["in a term"] = float(_within(text, start, end, terms))
-        features |= _model(start, end, probability, person, other)
+        features = _form(text[start:end].replace(" ", "") or " ") | _around(text, start, end)
+        features["in a term"] = float(_within(start, end, standing))
+        features["is a word"] = float(text[start:end] in terms)
+        features["called"] = float(is_called(text[start:end]))
+        features |= _model(start, end, probability, person, other) | _shares(tagged, start, end)
         found.append(Candidate(start, end, _crossed(features)))
     return found
 
 
-def _within(text: str, start: int, end: int, terms: Collection[str]) -> bool:
-    """Whether a term stands here that holds the whole span."""
+def _shares(tagged: Tagged, start: int, end: int) -> dict[str, float]:
+    """What the model's marginals say of the borders and of the characters between."""
+    size, begins = end - start, tagged.begins
+    return {
+        "word begins": begins[start],
+        "word ends": begins[end] if end < len(begins) else 1.0,
+        "word inside": max(begins[start + 1 : end], default=0.0),
+        "person share": sum(tagged.person[start:end]) / size,
+        "noun share": sum(tagged.noun[start:end]) / size,
+        "other share": sum(tagged.other[start:end]) / size,
+    }
+
+
+def is_called(word: str) -> bool:
+    return word[0] in _RANK and bool(_CALL.fullmatch(word, 2 if word[:2] in _COMPOUND else 1))
+
+
+def _called(text: str, begins: list[float]) -> Iterable[tuple[int, int]]:
+    """A surname and what one calls its bearer by: 储科长, 叶医生."""
+    for match in _CALL.finditer(text):
+        for size in (1, 2):
+            start = match.start() - size
+            if start >= 0 and begins[start] >= BEGINS and is_called(text[start : match.end()]):
+                yield start, match.end()
+
+
+def _bare(text: str) -> Iterable[tuple[int, int]]:
+    """Two or three characters between a cue or a comma of a list and the clause's end."""
+    for match in _BETWEEN.finditer(text):
+        start, end = match.span(1)
+        before = text[max(0, start - 8) : start]
+        if before.endswith("、") or any(cue.search(before) for cue in CUED):
+            yield start, end
+
+
+def _spaced(text: str) -> Iterable[tuple[int, int]]:
+    """A name written wide in a form: 姓 名：王  芳."""
+    for match in _WIDE.finditer(text):
+        if match[0][0] in _RANK and any(cue.search(text[: match.start()][-8:]) for cue in CUED):
+            yield match.span()
+
+
+def _formed(text: str, begins: list[float]) -> Iterable[tuple[int, int]]:
+    """A surname and usual characters of given names where the model lets a word begin."""
+    for at, char in enumerate(text[:-1]):
+        if char in _RANK and begins[at] >= BEGINS:
+            size = 2 if text[at : at + 2] in _COMPOUND else 1
+            for end in (at + size + 1, at + size + 2):
+                given = text[at + size : end]
+                if len(given) == end - at - size and all(each in _BORN_BY for each in given):
+                    yield at, end
+
+
+def _terms(text: str, terms: Collection[str]) -> list[tuple[int, int]]:
+    """Where the terms of three characters or more stand."""
+    return [
+        (at, end)
+        for at in range(len(text) - 2)
+        for end in range(at + 3, min(len(text), at + TERM) + 1)
+        if text[at:end] in terms
+    ]
+
+
+def _within(start: int, end: int, standing: list[tuple[int, int]]) -> bool:
+    """Whether a term shares characters with the span and reaches beyond it."""
     return any(
-        text[first:last] in terms
-        for first in range(max(0, start - TERM), start + 1)
-        for last in range(max(end, first + 3), min(len(text), first + TERM) + 1)
+        first < end and start < last and (first < start or end < last) for first, last in standing
     )
 
 
@@ -228,5 +312,12 @@ def _crossed(features: dict[str, float]) -> dict[str, float]:
         "sounded & opens": features["sounded"] * features["opens"] * ends,
         "sounded & rival": features["sounded"] * features["rival"],
         "mass & surname": features["mass"] * features["surname"],
+        "person & surname": features["person share"] * features["surname"],
+        "noun & no surname": features["noun share"] * (1 - features["surname"]),
+        "cue & noun": cue * features["noun share"],
+        "cue & other": cue * features["other share"],
+        "cut out": features["word begins"] * features["word ends"],
+        "cut out & surname": features["word begins"] * features["word ends"] * features["surname"],
+        "listed & surname": features["after and"] * ends * features["surname"],
     }
     return features | pairs

@@ -6,22 +6,25 @@ same placeholder for one and the same value of a document. Nothing of a text is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
 from gateway.errors import OperatorError
 
+from .candidates import is_called
 from .clauses import sentences
 from .folding import Folded, fold
 from .known import Known
 from .known import find as find_known
-from .names import Profile, persons, ranker
+from .names import Found, Profile, persons, ranker
 from .scanner import Span, resolve, scan
 from .tagger import tagger
 
 LONGEST = 1_000_000
 SURE, SPREADS = 0.9, 3
+_HAN = re.compile(r"[\u3400-\u9fff]{2}")
 
 
 class Document(NamedTuple):
@@ -36,16 +39,20 @@ def find(documents: Sequence[Document], profile: Profile = "default") -> list[li
 
     Args:
         documents: texts of at most a million characters; the tagger takes them as one batch.
-        profile: `default`, or `strict`, which masks what is less probably a name.
+        profile: `default`, or `strict`, which masks what is less probably a name and also places
+            and organisations.
 
     Raises:
         OperatorError: a text is too long, a known value unusable, or the model is not there.
     """
     folded = [_folded(document.text) for document in documents]
-    named = _names(folded, profile)
+    marked = _marked(folded, profile)
     return [
-        resolve(scan(document.text) + find_known(read, document.known) + names)
-        for document, read, names in zip(documents, folded, named, strict=True)
+        _apart(
+            resolve(scan(document.text) + find_known(read, document.known) + _names(read, told)),
+            _places(read, told),
+        )
+        for document, read, told in zip(documents, folded, marked, strict=True)
     ]
 
 
@@ -73,25 +80,65 @@ def _folded(text: str) -> Folded:
     return fold(text)
 
 
-def _names(folded: list[Folded], profile: Profile) -> list[list[Span]]:
+def _marked(folded: list[Folded], profile: Profile) -> list[Found]:
+    """What the model finds in each document; a sentence that stands in many is read once."""
     pieces = [(at, *piece) for at, read in enumerate(folded) for piece in sentences(read.text)]
-    found: list[list[tuple[int, int, float]]] = [[] for _ in folded]
-    marked = persons(tagger(), ranker(), [text for _, _, text in pieces], profile)
-    for (at, offset, _), names in zip(pieces, marked, strict=True):
-        found[at] += [(offset + start, offset + end, p) for start, end, p in names]
+    different = list(dict.fromkeys(text for _, _, text in pieces if _HAN.search(text)))
+    told = dict(zip(different, persons(tagger(), ranker(), different, profile), strict=True))
+    found = [Found([], [], []) for _ in folded]
+    for at, offset, text in pieces:
+        if one := told.get(text):
+            moved = found[at]
+            moved.names.extend((offset + s, offset + e, p) for s, e, p in one.names)
+            moved.possible.extend((offset + s, offset + e, p) for s, e, p in one.possible)
+            moved.places.extend(
+                each._replace(start=offset + each.start, end=offset + each.end)
+                for each in one.places
+            )
+    return found
+
+
+def _names(read: Folded, found: Found) -> list[Span]:
+    spread = _spread(read.text, found)
+    return [Span(*read.original(start, end), "PERSON", p) for start, end, p in spread]
+
+
+def _places(read: Folded, found: Found) -> list[Span]:
     return [
-        [Span(*read.original(start, end), "PERSON", p) for start, end, p in _spread(read, names)]
-        for read, names in zip(folded, found, strict=True)
+        Span(*read.original(each.start, each.end), each.kind, each.probability)
+        for each in found.places
     ]
 
 
-def _spread(read: Folded, names: list[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
-    """With every other place where a sure name of three characters or more stands again."""
-    sure = {read.text[start:end] for start, end, p in names if p >= SURE and end - start >= SPREADS}
+def _apart(found: list[Span], places: list[Span]) -> list[Span]:
+    """With the places that touch nothing found before: a person's name is never called a place."""
+    free = [
+        place
+        for place in places
+        if all(place.end <= span.start or span.end <= place.start for span in found)
+    ]
+    return sorted(found + free)
+
+
+def _spread(text: str, found: Found) -> list[tuple[int, int, float]]:
+    """With every other place where a sure name stands again.
+
+    A name of three characters or more is one wherever it stands; a shorter one, its given name or
+    its surname with a call (巫书记) where the sentence makes it possible by itself.
+    """
+    names = found.names
+    sure = {text[start:end] for start, end, p in names if p >= SURE}
     again = list(names)
-    for name in sure:
-        at = read.text.find(name)
+    for name in (each for each in sure if len(each) >= SPREADS):
+        at = text.find(name)
         while at >= 0:
             again.append((at, at + len(name), SURE))
-            at = read.text.find(name, at + 1)
+            at = text.find(name, at + 1)
+    short = sure | {name[1:] for name in sure if len(name) == SPREADS}
+    surnames = {name[0] for name in sure}
+    again += [
+        (start, end, p)
+        for start, end, p in found.possible
+        if text[start:end] in short or (text[start] in surnames and is_called(text[start:end]))
+    ]
     return again

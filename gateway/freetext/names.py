@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from .candidates import LEAST, Candidate, candidates
-from .tagger import Tagger
+from .tagger import Likely, Tagger
 
+Span = tuple[int, int, float]
 Profile = Literal["default", "strict"]
+POSSIBLE, PLACE = 0.008, 0.5
 WEIGHTS = Path(__file__).with_name("names.json")
+
+
+_LIST = re.compile(r"[\u4e00-\u9fff·]+(?:[、/][\u4e00-\u9fff·]+)+")
+_ITEM = re.compile(r"[\u4e00-\u9fff·]+")
 
 
 class Ranker(NamedTuple):
@@ -39,21 +46,57 @@ def ranker() -> Ranker:
     return Ranker(raw["bias"], raw["weights"], raw["cuts"], frozenset(raw["terms"]))
 
 
-def persons(
-    model: Tagger, ranks: Ranker, sentences: list[str], profile: Profile
-) -> list[list[tuple[int, int, float]]]:
-    """For each folded sentence the names as (start, end, probability), none overlapping."""
+class Found(NamedTuple):
+    """Names of a sentence, none overlapping; weaker candidates that a document may confirm; and,
+    for the strict profile, its places and organisations."""
+
+    names: list[Span]
+    possible: list[Span]
+    places: list[Likely]
+
+
+def persons(model: Tagger, ranks: Ranker, sentences: list[str], profile: Profile) -> list[Found]:
+    """For each folded sentence its names as (start, end, probability)."""
     cut = ranks.cuts[profile]
     found = []
-    for text, likely in zip(sentences, model.likely(sentences, LEAST), strict=True):
-        scored = ((each, ranks.probability(each)) for each in candidates(text, likely, ranks.terms))
-        kept = [(each.start, each.end, p) for each, p in scored if p >= cut]
-        found.append(_united(kept))
+    for text, tagged in zip(sentences, model.likely(sentences, LEAST), strict=True):
+        scored = [
+            (each.start, each.end, ranks.probability(each))
+            for each in candidates(text, tagged, ranks.terms)
+        ]
+        names = _united([each for each in scored if each[2] >= cut])
+        names = _listed(text, names, scored)
+        weaker = [each for each in scored if POSSIBLE <= each[2] < cut]
+        places = _places(tagged.spans) if profile == "strict" else []
+        found.append(Found(names, weaker, places))
     return found
 
 
-def _united(spans: list[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
-    united: list[tuple[int, int, float]] = []
+def _listed(text: str, names: list[Span], scored: list[Span]) -> list[Span]:
+    """With the weaker candidates that stand in a list of which at least half are names."""
+    possible = {(start, end): p for start, end, p in scored if p >= POSSIBLE}
+    more: list[Span] = []
+    for row in _LIST.finditer(text):
+        places = [item.span() for item in _ITEM.finditer(text, *row.span())]
+        taken = [any(s < end and start < e for s, e, _ in names) for start, end in places]
+        if 2 * sum(taken) >= len(places):
+            more += [(*place, possible[place]) for place in places if place in possible]
+    return _united(names + more) if more else names
+
+
+def _places(spans: list[Likely]) -> list[Likely]:
+    """The likeliest places and organisations, none overlapping."""
+    kept: list[Likely] = []
+    for each in sorted(spans, key=lambda span: -span.probability):
+        if each.probability < PLACE:
+            break
+        if each.kind != "PERSON" and all(each.end <= k.start or k.end <= each.start for k in kept):
+            kept.append(each)
+    return kept
+
+
+def _united(spans: list[Span]) -> list[Span]:
+    united: list[Span] = []
     for start, end, p in sorted(spans):
         if united and start < united[-1][1]:
             first, last, best = united[-1]

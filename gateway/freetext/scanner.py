@@ -8,7 +8,7 @@ from typing import NamedTuple
 from .folding import fold
 from .patterns import PATTERNS, SIGNS
 
-_DIGITS = re.compile(r"[0-9]{2}|[0-9][号栋弄幢座组队室]|@")
+_DIGITS = re.compile(r"[0-9]{2}|[0-9][号栋弄幢座组队室]|@|[A-Z][ ·•]?[A-Z0-9]{4}")
 
 
 class Span(NamedTuple):

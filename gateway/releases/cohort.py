@@ -39,6 +39,8 @@ from gateway.releases.contributions import FILE as CONTRIBUTIONS
 from gateway.releases.contributions import SCHEMA
 from gateway.releases.jobs import Appraisal, Work
 from gateway.releases.keys import fingerprint
+from gateway.releases.lineage.reading import FILE as LINEAGE
+from gateway.releases.lineage.writing import write_cohort_lineage
 from gateway.releases.manifest import File, Manifest, ReleaseError, Shown, Table, sealed
 from gateway.releases.parallel import note
 from gateway.releases.quality import FILE as QUALITY
@@ -244,6 +246,7 @@ def build_cohort(
     _write_providers(folder, work, contract, index, places)
     names = _texts(places, "provider")
     write_quality(folder / QUALITY, years, appraisal.providers, names)
+    write_cohort_lineage(folder / LINEAGE, work.catalogue, contract, appraisal)
     return folder, sealed(_contents(work, contract, index, appraisal, folder), work.staging.now)
 
 

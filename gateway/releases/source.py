@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,11 +225,16 @@ class Source:
         """Run a query into a file of this connection's own; a query that gives its rows again."""
         path = Path(self._spill.name) / f"{name}.parquet"
         escaped = str(path).replace("'", "''")
+        typed = self.cast(sql)
+        self._con.execute(f"COPY ({sql}) TO '{escaped}' (FORMAT parquet)")
+        return typed(f"FROM read_parquet('{escaped}')")
+
+    def cast(self, sql: str) -> Callable[[str], str]:
+        """Gives another query with these columns the types this one has."""
         columns = ", ".join(
             f'CAST("{column}" AS {kind}) AS "{column}"' for column, kind in self._types(sql).items()
         )
-        self._con.execute(f"COPY ({sql}) TO '{escaped}' (FORMAT parquet)")
-        return f"SELECT {columns} FROM read_parquet('{escaped}')"
+        return lambda other: f"SELECT {columns} FROM ({other}) AS rows_"
 
     def let_go(self, name: str) -> None:
         """Delete what was laid aside under a name."""

@@ -8,6 +8,7 @@ can show years later whose rules they were.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -65,8 +66,10 @@ def read_signed(
         raise NotRules("rules_form", "The rules hold a number that is too large.") from None
 
 
+@lru_cache(maxsize=64)
 def read_kept(text: str) -> RulePackage:
-    """The package of a JWS that was checked when it came; its row's seal vouches for it since."""
+    """The package of a JWS that was checked when it came; its row's seal vouches for it since.
+    Every decision reads it, so what was read last is kept."""
     return read_package(orjson.dumps(parse_compact(text).claims["rules"]), "rules")
 
 

@@ -134,23 +134,22 @@ def in_force(
     session: Session, key: BundleKey, tenant: str, product: str, day: date
 ) -> Submission | None:
     """The version of a product that decides on settlements closed on this day."""
-    found = (
-        one
-        for one in read_submissions(session, key, tenant)
-        if one.product == product and one.decides_on(day)
-    )
+    own = read_submissions(session, key, tenant, product)
+    found = (one for one in own if one.decides_on(day))
     return max(found, key=lambda one: (one.first, one.submitted_at), default=None)
 
 
 def read_submissions(
-    session: Session, key: BundleKey, tenant: str | None = None
+    session: Session, key: BundleKey, tenant: str | None = None, product: str | None = None
 ) -> tuple[Submission, ...]:
-    """All submissions, or an organisation's, newest first."""
+    """All submissions, or an organisation's, or those of one product, newest first."""
     chosen = sa.select(RulePackageRow).order_by(
         RulePackageRow.submitted_at.desc(), RulePackageRow.package_id
     )
     if tenant is not None:
         chosen = chosen.where(RulePackageRow.tenant_id == tenant)
+    if product is not None:
+        chosen = chosen.where(RulePackageRow.product == product)
     return tuple(_opened(row, key) for row in session.scalars(chosen))
 
 

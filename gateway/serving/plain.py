@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
+from gateway.catalogue.tariff import Tariff
 from gateway.editions.running import Running
 from gateway.errors import NotFound
 from gateway.identity.model import Grant
@@ -30,6 +31,7 @@ from gateway.policy.port import (
 )
 from gateway.quota.port import QuotaUnproven
 from gateway.serving.answer import Desk
+from gateway.serving.asking import most_fen
 from gateway.serving.entries import actor_of, attempt
 from gateway.serving.meta import remaining
 from gateway.serving.model import Call, Case, Refusal
@@ -59,6 +61,8 @@ class Contract(Protocol):
     def grain(self) -> str: ...
     @property
     def params(self) -> tuple[str, ...]: ...
+    @property
+    def tariff(self) -> Tariff: ...
 
 
 @dataclass(frozen=True)
@@ -111,10 +115,12 @@ class Decided:
         """A refusal of the policy, or an allowed question whose answer failed."""
         return self._entry(self._audit(result), None)
 
-    def answered(self, sent: Mapping[str, object]) -> Entry:
-        """An answer about to leave, counted at price zero. `sent`: bytes, hash, watermark."""
-        audit = {**self._audit("answered"), "columns": [], "rows": 0, "cells": 0, **sent}
-        return self._entry(audit, self._usage())
+    def answered(self, sent: Mapping[str, object], told: Obligations) -> Entry:
+        """An answer about to leave, counted at price zero or, where it is charged, as one call.
+        `sent`: bytes, hash, watermark."""
+        usage = self._usage(told)
+        audit = {**self._audit("answered"), "columns": [], "rows": 0, "cells": usage.qty, **sent}
+        return self._entry(audit, usage)
 
     def _entry(self, audit: dict[str, object], usage: UsageEvent | None) -> Entry:
         stamp, kept = self.case.stamp, event(self.put, self.decision)
@@ -135,8 +141,9 @@ class Decided:
             "deny_codes": list(self.decision.deny),
         }
 
-    def _usage(self) -> UsageEvent:
-        stamp, service = self.case.stamp, self.service
+    def _usage(self, told: Obligations) -> UsageEvent:
+        stamp, service, tariff = self.case.stamp, self.service, told.tariff
+        charged = not tariff.free and service.tariff.unit != FREE
         return UsageEvent(
             event_id=stamp.event_id,
             request_id=self.case.call.request_id,
@@ -146,13 +153,13 @@ class Decided:
             service=service.id,
             version=service.version,
             release=self.asked.source,
-            unit=FREE,
-            qty=0,
-            billable_qty=0,
+            unit=tariff.unit if charged else FREE,
+            qty=int(charged),
+            billable_qty=int(charged),
             repeat_of=None,
-            price_ref=FREE,
-            price_micro=0,
-            providers_ref="",
+            price_ref=tariff.price_ref if charged else FREE,
+            price_micro=service.tariff.first_unit_micro(tariff.price_ref) if charged else 0,
+            providers_ref=self.asked.source if charged else "",
             purpose=self.put.purpose_code,
             query_hash=digest_of(service.id, self.asked),
             page="",
@@ -192,7 +199,8 @@ class PlainDesk:
         tenant, stamp = case.caller.tenant_id, case.stamp
         grant = _grant(edition.grants_for(tenant), service.id, asked.grant_id, today(case))
         reserve, digest = self.desk.journal.counters.reserve, digest_of(service.id, asked)
-        with reserve(grant, digest, 0, stamp.time, tenant=tenant) as hold:
+        unit, most = int(service.tariff.unit != FREE), most_fen(service.tariff, 1)
+        with reserve(grant, digest, unit, stamp.time, tenant=tenant, estimate_fen=most) as hold:
             decided = await self._judge(case, service, asked, grant, hold, edition)
             decision = decided.decision
             if decision.obligations is None:
@@ -209,7 +217,8 @@ class PlainDesk:
             status, body = finish(meta)
             digest = hashlib.sha256(body).hexdigest()
             sent = {"bytes": len(body), "output_hash": digest, "watermark_tag": mark}
-            await self.desk.journal.record(decided.answered(sent), hold)
+            entry = decided.answered(sent, decision.obligations)
+            await self.desk.journal.record(entry, hold)
             return Told(status, body, asked.media_type, meta, digest)
 
     async def _judge(  # noqa: PLR0917 -- a question, where it stands, and under what
@@ -269,7 +278,10 @@ class PlainDesk:
         return {
             "service": {"id": service.id, "code": service.code, "version": service.version},
             asked.source_name: asked.source,
-            "charge": {"unit": FREE, **asked.charge},
+            "charge": {
+                "unit": FREE if obligations.tariff.free else service.tariff.unit,
+                **asked.charge,
+            },
             "quota": remaining(obligations.quota, self.desk.quotas.seen(hold), 0),
             "watermark": mark,
             "decision_id": decided.decision.decision_id,

@@ -35,6 +35,8 @@ ORDER = (
     "drg_rslt_d",
     "dip_rslt_d",
     "sel_trac_d",
+    "trac_flow_d",
+    "drug_recl_b",
     "vbp_agree_d",
     "fund_flow_m",
     "recon_3201_d",

@@ -33,9 +33,10 @@ from synthetic.bureau.settings import Defects, Run, Size, document
 from synthetic.bureau.settlements import with_refunds
 from synthetic.bureau.spread import planted_spread
 from synthetic.bureau.stays import admit, drawn
+from synthetic.bureau.stocking import drug_recl, trac_flow
 from synthetic.bureau.therapy import refills
 from synthetic.bureau.totals import Totals, summed_tables, totals
-from synthetic.bureau.tracing import sel_trac
+from synthetic.bureau.tracing import sel_trac, sold_packs
 from synthetic.bureau.writer import Writer, Written, manifest
 from synthetic.warehouse.codes import VERSIONS
 
@@ -43,6 +44,7 @@ Progress = Callable[[str, float], None]
 _EVENT_TABLES = (
     "mdtrt_d", "setl_d", "setl_fund_d", "fee_list_d", "setl_diag_list_d", "drg_rslt_d",
     "dip_rslt_d", "opsp_reg_d", "psn_clct_detl_d", "sel_trac_d",
+    "trac_flow_d",
 )  # fmt: skip
 
 
@@ -160,6 +162,7 @@ def _base_tables(city: City) -> dict[str, pa.Table]:
         "fixmedins_b": tables_base.fixmedins(city.places),
         "drug_cat_b": tables_base.drug_cat(city.products, city.items),
         "mcs_cat_b": mcs_cat(city.devices, city.items),
+        "drug_recl_b": drug_recl(city),
         "admdvs_b": tables_base.admdvs(),
     }
 
@@ -167,7 +170,7 @@ def _base_tables(city: City) -> dict[str, pa.Table]:
 def block_tables(city: City, number: int) -> tuple[dict[str, pa.Table], Totals]:
     """The event tables of one block, and what it adds to the totals."""
     block = live(city, number)
-    contributed = paid(city, block)
+    contributed, packs = paid(city, block), sold_packs(city, block)
     tables = {
         "mdtrt_d": tables_events.mdtrt(city, block),
         "setl_d": tables_money.setl(city, block),
@@ -178,7 +181,8 @@ def block_tables(city: City, number: int) -> tuple[dict[str, pa.Table], Totals]:
         "dip_rslt_d": tables_events.dip_results(city, block),
         "opsp_reg_d": opsp_reg(city, block),
         "psn_clct_detl_d": psn_clct(city, block, contributed),
-        "sel_trac_d": sel_trac(city, block),
+        "sel_trac_d": sel_trac(city, block, packs),
+        "trac_flow_d": trac_flow(city, block, packs),
     }
     lost = _lost(city.run, block)
     tables = {name: damage(city.run, name, table, number, lost) for name, table in tables.items()}

@@ -26,7 +26,7 @@ DUPLICATES = 60  # PT12
 SWAPPED_SHARE = 0.30  # PT7: of the packs the clinic hands out
 _FROM = {SHOP: day_of("2025-01-01"), VISIT: day_of("2025-07-01")}
 _SPLIT_SHARE = 0.01
-_SHELF_LIFE = 1096
+SHELF_LIFE = 1096  # days
 _YOUNGEST, _OLDEST = 60, 500  # days between manufacture and sale
 
 
@@ -50,10 +50,14 @@ def swapping_clinic(places: Institutions) -> int:
     return int(places.pool(PRIMARY, LOCAL)[2])
 
 
-def sel_trac(city: City, block: Block) -> pa.Table:
-    """sel_trac_d: a row per pack of what was settled and not undone."""
+def sold_packs(city: City, block: Block) -> Packs:
+    """The packs of what was settled and not undone, in the order of their lines."""
     rng = stream(city.run.seed, "tracing", block.number)
-    packs = _resold(rng, city, block, _scanned(rng, city, block))
+    return _resold(rng, city, block, _scanned(rng, city, block))
+
+
+def sel_trac(city: City, block: Block, packs: Packs) -> pa.Table:
+    """sel_trac_d: a row per pack."""
     lines, events, items = block.lines, block.events, city.items
     line, n = packs.line, len(packs.line)
     event = lines.event[line]
@@ -65,9 +69,9 @@ def sel_trac(city: City, block: Block) -> pa.Table:
         "fixmedins_code": coded(inst, city.places.code),
         "med_list_codg": coded(packs.product, items.code),
         "fixmedins_bchno": padded("B", packs.product * 1000 + packs.made // 30 % 1000, 8),
-        "manu_lotnum": padded("L", np.maximum(packs.made + 2000, 0), 8),
+        "manu_lotnum": lot_numbers(packs.made),
         "manu_date": dates(packs.made),
-        "expy_end": dates(packs.made + _SHELF_LIFE),
+        "expy_end": dates(packs.made + SHELF_LIFE),
         "rx_flag": coded(prescribed, ["0", "1"]),
         "trdn_flag": coded(packs.split, ["0", "1"]),
         "finl_trns_pric": decimal(lines.price[line] * 10_000, 16, 6),
@@ -76,15 +80,20 @@ def sel_trac(city: City, block: Block) -> pa.Table:
         "rtal_docno": padded(f"D{block.number:04d}", event, 8),
         "mdtrt_setl_type": constant("1", n),
         "setl_id": settlement_ids(block, block.where[line], np.zeros(n, dtype=bool)),
-        "drug_trac_codg": _codes(block, packs),
+        "drug_trac_codg": pack_codes(block, packs.product, packs.code),
     }
     return assemble(TABLES["sel_trac_d"], columns, n)
 
 
-def _codes(block: Block, packs: Packs) -> pa.Array:
-    """Twenty digits: seven of the product, thirteen of the pack."""
-    product = padded("899", packs.product, 4)
-    return pc.binary_join_element_wise(product, padded(f"9{block.number:04d}", packs.code, 8), "")
+def lot_numbers(made: Ints) -> pa.Array:
+    """A product's lot is what was made of it on a day."""
+    return padded("L", np.maximum(made + 2000, 0), 8)
+
+
+def pack_codes(block: Block, product: Ints, code: Ints, series: int = 9) -> pa.Array:
+    """Twenty digits: seven of the product, thirteen of the pack; `series` is the first of these."""
+    head = padded("899", product, 4)
+    return pc.binary_join_element_wise(head, padded(f"{series}{block.number:04d}", code, 8), "")
 
 
 def _scanned(rng: np.random.Generator, city: City, block: Block) -> Packs:

@@ -25,6 +25,7 @@ _SEQUENTIAL = {  # ids that rise row by row: cheaper as differences than as a di
     "dip_rslt_d": {"setl_id"},
     "opsp_reg_d": {"trt_dcla_detl_sn"},
     "sel_trac_d": {"sel_sn", "drug_trac_codg"},
+    "trac_flow_d": {"flow_sn"},
 }
 
 

@@ -3,7 +3,8 @@ questions in turns with its journal as it is and with one that stores nothing.
 
 `python -m tests.benchmarks.journal_gateway --serve …` is the server: `gateway.app.create_app` on a
 small home, in which `record` is exchanged between two rounds. What takes its place is given the
-same entry and settles the same hold; it makes no rows, seals nothing and waits for no disk.
+same entry and settles the same hold; it makes no rows, seals nothing and waits for no disk. A third
+one only waits, as `journal_http` says.
 
 Each of 16 kept connections is a tenant of its own that asks one question again and again, every
 time with a DPoP proof of its own, made before the clock starts. So token, decision and cells are at
@@ -37,7 +38,7 @@ import httpx
 import uvicorn
 import uvloop
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.api import collector
@@ -45,13 +46,22 @@ from gateway.api.connection import GatewayProtocol
 from gateway.app import create_app
 from gateway.identity.boundaries import load_boundaries
 from gateway.identity.desk import open_identity
-from gateway.identity.requester import ProvenBy, make_proof
 from gateway.journal.charges import Charges, Claim
 from gateway.journal.counters import Hold
 from gateway.journal.entry import Entry
 from gateway.journal.sqlite import SqliteJournal
 from gateway.settings import Settings
-from tests.benchmarks.journal_http import CONNECTIONS, ROUNDS, Load, cpu_seconds, middle
+from sluice_client.proof import ProvenBy, make_proof
+from tests.benchmarks.journal_http import (
+    CONNECTIONS,
+    ROUNDS,
+    WAYS,
+    Load,
+    load,
+    middle,
+    only_waiting,
+)
+from tests.benchmarks.threads import spent, writers
 from tests.factories_identity import Machine, add_client, add_grant, add_tenant, new_key, public
 from tests.gateway_factory import (
     COST,
@@ -67,7 +77,7 @@ PATH = "/v1/services/S02/queries"
 BODY = json.dumps({**COST, "dims": []}).encode()
 REQUESTS = 60
 """Of one connection in one turn."""
-KINDS, WAYS = ("charged", "repeats"), ("nothing", "recorded")
+KINDS = ("charged", "repeats")
 
 
 class _Forgetting(Charges):
@@ -88,13 +98,15 @@ def serve(home: Path, policies: Path, port: int, began: datetime) -> None:
     app = create_app(_settings(home, policies, port), RunningClock(real=began))
     journal = cast(SqliteJournal, app.state.desk.journal)
     charges = {"charged": _Forgetting(), "repeats": journal.counters.charges}
-    record = {"nothing": _stored_nowhere, "recorded": journal.record}
+    group, waiting = journal._group, only_waiting()
+    record = {"nothing": _stored_nowhere, "waits": journal.record, "recorded": journal.record}
 
     async def turn(request: Request) -> Response:
         kind, way = request.path_params["kind"], request.path_params["way"]
         journal.counters.charges = charges[kind]
         journal.record = record[way]  # type: ignore[method-assign]  # of this process alone
-        return Response(b"{}")
+        journal._group = waiting if way == "waits" else group
+        return JSONResponse(writers())
 
     app.router.routes.insert(0, Route("/turn/{kind}/{way}", turn, methods=["POST"]))
     collector.settle()
@@ -126,13 +138,12 @@ class Client:
 
     def turn(self, kind: str, way: str) -> Load:
         """One turn: every connection sends its requests one after another."""
-        assert self.http.post(f"/turn/{kind}/{way}").status_code == 200
+        writing = [int(one) for one in self.http.post(f"/turn/{kind}/{way}").json()]
         told = [self._told(machine) for machine in self.machines]
-        began, used = time.perf_counter(), cpu_seconds(self.pid)
+        began, used = time.perf_counter(), spent(self.pid, writing)
         uvloop.run(_all(self.http.base_url, told))
-        wall, spent = time.perf_counter() - began, cpu_seconds(self.pid) - used
-        done = sum(len(requests) for requests in told)
-        return Load(done / wall, spent / done * 1e6)
+        wall, used = time.perf_counter() - began, spent(self.pid, writing) - used
+        return load(sum(len(requests) for requests in told), wall, used)
 
     def _told(self, machine: Machine) -> list[bytes]:
         """The requests of one connection; each is good once."""

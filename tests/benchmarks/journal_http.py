@@ -1,25 +1,26 @@
 """What durable recording costs a request: one uvicorn process, the same route with and without it.
 
 `python -m tests.benchmarks.journal_http --serve …` is the server; `measure` asks it over 16 kept
-connections, in turns, so that both routes meet the same machine.
+connections, in turns, so that all routes meet the same machine. A third route only waits: its calls
+queue for a writer that makes no rows and sleeps as long as a commit takes.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import cast
 
+import httpx
 import uvicorn
 import uvloop
 from fastapi import FastAPI
@@ -27,34 +28,70 @@ from starlette.responses import Response
 
 from gateway.api import collector
 from gateway.journal.entry import Entry
+from gateway.journal.group import GroupCommit, Pace
 from gateway.journal.sqlite import CentralStore, SqliteJournal
+from tests.benchmarks.threads import Spent, spent, writers
 from tests.gateway_factory import free_port
 from tests.journal_server import entry_for
 
 CONNECTIONS, ROUNDS, SECONDS = 16, 5, 2.0
-_TICK = os.sysconf("SC_CLK_TCK")
+WAYS = ("nothing", "waits", "recorded")
+COMMIT = 0.001
+"""Seconds that a commit of a few entries takes."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """Requests per second, and the server's CPU for each in µs."""
+    """Requests per second, and the server's CPU for each in µs: of all its threads, and of those
+    that run the event loop and write the journal."""
 
     per_second: float
     cpu_us: float
+    loop_us: float
+    writer_us: float
+
+
+def load(done: int, wall: float, used: Spent) -> Load:
+    """So many requests in so many seconds."""
+    each = 1e6 / done
+    return Load(done / wall, used.whole * each, used.loop * each, used.writer * each)
+
+
+def only_waiting() -> GroupCommit:
+    """The journal's queue and hand-overs; nothing is written."""
+
+    def sleep(batch: list[Entry]) -> list[Exception | None]:
+        time.sleep(COMMIT)
+        return [None] * len(batch)
+
+    return GroupCommit(sleep, _nothing, _nothing, Pace())
+
+
+def _nothing() -> None:
+    return None
 
 
 def serve(home: Path, port: int, dsn: str) -> None:
-    """Both routes; entries are made in both, recorded in one."""
+    """All routes; entries are made in each, recorded in one."""
     store = CentralStore(dsn, "bench") if dsn else None
     now = datetime.now(UTC)
     journal = SqliteJournal.open(home / "journal.db", home / "keys", now, store=store)
-    app = FastAPI(openapi_url=None)
+    app, waiting = FastAPI(openapi_url=None), only_waiting()
     numbers = iter(range(10**9))
 
-    @app.post("/plain")
-    async def plain() -> Response:
+    @app.post("/nothing")
+    async def nothing() -> Response:
         _made(journal, next(numbers))
         return Response(b"{}")
+
+    @app.post("/waits")
+    async def waits() -> Response:
+        await waiting.record(_made(journal, next(numbers)))
+        return Response(b"{}")
+
+    @app.post("/writers")
+    async def told() -> list[int]:
+        return writers()
 
     @app.post("/recorded")
     async def recorded() -> Response:
@@ -71,46 +108,43 @@ def _made(journal: SqliteJournal, number: int) -> Entry:
     return entry_for(journal, f"r-{number}", place=number)
 
 
-def measure(dsn: str = "") -> tuple[Load, Load]:
-    """The route without and with a durable record; medians of rounds in turns."""
+def measure(dsn: str = "") -> dict[str, Load]:
+    """Each route's load; medians of rounds in turns."""
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         words = ["--serve", folder, str(port), dsn]
         server = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.journal_http", *words])
         try:
-            _wait(port)
-            rounds = [(_load(server.pid, port, "/plain"), _load(server.pid, port, "/recorded"))]
-            rounds = [  # the first was to warm up
-                (_load(server.pid, port, "/plain"), _load(server.pid, port, "/recorded"))
-                for _ in range(ROUNDS)
+            writing = _wait(port)
+            rounds = [
+                {way: _load(server.pid, writing, port, f"/{way}") for way in WAYS}
+                for _ in range(ROUNDS + 1)
             ]
         finally:
             server.terminate()
             server.wait(30)
-    plain, recorded = ([r[i] for r in rounds] for i in (0, 1))
-    return middle(plain), middle(recorded)
+    return {way: middle([found[way] for found in rounds[1:]]) for way in WAYS}  # the first: warm up
 
 
 def middle(loads: list[Load]) -> Load:
-    """Medians of both figures."""
-    return Load(median(one.per_second for one in loads), median(one.cpu_us for one in loads))
+    """Medians of every figure."""
+    return Load(*(median(figures) for figures in zip(*map(astuple, loads), strict=True)))
 
 
-def _wait(port: int) -> None:
+def _wait(port: int) -> list[int]:
+    """Once the server answers: its threads that write."""
     ends = time.monotonic() + 60
     while time.monotonic() < ends:
-        with suppress(OSError):
-            asyncio.run(_ask(port, "/plain", time.monotonic()))
-            return
+        with suppress(httpx.TransportError):
+            return [int(one) for one in httpx.post(f"http://127.0.0.1:{port}/writers").json()]
         time.sleep(0.1)
     sys.exit("the server did not start")
 
 
-def _load(pid: int, port: int, path: str) -> Load:
-    began, used = time.perf_counter(), cpu_seconds(pid)
+def _load(pid: int, writing: list[int], port: int, path: str) -> Load:
+    began, used = time.perf_counter(), spent(pid, writing)
     done = uvloop.run(_many(port, path))
-    wall, spent = time.perf_counter() - began, cpu_seconds(pid) - used
-    return Load(done / wall, spent / done * 1e6)
+    return load(done, time.perf_counter() - began, spent(pid, writing) - used)
 
 
 async def _many(port: int, path: str) -> int:
@@ -130,7 +164,7 @@ class _Asking(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        transport.write(self._request)
+        self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         self._begun += data
@@ -155,12 +189,6 @@ async def _ask(port: int, path: str, ends: float) -> int:
     loop = asyncio.get_running_loop()
     _, asking = await loop.create_connection(lambda: _Asking(path, ends), "127.0.0.1", port)
     return await asking.done
-
-
-def cpu_seconds(pid: int) -> float:
-    """Seconds of CPU a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
 
 
 if __name__ == "__main__":

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from gateway.traces.forms import read_code
+from gateway.traces.loading import load_traces, resold
+from gateway.traces.source import TraceSource
+from gateway.traces.standing import STATUSES, status_of
 from synthetic.bureau import SimulationReport, simulate
 from synthetic.bureau.people import populate
 from synthetic.bureau.settings import Run
@@ -163,3 +169,30 @@ def test_a_defect_profile_damages_what_it_says(tmp_path: Path) -> None:
         ).fetchone()
     assert row is not None
     assert row[0] == pytest.approx(0.95, abs=0.03)
+
+
+def test_packs_move_before_and_after_their_sale_and_every_status_can_be_looked_up(
+    made: tuple[Path, SimulationReport], tmp_path: Path
+) -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    load_traces(made[0], tmp_path / "traces.db", b"k" * 32, now)
+    with closing(duckdb.connect()) as db:
+        for name in ("sel_trac_d", "trac_flow_d"):
+            db.execute(f"CREATE VIEW {name} AS FROM '{made[0]}/{name}.parquet'")
+        wrong = db.execute("""SELECT count(*) FROM trac_flow_d f
+          LEFT JOIN sel_trac_d s ON s.drug_trac_codg = f.trac_codg AND s.trdn_flag = '0'
+          WHERE f.flow_time::DATE NOT BETWEEN f.manu_date AND f.expy_end
+            OR flow_type = '3503' AND s.sel_retn_time <= flow_time
+            OR flow_type = '3506' AND coalesce(s.sel_retn_time >= flow_time, true)
+            OR flow_type = '3504' AND s.sel_sn IS NOT NULL""").fetchone()
+        moved = db.execute("SELECT trac_codg FROM trac_flow_d ORDER BY flow_type DESC LIMIT 900")
+        codes = {str(row[0]) for row in moved.fetchall()}
+    assert wrong == (0,)
+    twice = {sale.code for sale in resold(made[0])}
+    assert 0 < len(twice) <= RESOLD
+    source = TraceSource(tmp_path / "traces.db", b"k" * 32)
+    looked = {code: source.look(read_code(code)) for code in codes | twice}
+    found = {code: status_of(each.pack, now.date()) for code, each in looked.items()}
+    assert set(found.values()) >= {*STATUSES} - {"unknown", "expired"}
+    assert all(found[code] in ("sold_more_than_once", "recalled") for code in twice)
+    assert all(each.product for each in looked.values())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from openapi_spec_validator import validate
 
-from gateway.api import consents, events, rule_packages
+from gateway.api import consents, events, reconciliations, rule_packages
 from gateway.api.consent_document import consent_openapi_bytes
 from gateway.api.consent_forms import ConsentList, ConsentShown, Problem, Sets, StreamShown
 from gateway.identity.keyring import write_private
@@ -35,7 +35,7 @@ def server(tmp_path_factory):
 
 def test_the_document_is_valid_and_names_every_route():
     validate(DOCUMENT)
-    routers = (consents.router, events.router, rule_packages.router)
+    routers = (consents.router, events.router, rule_packages.router, reconciliations.router)
     routes = {(r.path, m.lower()) for one in routers for r in one.routes for m in r.methods}
     listed = {(path, method) for path, each in DOCUMENT["paths"].items() for method in each}
     assert listed == routes

@@ -18,6 +18,8 @@ from tests.gateway_factory import COST, Gateway
 
 WOMEN = {"kind": "gend", "values": ["2"]}
 FORTY = {"kind": "age10", "values": ["40-49"]}
+KINDS = ("age10", "gend", "index_year", "enrolled", "dx_group", "dx_chapter", "generic", "atc",
+         "procedure", "disease12")  # fmt: skip
 PRESSURE = {"kind": "dx_group", "codes": ["I10-I15"]}
 
 
@@ -77,6 +79,17 @@ def test_the_contract_lists_the_codes_and_takes_its_example(counting: Gateway, c
     jsonschema.Draft202012Validator(contract["request_schema"]).validate(contract["example"])
     listed = told(counting.get("/v1/services", client))["services"]
     assert any(one["id"] == "S16" for one in listed)
+
+
+def test_the_lineage_names_the_source_of_all_that_can_be_asked_and_told(
+    counting: Gateway, client: str
+) -> None:
+    event = told(counting.get("/v1/services/rwe.feasibility/lineage", client))
+    (output,) = event["outputs"]
+    fields = output["facets"]["columnLineage"]["fields"]
+    assert {*fields} == {"period", "geo", "persons", "follow_up_months", *KINDS}
+    assert all(one["inputFields"] for one in fields.values())
+    assert {"dscg_maindiag_code"} == {one["field"] for one in fields["dx_group"]["inputFields"]}
 
 
 def test_fewer_than_the_smallest_band_is_an_answer_and_is_charged(

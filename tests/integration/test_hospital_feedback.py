@@ -12,6 +12,7 @@ import pytest
 
 from gateway.audit.reconcile import reconcile
 from gateway.releases.build import Order, build
+from gateway.releases.store import ReleaseStore
 from gateway.releases.verify import verify
 from gateway.settings import Settings
 from tests.gateway_factory import TODAY, Gateway, copy_policies, serving
@@ -287,3 +288,22 @@ def test_the_public_report_has_no_institution(gateway: Gateway) -> None:
 
 def test_the_release_can_be_verified(gateway: Gateway) -> None:
     assert all(report.ok for report in verify(gateway.settings.releases))
+
+
+@pytest.mark.parametrize("service", ["S08", "S24", "S26"])
+def test_every_column_of_an_own_answer_is_in_the_lineage(gateway: Gateway, service: str) -> None:
+    """Each view of own rows in the release is an output, each of its columns with a path."""
+    manifest = ReleaseStore(gateway.settings.releases).latest(service)
+    assert manifest is not None
+    event = gateway.get(f"/v1/services/{service}/lineage", client=f"app-{FIRST}").json()
+    told = {
+        one["name"]: one["facets"]["columnLineage"]["fields"]
+        for one in event["outputs"]
+        if "." in one["name"]
+    }
+    heads = {"period", "geo", *OWN}
+    assert {name: set(fields) for name, fields in told.items()} == {
+        f"{service}.{table.name}": heads | {*table.dims} | {m.name for m in table.measures}
+        for table in manifest.own
+    }
+    assert all(field["inputFields"] for fields in told.values() for field in fields.values())

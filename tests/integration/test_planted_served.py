@@ -9,24 +9,20 @@ the cells. What disclosure control withholds at this size is said where it is me
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from math import sqrt
 
 import pytest
 
 from tests.gateway_factory import copy_home
-from tests.made_once import made_once
-from tests.planted_world import City, Row, added, build_city, served, value
+from tests.planted_world import City, Row, added, alone_home, served, value
 
-ALONE = ("S05", "S10", "S11", "S15", "S25", "S26")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
 
 
 @pytest.fixture(scope="module")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
-    home = made_once(tmp_path_factory, "planted-alone", partial(build_city, alone=ALONE))
     folder = tmp_path_factory.mktemp("planted")
-    with served(copy_home(home, folder / "home"), folder) as running:
+    with served(copy_home(alone_home(tmp_path_factory), folder / "home"), folder) as running:
         yield running
 
 

@@ -72,8 +72,12 @@ def test_what_is_staged_in_two_steps_is_what_one_statement_gives(
     assert {path.name[:7] for path in tmp_path.iterdir()} == {"season="}
 
 
-CUT = (("S02", "fee"), ("S09", "line"), ("S11", "line"), ("S06", "cost"), ("S12", "line"))
-"""Lines below settlements; sums over everybody behind a person's rows; a fact run whole."""
+CUT = (
+    ("S02", "fee"), ("S09", "line"), ("S11", "line"), ("S06", "cost"), ("S12", "line"),
+    pytest.param("S24", "unit", marks=pytest.mark.slow),
+)  # fmt: skip
+"""Lines below settlements; sums over everybody behind a person's rows; a fact run whole; one made
+of many queries."""
 
 
 @pytest.mark.parametrize(("name", "fact"), CUT)

@@ -212,7 +212,7 @@ class Checked:
 
     def _f13(self) -> tuple[pd.DataFrame, pd.Series]:
         packs = self._read("sel_trac_d", "setl_id, med_list_codg").dropna(subset=["setl_id"])
-        lines = self.lines[(self.lines.list_type == "101") & (self.lines.kind == "RX")]
+        lines = self.lines[self.lines.list_type == "101"]
         sold = lines[lines.setl_id.isin(packs.setl_id)]
         keys = [*UNIT[:-1], "setl_id", "med_list_codg"]
         billed = sold.groupby(keys, as_index=False).inscp.sum()

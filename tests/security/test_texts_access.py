@@ -16,6 +16,7 @@ import pytest
 from gateway.api.texts_document import ANSWER, EXAMPLE, QUESTION
 from gateway.errors import OperatorError
 from gateway.freetext import documents
+from gateway.freetext.names import Found
 from gateway.texts.asking import MOST_CHARACTERS
 from tests.gateway_factory import Gateway
 
@@ -81,7 +82,8 @@ def test_what_fails_tells_no_text(gateway: Gateway, monkeypatch: pytest.MonkeyPa
     missing = post(gateway)
     assert (missing.status_code, missing.json()["code"]) == (503, "text_recogniser_missing")
     monkeypatch.setattr(documents, "scan", broken)
-    monkeypatch.setattr(documents, "_names", lambda folded, profile: [[] for _ in folded])
+    none = Found([], [], [])
+    monkeypatch.setattr(documents, "_marked", lambda folded, _: [none for _ in folded])
     failed = post(gateway)
     assert (failed.status_code, failed.json()["code"]) == (500, "internal_error")
     for reply in (missing, failed):

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from gateway.catalogue.load import Catalogue, load_catalogue
+from gateway.catalogue.own import view_name
+from gateway.releases.lineage.cohort import cohort_lineage
 from gateway.releases.lineage.figures import Lineage, lineage_of
+from gateway.releases.lineage.own import ViewLineage
 from gateway.releases.lineage.page import source_lines
 from gateway.releases.lineage.reads import Act
 from gateway.settings import Settings
@@ -16,7 +19,7 @@ from synthetic.warehouse.schema import TABLES
 
 POLICIES = Settings().policies
 CATALOGUE = load_catalogue(POLICIES)
-MADE_BY_THE_BUILD = {"dq_rslt_m"}
+MADE_BY_THE_BUILD = {"dq_rslt_m", "delivered_quality"}
 
 
 def lineage(service: str, catalogue: Catalogue = CATALOGUE) -> Lineage:
@@ -32,18 +35,61 @@ def acting(service: str, column: str, act: Act) -> set[str]:
     return {f"{one.table}.{one.column}" for one in paths if one.act == act}
 
 
-@pytest.mark.parametrize("service", CATALOGUE.services)
-def test_every_column_of_every_service_comes_from_columns_that_exist(service: str) -> None:
-    own, found = CATALOGUE.services[service], lineage(service)
-    shown = [m for m in own.measures if not m.internal]
-    assert list(found.fields) == [
-        "period", "geo", *(d.name for d in own.dims if not d.pivot), *(m.name for m in shown),
-    ]  # fmt: skip
-    assert all(found.fields[measure.name].paths for measure in shown)
-    for table, columns in found.tables.items():
-        assert table in TABLES.keys() | MADE_BY_THE_BUILD
-        if table in TABLES:
-            assert set(columns) <= {column.name for column in TABLES[table].columns}
+def every_table(service: str) -> dict[str, Lineage | ViewLineage]:
+    """The tables that answers of a service are read from: its cells, and its views of own rows."""
+    if service in CATALOGUE.cohorts:
+        return {"": cohort_lineage(CATALOGUE.root, CATALOGUE.cohorts[service])}
+    found = lineage(service)
+    cells: dict[str, Lineage | ViewLineage] = {"": found} if found.fields else {}
+    return cells | {view.name: view for view in found.views}
+
+
+def released_columns(service: str) -> dict[str, set[str]]:
+    """What the contract promises of each of these tables."""
+    if service in CATALOGUE.cohorts:
+        kinds = CATALOGUE.cohorts[service].kinds
+        return {"": {"period", "geo", "persons", "follow_up_months", *kinds}}
+    own = CATALOGUE.services[service]
+    dims = [dim.name for dim in own.dims if not dim.pivot]
+    cells = {"period", "geo", *dims, *(m.name for m in own.measures if not m.internal)}
+    views = own.own.views if own.own else ()
+    heads = {"period", "geo", "own_institution"}
+    told = {view_name(v): heads | {*v.dims} | {m.name for m in v.measures} for v in views}
+    return ({"": cells} if own.facts else {}) | told
+
+
+@pytest.mark.parametrize("service", [*CATALOGUE.services, *CATALOGUE.cohorts])
+def test_every_released_column_of_every_service_has_a_path_to_a_column_that_exists(
+    service: str,
+) -> None:
+    found = every_table(service)
+    assert {name: set(one.fields) for name, one in found.items()} == released_columns(service)
+    for place, one in found.items():
+        for name, reads in one.fields.items():
+            assert reads.paths, (place, name)
+            for table, column in reads.columns:
+                if table in TABLES:
+                    assert column in {one.name for one in TABLES[table].columns}
+                else:
+                    assert table in MADE_BY_THE_BUILD
+
+
+def test_an_institution_is_told_of_its_peers_from_their_rows() -> None:
+    (peers,) = (view for view in lineage("S08").views if view.name == "peers_drg")
+    told = peers.fields["peer_mean_cost_p50"]
+    assert told.direct == {("setl_d", "medfee_sumamt")}
+    grouped = {one.column for one in told.paths if one.act == Act.GROUP_BY}
+    assert {"hosp_lv", "medins_type", "drg_code", "setl_time"} <= grouped
+    own = peers.fields["mean_cost"]
+    assert "comparison of peers" not in {place for path in own.paths.values() for place in path}
+
+
+def test_a_study_counts_persons_by_whatever_a_question_may_name() -> None:
+    found = cohort_lineage(CATALOGUE.root, CATALOGUE.cohorts["S16"])
+    assert found.fields["generic"].direct == {("drug_cat_b", "atc_code"), ("drug_cat_b", "route")}
+    assert ("mdtrt_d", "oprn_oprt_code") in found.fields["persons"].columns
+    assert found.fields["persons"].columns <= found.control.columns
+    assert ("psn_insu_d", "crt_insu_date") in found.fields["follow_up_months"].columns
 
 
 def test_a_measure_of_measures_is_made_of_what_they_are_made_of() -> None:

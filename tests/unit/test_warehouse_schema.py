@@ -23,7 +23,7 @@ def test_the_warehouse_has_its_tables() -> None:
         "psn_info_b", "psn_insu_d", "fixmedins_b", "mdtrt_d", "setl_d", "setl_fund_d",
         "fee_list_d", "setl_diag_list_d", "drug_cat_b", "drg_rslt_d", "admdvs_b",
         "dip_rslt_d", "opsp_reg_d", "psn_clct_detl_d", "fund_flow_m", "mcs_cat_b", "vbp_agree_d",
-        "recon_3201_d", "sel_trac_d", "chr_prog_d",
+        "recon_3201_d", "sel_trac_d", "chr_prog_d", "trac_flow_d", "drug_recl_b",
     }  # fmt: skip
 
 

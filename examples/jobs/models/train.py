@@ -1,7 +1,7 @@
 """Train one model on the pack and one on the input, test both on persons of the input held out.
 
-In the sandbox the input is the pack, so both are alike; in a validation run it is the bureau's view,
-and the difference is what the pack is not good for. Only figures of quality are left behind.
+In the sandbox the input is the pack, so both are alike; in a validation run it is the bureau's
+view, and the difference is what the pack is not good for. Only figures of quality are left behind.
 """
 
 import argparse

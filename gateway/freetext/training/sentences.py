@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import random
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,9 +46,9 @@ def lexicon() -> Lexicon:
 
 
 def terms(words: Lexicon) -> set[str]:
-    """Words of three characters or more that no name lies in."""
+    """Words of three characters or more that no name lies in, and ordinary words that are none."""
     kinds = ("drugs", "diseases", "eponyms", "hospitals", "companies")
-    return {word for kind in kinds for word in words[kind] if len(word) >= 3}
+    return {word for kind in kinds for word in words[kind] if len(word) >= 3} | set(words["plain"])
 
 
 def _titles(code: str) -> list[str]:
@@ -86,6 +87,8 @@ def name(draw: random.Random, words: Lexicon) -> str:
         weights = [1 / (place + 12) for place in places]
         surname = draw.choices(words["surnames"], weights)[0]
     given = draw.choices(words["given"], k=1 if draw.random() < 0.3 else 2)
+    if draw.random() < 0.25:  # no list of characters holds all that parents choose
+        given[-1] = draw.choice(words["rarer"])
     return surname + "".join(given)
 
 
@@ -103,21 +106,36 @@ def _filled(draw: random.Random, words: Lexicon, form: str) -> Sentence:
         text += form[at : slot.start()]
         at = slot.end()
         value = _value(draw, words, slot[1])
-        if slot[1] in "nu":
+        if slot[1] in "nug":
             names.append((len(text), len(text) + len(value)))
         text += value
     return Sentence(text + form[at:], names)
 
 
 def _value(draw: random.Random, words: Lexicon, slot: str) -> str:
-    if slot == "n":
-        return name(draw, words)
-    if slot == "u":
-        return nickname(draw, words)
-    if slot == "f":
-        return draw.choice(words["surnames"][:100])
-    if slot == "s":
-        return draw.choice("男女")
-    if slot in "ab":
-        return str(draw.randint(1, 88))
+    if slot in _DRAWN:
+        return _DRAWN[slot](draw, words)
+    if slot == "w" and draw.random() < 0.5:
+        return draw.choice(words["plain"])
     return draw.choice(words[_LISTS[slot]])
+
+
+def _wide(draw: random.Random, words: Lexicon) -> str:
+    """A name of two characters as forms print it."""
+    surname = draw.choice(words["surnames"][:200])
+    return surname + " " * draw.randint(1, 3) + draw.choice(words["given"])
+
+
+def _age(draw: random.Random, _: Lexicon) -> str:
+    return str(draw.randint(1, 88))
+
+
+_DRAWN: dict[str, Callable[[random.Random, Lexicon], str]] = {
+    "n": name,
+    "u": nickname,
+    "g": _wide,
+    "f": lambda draw, words: draw.choice(words["surnames"][:100]),
+    "s": lambda draw, _: draw.choice("男女"),
+    "a": _age,
+    "b": _age,
+}

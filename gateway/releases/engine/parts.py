@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
-from gateway.releases.engine.apart import GIVEN, KINDS, PERSON
+from gateway.releases.engine.keys import GIVEN, KINDS, PERSON
 from gateway.releases.engine.staging import Staging, keyed
 from gateway.releases.source import Source
 from synthetic.warehouse.schema import TABLES, arrow_schema
@@ -93,12 +94,13 @@ def _naming(source: Source, kind: str) -> Iterator[tuple[str, str]]:
 
 def conditions(cuts: Sequence[str]) -> Iterator[str]:
     """What the rows of each part have in common, as SQL, in order of the persons."""
-    for at in range(len(cuts) + 1):
-        bounds = [f"{PERSON} >= {_text(cuts[at - 1])}"] if at else []
-        if at == len(cuts):
-            yield f"({' AND '.join(bounds)} OR {PERSON} IS NULL)"
-        else:
-            yield " AND ".join([*bounds, f"{PERSON} < {_text(cuts[at])}"])
+    if not cuts:
+        yield "true"
+        return
+    yield f"{PERSON} < {_text(cuts[0])}"
+    for first, after in pairwise(cuts):
+        yield f"{PERSON} >= {_text(first)} AND {PERSON} < {_text(after)}"
+    yield f"({PERSON} >= {_text(cuts[-1])} OR {PERSON} IS NULL)"
 
 
 def _columns(name: str) -> list[str]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from uuid import NAMESPACE_OID, uuid5
 
-from gateway.catalogue.model import Column, Measure, Service
+from gateway.catalogue.model import Column, Measure, OwnMeasure, Service
+from gateway.catalogue.own import own_dims
 from gateway.catalogue.policy_view import policy_view
 from gateway.releases.lineage.figures import Lineage
 from gateway.releases.lineage.reads import Act, Origin, Path, Reads
@@ -31,7 +32,7 @@ ITEM, LEVEL, MASK = "classification.item", "classification.level", "mask"
 TOGETHER: Final = "sluice_protection"
 _SPEC: Final = "https://openlineage.io/spec"
 _CORE: Final = f"{_SPEC}/2-0-2/OpenLineage.json#/$defs"
-_TYPES: Final = {"CNY": "decimal(18,2)", "count": "integer", "band": "string"}
+_TYPES: Final = {"CNY": "decimal(18,2)", "count": "integer", "band": "string", "code": "string"}
 _ARROW: Final = " → "
 
 
@@ -81,7 +82,7 @@ def event(service: Service, lineage: Lineage, policy: Policy, build: Build) -> J
             _checked(build),
             *(_table(name, columns, policy) for name, columns in lineage.tables.items()),
         ],
-        "outputs": [_release(service, lineage, policy)],
+        "outputs": list(_outputs(service, lineage, policy)),
     }
 
 
@@ -176,26 +177,50 @@ def _made(name: str, columns: Sequence[str]) -> Json:
     }
 
 
-def _release(service: Service, lineage: Lineage, policy: Policy) -> Json:
-    """The release: its columns as they are answered, and where each comes from."""
-    known = {column.name: column for column in (*service.dims, *service.measures)}
+def _outputs(service: Service, lineage: Lineage, policy: Policy) -> Iterator[Json]:
+    """The cells of the release, if it has any, and each view of own rows, as they are answered."""
     answered = {**policy.common, **_view(service)}
-    tags = [tag for name in lineage.fields for tag in _tags(name, **answered[name])]
+    if lineage.fields:
+        known: dict[str, Column] = {one.name: one for one in (*service.dims, *service.measures)}
+        cells = _Answers(service.id, lineage.fields, lineage.control, known, answered)
+        yield _release(cells, lineage.beside)
+    for view in lineage.views:
+        known = {one.name: one for one in (*own_dims(service), *service.dims, *view.view.measures)}
+        of = {one.name: {"item": one.item, "level": one.level, "mask": one.mask}
+              for one in view.view.measures}  # fmt: skip
+        name = f"{service.id}.{view.name}"
+        yield _release(_Answers(name, view.fields, view.control, known, {**answered, **of}), ())
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """One table that answers are read from: what its columns rest on, are, and are answered as."""
+
+    name: str
+    fields: Mapping[str, Reads]
+    control: Reads
+    known: Mapping[str, Column]
+    answered: Mapping[str, Mapping[str, str]]
+
+
+def _release(of: _Answers, beside: Sequence[str]) -> Json:
+    """Its columns as they are answered, and where each comes from."""
+    tags = [tag for name in of.fields for tag in _tags(name, **of.answered[name])]
     fields = {
-        name: _field(known.get(name), reads, answered[name]["mask"])
-        for name, reads in lineage.fields.items()
+        name: _field(of.known.get(name), reads, of.answered[name]["mask"])
+        for name, reads in of.fields.items()
     }
     return {
         "namespace": RELEASES,
-        "name": service.id,
+        "name": of.name,
         "facets": {
             "schema": _facet("1-2-0/SchemaDatasetFacet")
-            | {"fields": [_column(name, known.get(name)) for name in lineage.fields]},
+            | {"fields": [_column(name, of.known.get(name)) for name in of.fields]},
             "dataSource": _source(RELEASES),
             "columnLineage": _facet("1-2-0/ColumnLineageDatasetFacet")
-            | {"fields": fields, "dataset": _inputs(lineage.control)},
+            | {"fields": fields, "dataset": _inputs(of.control)},
             "tags": _facet("1-0-0/TagsDatasetFacet") | {"tags": tags},
-            TOGETHER: _base("DatasetFacet") | {"together": list(lineage.beside)},
+            TOGETHER: _base("DatasetFacet") | {"together": list(beside)},
         },
     }
 
@@ -210,7 +235,7 @@ def _view(service: Service) -> Mapping[str, Mapping[str, str]]:
 def _column(name: str, column: Column | None) -> Json:
     if column is None:
         return {"name": name, "type": "string"}
-    unit = column.unit if isinstance(column, Measure) else "band"
+    unit = column.unit if isinstance(column, (Measure, OwnMeasure)) else "band"
     described = f"{column.title.zh} {column.title.en}"
     return {"name": name, "type": _TYPES.get(unit, "number"), "description": described}
 

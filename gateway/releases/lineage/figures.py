@@ -9,7 +9,7 @@ amounts over the whole lattice, so that is the same for every figure of a servic
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from gateway.catalogue.kinds import Banded, CountBand, Kind, Persons
@@ -17,6 +17,7 @@ from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Dim, Measure, Service
 from gateway.releases.engine.sql import Library
 from gateway.releases.lineage.columns import Traced
+from gateway.releases.lineage.own import ViewLineage, own_lineage
 from gateway.releases.lineage.reads import NOTHING, Act, Reads, together
 from gateway.releases.shapes import columns_of, fact_columns
 
@@ -35,18 +36,20 @@ class Lineage:
     """What every column of a service's answers rests on, and what its disclosure control reads.
 
     `beside` are the services whose cells are protected together with these: what hides one of
-    theirs may hide one of these.
+    theirs may hide one of these. `views` are its own rows, of which one institution is told each.
     """
 
     fields: Mapping[str, Reads]
     control: Reads
     beside: tuple[str, ...]
+    views: tuple[ViewLineage, ...] = ()
 
     @property
     def tables(self) -> Mapping[str, tuple[str, ...]]:
         """Every table that is read, with the columns that matter, in the order of their names."""
         found: dict[str, set[str]] = {}
-        for reads in (*self.fields.values(), self.control):
+        views = (reads for view in self.views for reads in (*view.fields.values(), view.control))
+        for reads in (*self.fields.values(), self.control, *views):
             for table, column in reads.columns:
                 found.setdefault(table, set()).add(column)
         return {table: tuple(sorted(found[table])) for table in sorted(found)}
@@ -82,9 +85,10 @@ def _worked_out(known: _Known) -> Lineage:
 
     facts = {name: traced(name, catalogue.fact_sql(service, name)) for name in service.facts}
     records = catalogue.records_sql(service)
-    return _Service(
+    found = _Service(
         service, facts, traced("records", records) if records is not None else None
     ).lineage()
+    return replace(found, views=own_lineage(catalogue, service))
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,7 @@ class _Service:
         disclosure = self.service.disclosure
         return Lineage(
             {
-                "period": together(self._values(PERIOD)),
-                "geo": together(self._values(PLACE)),
+                **(self._common() if self.facts else {}),
                 **{dim.name: self._dim(dim) for dim in self.service.dims if not dim.pivot},
                 **{
                     measure.name: self._measure(measure, named)
@@ -112,6 +115,10 @@ class _Service:
             together(self._control()),
             tuple(sorted({link.service for link in (*disclosure.linked, *disclosure.within)})),
         )
+
+    def _common(self) -> dict[str, Reads]:
+        """Period and place, which every cell has."""
+        return {"period": together(self._values(PERIOD)), "geo": together(self._values(PLACE))}
 
     def _value(self, fact: str, column: str) -> Reads:
         """The values of a fact's column; of one it does not have, nothing."""
@@ -124,9 +131,12 @@ class _Service:
         return (self._value(fact, column) for fact in self.facts)
 
     def _dim(self, dim: Dim) -> Reads:
-        return together(reads for column in columns_of(dim) for reads in self._values(column)).at(
-            dim.name
-        )
+        """Its values; of words that the definition itself writes, the records that bear them."""
+        columns = columns_of(dim)
+        found = together(reads for column in columns for reads in self._values(column))
+        if not found.paths:
+            found = together(one.rows for one in self.facts.values() if {*columns} & {*one.names})
+        return found.at(dim.name)
 
     def _measure(self, measure: Measure, named: Mapping[str, Measure]) -> Reads:
         define = measure.define

@@ -13,30 +13,32 @@ _MADE_OF, _CHOSEN_BY = ("DIRECT",), ("CONDITIONAL", "WINDOW", "SORT")
 
 
 def columns(event: Json) -> list[str]:
-    """The columns of the release."""
-    return list(_outputs(event)["columnLineage"]["fields"])
+    """The columns of the release; those of a view of own rows as `view.column`."""
+    return [name for name, _ in _columns(event)]
 
 
 def overview(event: Json) -> Iterator[str]:
     """One line for each column: the columns of the warehouse that its values are made of."""
-    facets = _outputs(event)
-    for name, field in facets["columnLineage"]["fields"].items():
-        made, chosen = (_of(field["inputFields"], kinds) for kinds in (_MADE_OF, _CHOSEN_BY))
+    for name, facets in _columns(event):
+        inputs = _field(facets, name)["inputFields"]
+        made, chosen = (_of(inputs, kinds) for kinds in (_MADE_OF, _CHOSEN_BY))
         left = [one for one in chosen if one not in made]
         texts = [listed(made)] if made else []
         texts += [f"chosen by {listed(left)}"] if left else []
         yield f"{name:<24} {'; '.join(texts) or 'as the definition says, for each record'}"
     yield ""
-    yield f"shown or hidden by disclosure control over {listed(_read(facets))}"
-    if beside := facets[TOGETHER]["together"]:
-        yield f"protected together with {', '.join(beside)}, whose cells may hide these"
+    for place, facets in _outputs(event):
+        yield f"{place + ' ' if place else ''}{_hidden(facets)}"
+        if beside := facets[TOGETHER]["together"]:
+            yield f"protected together with {', '.join(beside)}, whose cells may hide these"
 
 
 def path_of(event: Json, name: str) -> Iterator[str]:
     """Everything one column rests on: each column of the warehouse, its class and its ways."""
-    facets = _outputs(event)
-    field = facets["columnLineage"]["fields"][name]
-    about = next(one for one in facets["schema"]["fields"] if one["name"] == name)
+    facets = dict(_columns(event))[name]
+    bare = name.rpartition(".")[2]
+    field = _field(facets, name)
+    about = next(one for one in facets["schema"]["fields"] if one["name"] == bare)
     yield f"{name}  {about.get('description', '')}".rstrip()
     if "definition" in field:
         yield f"  = {field['definition']}"
@@ -47,9 +49,9 @@ def path_of(event: Json, name: str) -> Iterator[str]:
     ):
         lines = list(_ways(event, field["inputFields"], kinds))
         yield from ((f"  {title}", *lines) if lines else ())
-    own = _tags(facets, name)
+    own = _tags(facets, bare)
     yield f"  answered as {own[ITEM]} {own[LEVEL]}, mask {own[MASK]}, unless the scenario says more"
-    yield f"  shown or hidden by disclosure control over {listed(_read(facets))}"
+    yield f"  {_hidden(facets)}"
 
 
 def _ways(event: Json, inputs: Sequence[Json], kinds: Sequence[str]) -> Iterator[str]:
@@ -82,9 +84,25 @@ def _read(facets: Json) -> list[tuple[str, str]]:
     return [(one["name"], one["field"]) for one in facets["columnLineage"]["dataset"]]
 
 
-def _outputs(event: Json) -> Json:
-    facets: Json = event["outputs"][0]["facets"]
-    return facets
+def _hidden(facets: Json) -> str:
+    return f"shown or hidden by disclosure control over {listed(_read(facets))}"
+
+
+def _outputs(event: Json) -> Iterator[tuple[str, Json]]:
+    """The tables of the release: the name of a view of own rows, none for cells; its facets."""
+    for one in event["outputs"]:
+        yield one["name"].partition(".")[2], one["facets"]
+
+
+def _columns(event: Json) -> Iterator[tuple[str, Json]]:
+    for place, facets in _outputs(event):
+        for name in facets["columnLineage"]["fields"]:
+            yield f"{place}.{name}" if place else name, facets
+
+
+def _field(facets: Json, name: str) -> Json:
+    found: Json = facets["columnLineage"]["fields"][name.rpartition(".")[2]]
+    return found
 
 
 def _table(event: Json, name: str) -> Json:

@@ -38,7 +38,7 @@ WITH matched AS (
                  OR month_no(m.first_day) BETWEEN t.start_no + t.washout
                                               AND t.start_no + t.washout + 11
 ), care AS (
-    SELECT c.programme, c.psn_no, c.quarter, s.fixmedins_code,
+    SELECT c.programme, s.psn_no, c.quarter, s.fixmedins_code,
            sum(CASE WHEN s.benefit5 = 'IP' THEN s.n ELSE 0 END) AS stays,
            sum(CASE WHEN e.med_type LIKE '13%' THEN s.n ELSE 0 END) AS ed,
            sum(CASE WHEN s.benefit5 IN ('OP', 'OPSP') AND coalesce(e.med_type, '') NOT LIKE '13%'
@@ -50,7 +50,7 @@ WITH matched AS (
     FROM calendar c
     JOIN settlement_counted s ON s.psn_no = c.psn_no AND s.period_m = c.period_m
     LEFT JOIN mdtrt_d e ON e.mdtrt_id = s.mdtrt_id
-    GROUP BY c.programme, c.psn_no, c.quarter, s.fixmedins_code
+    GROUP BY c.programme, s.psn_no, c.quarter, s.fixmedins_code
 ), house AS (
     SELECT programme, psn_no, fixmedins_code, sum(cost) AS cost
     FROM care
@@ -71,7 +71,7 @@ WITH matched AS (
     FROM chronic_fill f
     JOIN subject s ON s.psn_no = f.psn_no AND s.disease12 = f.disease12
 ), supplied AS (
-    SELECT c.programme, c.psn_no, c.quarter,
+    SELECT c.programme, f.psn_no, c.quarter,
            sum(least(f.until, date_diff('day', DATE '2000-01-01', c.next_day))
                - greatest(f.day, date_diff('day', DATE '2000-01-01', c.first_day))) AS days
     FROM calendar c
@@ -79,7 +79,7 @@ WITH matched AS (
               AND f.until > f.day
               AND f.day < date_diff('day', DATE '2000-01-01', c.next_day)
               AND f.until > date_diff('day', DATE '2000-01-01', c.first_day)
-    GROUP BY c.programme, c.psn_no, c.quarter
+    GROUP BY c.programme, f.psn_no, c.quarter
 ), quarterly AS (
     SELECT programme, psn_no, quarter, outcome.outcome,
            sum(CAST(CASE outcome.outcome WHEN 'stays' THEN stays WHEN 'ed' THEN ed
@@ -106,12 +106,13 @@ WITH matched AS (
     GROUP BY time_window
 )
 SELECT t.period_m, t.geo_county, t.geo_city, t.programme, outcome.outcome, read.time_window,
-       t.psn_no, h.fixmedins_code, true AS counting, coalesce(h.cost, 0) AS magnitude,
+       p.psn_no, h.fixmedins_code, true AS counting, coalesce(h.cost, 0) AS magnitude,
        t.set_no, t.treated,
        coalesce(w.before, 0) AS before, coalesce(w.after, 0) AS after
 FROM matched t
+JOIN psn_info_b p ON p.psn_no = t.psn_no
 CROSS JOIN outcome
 CROSS JOIN read
-LEFT JOIN main_house h ON h.programme = t.programme AND h.psn_no = t.psn_no AND h.place = 1
-LEFT JOIN windowed w ON w.programme = t.programme AND w.psn_no = t.psn_no
+LEFT JOIN main_house h ON h.programme = t.programme AND h.psn_no = p.psn_no AND h.place = 1
+LEFT JOIN windowed w ON w.programme = t.programme AND w.psn_no = p.psn_no
                     AND w.outcome = outcome.outcome AND w.time_window = read.time_window

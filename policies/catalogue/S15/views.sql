@@ -106,21 +106,25 @@ WITH ranked_month AS (
     FROM placed p
     JOIN spent x ON x.psn_no = p.psn_no AND x.month_no BETWEEN p.start_no - 12 AND p.start_no - 1
     GROUP BY p.prog_id, p.period_m, p.washout, p.psn_no
-), ranked AS (
+), compared AS (
     SELECT p.prog_id, p.disease12, p.period_m, p.start_no, p.washout, p.psn_no, p.geo_county,
            p.geo_city, p.county_group, p.insutype2, p.age5, p.gend, p.stratum5, p.member,
-           rank() OVER (
-               PARTITION BY p.prog_id, p.period_m, p.washout, p.geo_city, p.county_group
-               ORDER BY coalesce(b.cost, 0)
-           ) AS place,
-           count(*) OVER (
-               PARTITION BY p.prog_id, p.period_m, p.washout, p.geo_city, p.county_group
-           ) AS many
+           coalesce(b.cost, 0) AS cost
     FROM placed p
     JOIN insured i ON i.prog_id = p.prog_id AND i.period_m = p.period_m
                   AND i.washout = p.washout AND i.psn_no = p.psn_no
     LEFT JOIN base b ON b.prog_id = p.prog_id AND b.period_m = p.period_m
                     AND b.washout = p.washout AND b.psn_no = p.psn_no
+), ranked AS (
+    SELECT prog_id, disease12, period_m, start_no, washout, psn_no, geo_county, geo_city,
+           county_group, insutype2, age5, gend, stratum5, member,
+           rank() OVER (
+               PARTITION BY prog_id, period_m, washout, geo_city, county_group ORDER BY cost
+           ) AS place,
+           count(*) OVER (
+               PARTITION BY prog_id, period_m, washout, geo_city, county_group
+           ) AS many
+    FROM compared
 ), eligible AS (
     SELECT prog_id, disease12, period_m, start_no, washout, psn_no, geo_county, geo_city,
            county_group, insutype2, age5, gend, stratum5, member,

@@ -1,7 +1,8 @@
 -- F04 Night bursts: a sale between 22 and 6 o'clock at a pharmacy whose share of night sales in the
 -- month lies above the 99th percentile of its peers and which made at least five. Unit: sale.
 WITH sale AS (
-    SELECT *, CASE WHEN hour(setl_time) >= 22 OR hour(setl_time) < 6 THEN 1 ELSE 0 END AS night
+    SELECT psn_no, period_m, fixmedins_code,
+           CASE WHEN hour(setl_time) >= 22 OR hour(setl_time) < 6 THEN 1 ELSE 0 END AS night
     FROM risk_settlement
     WHERE benefit5 = 'RX'
 ), shop AS (
@@ -15,8 +16,10 @@ WITH sale AS (
     FROM shop
 )
 SELECT s.period_m, s.geo_county, s.geo_city, 'F04' AS indicator14, s.fixmedins_type, s.hosp_lv4,
-       CASE WHEN s.night = 1 AND r.place > 0.99 AND r.nights >= 5 THEN 'yes' ELSE 'no' END AS hit,
+       CASE WHEN (hour(s.setl_time) >= 22 OR hour(s.setl_time) < 6)
+             AND r.place > 0.99 AND r.nights >= 5 THEN 'yes' ELSE 'no' END AS hit,
        s.psn_no, s.fixmedins_code, true AS counting, s.inscp AS magnitude,
        1 AS checked, s.inscp AS amount
-FROM sale s
+FROM risk_settlement s
 JOIN ranked r ON r.period_m = s.period_m AND r.fixmedins_code = s.fixmedins_code
+WHERE s.benefit5 = 'RX'

@@ -1,14 +1,17 @@
--- F13 Another product than billed: a pharmacy sale with traced packs in which a drug is billed whose
--- code none of the packs has. Unit: drug of a traced sale.
-WITH traced AS (
-    SELECT setl_id, count(*) AS packs FROM sel_trac_d WHERE setl_id IS NOT NULL GROUP BY setl_id
-), pack AS (
-    SELECT DISTINCT setl_id, med_list_codg FROM sel_trac_d WHERE setl_id IS NOT NULL
+-- F13 Another product than billed: a sale with traced packs, at a pharmacy or a clinic, in which a
+-- drug is billed whose code none of the packs has. Unit: drug of a traced sale.
+WITH pack AS (
+    SELECT r.setl_id, t.med_list_codg
+    FROM risk_settlement r
+    JOIN sel_trac_d t ON t.setl_id = r.setl_id
+    GROUP BY r.setl_id, t.med_list_codg
+), traced AS (
+    SELECT setl_id, count(*) AS drugs FROM pack GROUP BY setl_id
 ), billed AS (
     SELECT period_m, geo_county, geo_city, fixmedins_type, hosp_lv4, psn_no, fixmedins_code,
            setl_id, med_list_codg, sum(inscp) AS inscp
     FROM risk_line
-    WHERE list_type = '101' AND benefit5 = 'RX'
+    WHERE list_type = '101'
     GROUP BY period_m, geo_county, geo_city, fixmedins_type, hosp_lv4, psn_no, fixmedins_code,
              setl_id, med_list_codg
 )
