@@ -44,6 +44,12 @@ class Proven(AuthBase):
 schemathesis.auth.set_from_requests(Proven())
 
 
+@schemathesis.serializer("application/zip")
+def as_octets(_context: object, value: object) -> bytes:
+    """What the fuzzer takes for an archive: bytes, or anything as text."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
 @schemathesis.serializer("application/jose")
 def as_compact(_context: object, value: object) -> bytes:
     """A signed text, or what the fuzzer takes for one."""

@@ -14,6 +14,7 @@ from gateway.billing.commitments import commitments
 from gateway.billing.frame import Labels
 from gateway.billing.terms import Terms, read_terms
 from gateway.catalogue.cohort import CohortContract
+from gateway.catalogue.job import JobContract
 from gateway.catalogue.load import load_catalogue
 from gateway.catalogue.model import Service
 from gateway.catalogue.person import PersonContract
@@ -24,7 +25,9 @@ from gateway.db.tables import TenantRow
 from gateway.policy.documents import read_documents
 from metering.rating import LineKey
 
-_Sold: TypeAlias = Service | CohortContract | TextContract | PersonContract | TraceContract
+_Sold: TypeAlias = (
+    Service | CohortContract | TextContract | PersonContract | TraceContract | JobContract
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def read_agreed(policies: Path, terms: Path | None = None) -> Agreed:
     """What a folder of the policy agrees; the terms of sharing lie in the installation's own."""
     catalogue = load_catalogue(policies)
     services: dict[str, _Sold] = {**catalogue.services, **catalogue.cohorts}
-    services |= {**catalogue.texts, **catalogue.persons, **catalogue.traces}
+    services |= {**catalogue.texts, **catalogue.persons, **catalogue.traces, **catalogue.jobs}
     documents = read_documents(policies)
     classes = set(documents["limits"]["free_tariff_classes"])
     scenarios = documents["scenarios"]

@@ -22,6 +22,7 @@ from gateway.traces.standing import has_expired, status_of
 
 JSON: Final = "application/json"
 PURPOSE: Final = "code_lookup"
+NO_LOAD: Final = "none"
 _DONE: Final = 200
 
 
@@ -44,7 +45,7 @@ class TraceDesk:
         )
 
     def _asked(self, question: Question, case: Case) -> Asked:
-        load = self.source.load()
+        load = self._load()
         return Asked(
             source_name="load",
             source=load,
@@ -62,6 +63,14 @@ class TraceDesk:
             tell=lambda: self._tell(question, case, load),
             charge={},
         )
+
+    def _load(self) -> str:
+        """The load that is read now. Where there is none the policy is asked all the same, so that
+        only who may ask learns of it."""
+        try:
+            return self.source.load()
+        except Unavailable:
+            return NO_LOAD
 
     def _tell(self, question: Question, case: Case, load: str) -> Finish:
         self.guard.admit(case, question.device)

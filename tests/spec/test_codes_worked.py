@@ -37,7 +37,7 @@ def test_the_answer_is_the_one_printed(shipped: World, one: Any) -> None:
 
 
 def test_the_reference_page_prints_every_example() -> None:
-    page = "\n".join(REFERENCE.described())
+    page = "\n".join(REFERENCE.described(()))
     assert page.count("**Worked example") == len(REFERENCE.worked) >= 5
     for one in REFERENCE.worked:
         assert one.about.zh in page
