@@ -17,7 +17,6 @@ from gateway.cli.office import by_edition, to_build
 from gateway.cli.quality_waiver import signed_waivers
 from gateway.cli.release_audit import audit_releases
 from gateway.cli.release_lineage import lineage
-from gateway.cli.release_loss import release_loss
 from gateway.errors import OperatorError
 from gateway.policy.documents import read_documents
 from gateway.quality.told import read_office
@@ -35,7 +34,6 @@ Engine: TypeAlias = Literal["duckdb", "spark"]
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 app.command("lineage")(lineage)
 app.command("audit")(audit_releases)
-app.command("loss")(release_loss)
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 

@@ -78,7 +78,7 @@ def build(
     with workplace(settings.releases) as folder:
         staging = Staging(settings.home / "staging", now)
         staging.open()
-        work = work_of(settings, catalogue, warehouse, order, staging)
+        work = _work(settings, catalogue, warehouse, order, staging)
         same_key(settings.releases, catalogue.services, work.key)
         run = Run(work, folder)
 
@@ -87,7 +87,7 @@ def build(
 
         with crew(_workers(warehouse), tell, apart=work.cluster is not None) as hands:
             if services:
-                run.start(hands, unlinked(catalogue, services))
+                run.start(hands, _unlinked(catalogue, services))
                 hands.finish()
         for contract in cohorts:
             tell(f"index {contract.id}")
@@ -124,7 +124,7 @@ def _ordered(
     """The services of an order. Cells of a service left out would not be taken into account."""
     counted = {name for one in cohorts for name in (one.id, one.code)}
     wanted = [name for name in order.services if name not in counted]
-    every = chosen_with(catalogue, wanted) if wanted or not order.services else []
+    every = _chosen(catalogue, wanted) if wanted or not order.services else []
     if not order.alone:
         return every
     named = {s.id for name in order.services if (s := catalogue.get(name)) is not None}
@@ -140,18 +140,18 @@ def _ordered(
     return [service for service in every if service.id not in left]
 
 
-def unlinked(catalogue: Catalogue, services: Sequence[Service]) -> list[tuple[str, ...]]:
+def _unlinked(catalogue: Catalogue, services: Sequence[Service]) -> list[tuple[str, ...]]:
     """The services in groups that have no link between them, in order of their first service."""
     groups: list[tuple[str, ...]] = []
     chosen = {service.id for service in services}
     for service in services:
         if not any(service.id in group for group in groups):
-            linked = chosen_with(catalogue, [service.id])
+            linked = _chosen(catalogue, [service.id])
             groups.append(tuple(s.id for s in linked if s.id in chosen))
     return groups
 
 
-def chosen_with(catalogue: Catalogue, wanted: Sequence[str]) -> list[Service]:
+def _chosen(catalogue: Catalogue, wanted: Sequence[str]) -> list[Service]:
     """The services asked for and all they are linked with or lie within: protected as one."""
     ids = list(wanted or catalogue.services)
     for name in ids:
@@ -169,10 +169,9 @@ def chosen_with(catalogue: Catalogue, wanted: Sequence[str]) -> list[Service]:
     return [service for name, service in catalogue.services.items() if name in chosen]
 
 
-def work_of(
+def _work(
     settings: Settings, catalogue: Catalogue, warehouse: Path, order: Order, staging: Staging
 ) -> Work:
-    """What the jobs of a build share: profiles, keys, where things lie."""
     by_service: dict[str, dict[str, Any]] = {}
     for policies in (settings.policies, *order.also):
         merged = merged_profiles(policies, load_catalogue(policies).as_policy_data())

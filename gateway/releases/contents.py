@@ -17,12 +17,16 @@ import numpy as np
 from gateway import catalogue
 from gateway.catalogue.model import Measure, Service
 from gateway.quality.waiver import Waiver
+from gateway.releases.blocks import Block
 from gateway.releases.cellfile import answered, places_of
+from gateway.releases.kernel import unmixed
 from gateway.releases.manifest import File, Level, OwnTable, Shown, Table
 from gateway.releases.outlook import estimated
+from gateway.releases.plan import Plan
 from gateway.releases.prepare import Prepared
 from gateway.releases.quality import ByProvider
 from gateway.releases.source import Input, digest
+from gateway.releases.table import Table as ReleaseTable
 from gateway.releases.waived import waived_in
 from synthetic.warehouse.codes import VERSIONS
 
@@ -142,6 +146,26 @@ def _zero(measure: Measure) -> str | int | None:
     if not measure.define.adds_up:
         return None
     return "0.00" if measure.unit == "CNY" else 0
+
+
+def contradicted(table: ReleaseTable) -> frozenset[int]:
+    """Which of the contract's impossible combinations there is somebody in."""
+    rules = enumerate(table.plan.service.disclosure.structural_zeros)
+    return frozenset(
+        i for i, rule in rules if any(_holds(table.plan, b, rule) for b in table.blocks)
+    )
+
+
+def _holds(plan: Plan, block: Block, rule: Mapping[str, Sequence[str]]) -> bool:
+    columns = plan.shapes[block.shape].columns
+    if not set(rule) <= set(columns):
+        return False
+    digits = dict(zip(columns, unmixed(block.code, plan.sizes(columns))[1:], strict=True))
+    held = block.magnitude != 0
+    for column, values in rule.items():
+        places = [plan.domains[column].values.index(value) for value in values]
+        held &= np.isin(digits[column], places)
+    return bool(held.any())
 
 
 def software() -> dict[str, str]:

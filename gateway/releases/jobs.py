@@ -20,7 +20,7 @@ from gateway.privacy.terms import PrivateTable, Terms
 from gateway.quality.waiver import Waiver
 from gateway.releases.cellfile import addresses, places_of, write_cells
 from gateway.releases.cells import all_blocks
-from gateway.releases.contents import Facts, builder, contents
+from gateway.releases.contents import Facts, builder, contents, contradicted
 from gateway.releases.contributions import FILE as CONTRIBUTIONS
 from gateway.releases.contributions import (
     Columns,
@@ -54,7 +54,7 @@ from gateway.releases.private import Private, ledger_of, private_sheets
 from gateway.releases.protection import protect_all
 from gateway.releases.quality import FILE as QUALITY
 from gateway.releases.quality import ByProvider, by_period, write_quality
-from gateway.releases.sdc import COMPLEMENTARY, PRIMARY, PUBLISHED, Profile, Relief, relief
+from gateway.releases.sdc import COMPLEMENTARY, PRIMARY, PUBLISHED, Profile
 from gateway.releases.sdc.lattice import Flags
 from gateway.releases.seasons import Harvest, Whole
 from gateway.releases.sensitive import banned, rolled_up
@@ -62,7 +62,7 @@ from gateway.releases.sheet import Sheet, together
 from gateway.releases.shown import Shown
 from gateway.releases.source import Input, Source
 from gateway.releases.store import cell_file
-from gateway.releases.table import Table, contradicted
+from gateway.releases.table import Table
 from gateway.releases.waived import check_quality
 from synthetic.integrity.quality import measure
 from synthetic.integrity.told import Told
@@ -154,7 +154,7 @@ def _limits(work: Work, service: Service) -> Limits:
     if not profiles:
         raise ReleaseError("profile_missing", f"No scenario gives a profile for {service.id}.")
     if service.disclosure.subject != "persons":
-        return Limits(max(most_dims(service, p) for p in profiles), 0, 0, 0)
+        return Limits(max(_most_dims(service, p) for p in profiles), 0, 0, 0)
     return Limits(
         max(int(p["max_dims"]) for p in profiles),
         *(
@@ -164,7 +164,7 @@ def _limits(work: Work, service: Service) -> Limits:
     )
 
 
-def most_dims(service: Service, profile: Merged) -> int:
+def _most_dims(service: Service, profile: Merged) -> int:
     """How many dims a cell may name; a profile that protects nobody sets no limit."""
     free = service.disclosure.subject == "open"
     return int(profile.get("max_dims", len(service.dims)) if free else profile["max_dims"])
@@ -176,25 +176,17 @@ def season(work: Work, label: str, prepared: Mapping[str, Prepared]) -> Reaped:
     kept = {name: f"{key}-{name}" for name in prepared}
     if all(work.staging.has_harvest(one, work.key) for one in kept.values()):
         return Reaped(kept, reused=True)
-    tables, institutions = counted(label, prepared)
-    note(f"protect {label}")
-    protected = patterns_of(work, tables)
-    for service, table in tables.items():
-        made = _harvest(work, table, protected, institutions[service])
-        work.staging.keep_harvest(kept[service], made, work.key)
-    return Reaped(kept, reused=False)
-
-
-def counted(
-    label: str, prepared: Mapping[str, Prepared]
-) -> tuple[dict[str, Table], dict[str, tuple[str, ...]]]:
-    """Every cell of one season with its true figures, by service, and the institutions."""
     tables, institutions = {}, {}
     for service, one in prepared.items():
         note(f"count {service} {label}")
         plan, institutions[service] = season_plan(one, label)
         tables[service] = Table.of(plan, all_blocks(plan))
-    return tables, institutions
+    note(f"protect {label}")
+    protected = _protected(work, tables)
+    for service, table in tables.items():
+        made = _harvest(work, table, protected, institutions[service])
+        work.staging.keep_harvest(kept[service], made, work.key)
+    return Reaped(kept, reused=False)
 
 
 def _season_key(work: Work, label: str, prepared: Mapping[str, Prepared]) -> str:
@@ -226,9 +218,7 @@ def _made_from(work: Work, label: str, one: Prepared) -> dict[str, object]:
     }
 
 
-def patterns_of(
-    work: Work, tables: Mapping[str, Table], relieve: Relief = relief
-) -> dict[tuple[str, str], Protected]:
+def _protected(work: Work, tables: Mapping[str, Table]) -> dict[tuple[str, str], Protected]:
     """What each profile shows; what is about no person is linked with nothing else."""
     (table, *_) = tables.values()
     if (service := table.plan.service).disclosure.subject != "persons":
@@ -243,8 +233,7 @@ def patterns_of(
         plan = tables[service].plan
         return banned(plan.service, plan.domains, work.sensitive, work.profiles[service][key])
 
-    profiles = {s: work.profiles[s] for s in tables}
-    return protect_all(tables, profiles, ban, rounded, relieve)
+    return protect_all(tables, {s: work.profiles[s] for s in tables}, ban, rounded)
 
 
 def _harvest(
@@ -257,7 +246,7 @@ def _harvest(
     name = service.id
     patterns = {key: protected[name, key] for key in work.profiles[name]}
     flags = {
-        key: narrowed(table, pattern.flags, most_dims(service, work.profiles[name][key]))
+        key: _narrowed(table, pattern.flags, _most_dims(service, work.profiles[name][key]))
         for key, pattern in patterns.items()
     }
     kept = _any(np.isin(own, (PUBLISHED, COMPLEMENTARY)) for own in flags.values())
@@ -284,7 +273,7 @@ def _any(marks: Iterable[Bools]) -> Bools:
     return found
 
 
-def narrowed(table: Table, flags: Flags, max_dims: int) -> Flags:
+def _narrowed(table: Table, flags: Flags, max_dims: int) -> Flags:
     """Without the cells that name more dims than the profile allows."""
     wide = [shape.n_dims > max_dims for shape in table.plan.shapes]
     own = np.repeat([wide[block.shape] for block in table.blocks], [len(b) for b in table.blocks])

@@ -20,14 +20,12 @@ from gateway.releases.sdc import (
     Job,
     Link,
     Profile,
-    Relief,
     Union,
     guard_persons,
     protect_linked,
-    relief,
 )
 from gateway.releases.sdc.problem import figures
-from gateway.releases.table import Table, facts_of, hits, kinds_of, lattice_of, zeros_of
+from gateway.releases.table import Table, facts_of, hits, lattice_of
 
 _STRICTNESS = ("k_person", "min_institutions", "min_exposure", "min_manufacturers", "count_round")
 
@@ -47,7 +45,6 @@ def protect_all(
     profiles: Mapping[str, Mapping[str, Merged]],
     banned: Callable[[str, str], Mapping[str, Sequence[int]]],
     rounded: Callable[[str, str], Ints],
-    relieve: Relief = relief,
 ) -> dict[tuple[str, str], Protected]:
     """For each service and profile key, what is published.
 
@@ -73,8 +70,6 @@ def protect_all(
                 facts_of(tables[service], hits(tables[service], banned(service, key))),
                 rules,
                 hidden[service],
-                kinds_of(tables[service]),
-                zeros_of(tables[service]),
             )
             for service in services
         ]
@@ -83,7 +78,6 @@ def protect_all(
             links_of(tables, services),
             unions_of(tables, services),
             contents_of(tables, services, rules.k),
-            relieve,
         )
         for service, own in zip(services, flags, strict=True):
             hidden[service] = own != 0

@@ -141,65 +141,6 @@ def facts_of(table: Table, sensitive: Bools) -> CellFacts:
     )
 
 
-def kinds_of(table: Table) -> Ints:
-    """Which fact the amount of each cell is summed from, as a number."""
-    plan = table.plan
-    names = sorted({fit.main for fit in plan.fits if fit.main})
-    own = [names.index(plan.fits[b.shape].main or names[0]) for b in table.blocks]
-    return np.repeat(np.array(own, np.int64), [len(block) for block in table.blocks])
-
-
-def zeros_of(table: Table) -> list[list[tuple[int, Bools]]]:
-    """The contract's impossible combinations that hold in this table, by axis and code."""
-    plan = table.plan
-    columns = list(dims_by_column(plan.service))
-    roots = {column: _root(plan, column) for column in columns}
-    tops = list(dict.fromkeys(roots.values()))
-    begin = _offsets(plan, columns, roots)
-    axes = lattice_of(table).axes
-    found = []
-    for number, rule in enumerate(plan.service.disclosure.structural_zeros):
-        if number in contradicted(table):
-            continue
-        meant = []
-        for column, values in rule.items():
-            at = 2 + tops.index(roots[column])
-            codes = [1 + begin[column] + plan.domains[column].values.index(v) for v in values]
-            meant.append((at, _under(axes[at], codes)))
-        found.append(meant)
-    return found
-
-
-def _under(axis: Axis, codes: Sequence[int]) -> Bools:
-    """The codes of an axis that are one of these or lie below one."""
-    meant = np.isin(np.arange(axis.size + 1), codes)
-    while not (found := meant | (meant[axis.parent] & (axis.parent >= 0))).all():
-        if (found == meant).all():
-            break
-        meant = found
-    return found
-
-
-def contradicted(table: Table) -> frozenset[int]:
-    """Which of the contract's impossible combinations there is somebody in."""
-    rules = enumerate(table.plan.service.disclosure.structural_zeros)
-    return frozenset(
-        i for i, rule in rules if any(_holds(table.plan, b, rule) for b in table.blocks)
-    )
-
-
-def _holds(plan: Plan, block: Block, rule: Mapping[str, Sequence[str]]) -> bool:
-    columns = plan.shapes[block.shape].columns
-    if not set(rule) <= set(columns):
-        return False
-    digits = dict(zip(columns, unmixed(block.code, plan.sizes(columns))[1:], strict=True))
-    held = block.magnitude != 0
-    for column, values in rule.items():
-        places = [plan.domains[column].values.index(value) for value in values]
-        held &= np.isin(digits[column], places)
-    return bool(held.any())
-
-
 def unpublished(table: Table) -> Bools:
     """Cells that carry an unmapped code: part of every sum, never an answer."""
     plan = table.plan

@@ -287,11 +287,11 @@ def test_a_finding_stops_the_publication_and_a_revision_is_told() -> None:
     for rule in ("narrow_interval", "figures_differ"):
         with pytest.raises(ReleaseError):
             refuse(empty.model_copy(update={"findings": (one.model_copy(update={"rule": rule}),)}))
-    refuse(empty.model_copy(update={"findings": (one.model_copy(update={"rule": "revision"}),)}))
-    known = one.model_copy(update={"rule": "amount_known"})
+    rough = one.model_copy(update={"rule": "amount_known", "exact": False})
+    for told in (one.model_copy(update={"rule": "revision"}), rough):
+        refuse(empty.model_copy(update={"findings": (told,)}))
     for stops in (
-        known,
-        known.model_copy(update={"exact": False}),
+        rough.model_copy(update={"exact": True}),
         one.model_copy(update={"exact": False}),
     ):
         with pytest.raises(ReleaseError):

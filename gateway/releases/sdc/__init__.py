@@ -4,7 +4,6 @@ Thresholds come from policy as a `Profile`; nothing here knows a service, a scen
 """
 
 from gateway.releases.sdc.audit import Finding, audit
-from gateway.releases.sdc.bounds import Relief, next_smallest, relief
 from gateway.releases.sdc.differences import Difference, audit_differences
 from gateway.releases.sdc.lattice import (
     COMPLEMENTARY,
@@ -41,17 +40,14 @@ __all__ = [
     "Link",
     "Profile",
     "ProfileError",
-    "Relief",
     "Union",
     "audit",
     "audit_differences",
     "guard_persons",
-    "next_smallest",
     "percentile",
     "protect",
     "protect_linked",
     "ratio",
-    "relief",
     "round_count",
     "round_significant",
 ]

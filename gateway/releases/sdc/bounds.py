@@ -17,51 +17,30 @@ _Walk: TypeAlias = Callable[[Problem, Ints, Ints, Ints], Ints]
 """From stuck cells on: (problem, neighbours, whose, all widths) to the next cells to relieve."""
 
 
-Relief: TypeAlias = Callable[[Problem, Bools, Ints, Intervals], Ints]
-"""From cells that are known too well to published nodes to hide around them."""
-
-
 class Tight:
     """The attack on one problem; bounds are remembered from one pattern to the next."""
 
-    def __init__(self, relieve: Relief) -> None:
-        self._bounds, self._relieve = Remembered(), relieve
+    def __init__(self) -> None:
+        self._bounds = Remembered()
 
     def __call__(self, problem: Problem, hidden: Bools) -> Ints:
         """Published nodes to hide: a primary cell's interval is narrower than 2k persons."""
         found = self._bounds.intervals(problem, hidden)
         narrow = problem.primary & hidden & (found.width < 2 * problem.node_k)
-        return self._relieve(problem, hidden, np.flatnonzero(narrow), found)
+        return relief(problem, hidden, np.flatnonzero(narrow), found)
 
 
 def relief(problem: Problem, hidden: Bools, cells: Ints, found: Intervals) -> Ints:
     """For each cell the smallest published child of its tightest group, else a published parent.
 
-    Cells around which all is hidden already wait for what relieves the others. Where there are such
-    cells alone, their narrowest hidden neighbours are relieved instead; should such a walk end
-    nowhere, every neighbour is.
+    Where all around a cell is hidden already, its narrowest hidden neighbour is relieved instead;
+    should such a walk end nowhere, every neighbour is.
     """
-    owner, group = _groups_of(problem, cells)
-    chosen, _ = _pick(problem, hidden, owner, group, found)
-    if not chosen.size:
-        chosen = _walked(problem, hidden, cells, found, _narrowest)
-    return np.unique(chosen) if chosen.size else _walked(problem, hidden, cells, found, _all_around)
+    chosen = _relief(problem, hidden, cells, found, _narrowest)
+    return chosen if chosen.size else _relief(problem, hidden, cells, found, _all_around)
 
 
-def next_smallest(problem: Problem, hidden: Bools, cells: Ints, found: Intervals) -> Ints:
-    """The naive rule, SPEC 4.3.3 to the letter: what `relief` keeps is told against this.
-
-    In every group of a cell the smallest published child, else a published parent.
-    """
-    _, group = _groups_of(problem, cells)
-    groups = np.unique(group)
-    child, parent = first_published(problem, hidden, groups), problem.parent[groups]
-    node = np.where(child >= 0, child, np.where(hidden[parent], -1, parent))
-    chosen = np.unique(node[node >= 0])
-    return chosen if chosen.size else relief(problem, hidden, cells, found)
-
-
-def _walked(problem: Problem, hidden: Bools, cells: Ints, found: Intervals, walk: _Walk) -> Ints:
+def _relief(problem: Problem, hidden: Bools, cells: Ints, found: Intervals, walk: _Walk) -> Ints:
     chosen, seen = [np.zeros(0, np.int64)], np.zeros(hidden.size, np.bool_)
     while cells.size:
         seen[cells] = True

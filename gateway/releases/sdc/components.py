@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway.releases.sdc.bounds import Relief, relief
+from gateway.releases.sdc.bounds import relief
 from gateway.releases.sdc.lattice import Bools, Floats, Ints, starts_of
 from gateway.releases.sdc.problem import Problem
 from gateway.releases.sdc.shuttle import intervals
@@ -39,8 +39,8 @@ class Search:
     Hiding more elsewhere changes nothing on an island, hiding more beside it makes it another one.
     """
 
-    def __init__(self, most: int = ISLAND_CELLS, relieve: Relief = relief) -> None:
-        self._most, self._relieve = most, relieve
+    def __init__(self, most: int = ISLAND_CELLS) -> None:
+        self._most = most
         self._safe: set[bytes] = set()
         self._bases: dict[bytes, Floats] = {}
 
@@ -56,7 +56,7 @@ class Search:
         cells = np.unique(np.concatenate(found))
         if not cells.size:
             return cells
-        return self._relieve(problem, hidden, cells, intervals(problem, hidden, _GLANCE))
+        return relief(problem, hidden, cells, intervals(problem, hidden, _GLANCE))
 
     def exposed(self, problem: Problem, nodes: Ints, member: Ints, group: Ints) -> Ints:
         """Primary cells of an island that are not seen to move far enough."""

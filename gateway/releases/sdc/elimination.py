@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway.releases.sdc.bounds import Relief, relief
+from gateway.releases.sdc.bounds import relief
 from gateway.releases.sdc.lattice import Bools, Floats, Ints
 from gateway.releases.sdc.problem import Problem
 from gateway.releases.sdc.shuttle import intervals
@@ -23,7 +23,7 @@ MOST_CELLS = 20_000
 _ROUNDS, _EXACT, _STILL, _DRAWS = 1000, 1e-9, 1e-5, 2
 
 
-def computed(problem: Problem, hidden: Bools, relieve: Relief = relief) -> Ints:
+def computed(problem: Problem, hidden: Bools) -> Ints:
     """Published nodes to hide because a primary cell can be computed."""
     cells = np.flatnonzero(hidden & (problem.persons > 0))
     open_ = problem.primary[cells]
@@ -36,7 +36,7 @@ def computed(problem: Problem, hidden: Bools, relieve: Relief = relief) -> Ints:
             open_ &= np.abs(change) < _STILL
     if not open_.any():
         return np.zeros(0, np.int64)
-    return relieve(problem, hidden, cells[open_], intervals(problem, hidden))
+    return relief(problem, hidden, cells[open_], intervals(problem, hidden))
 
 
 def _draw(problem: Problem, cells: Ints, seed: int) -> Floats:

@@ -16,36 +16,23 @@ from gateway.releases.sdc.lattice import (
     Bools,
     CellFacts,
     Figures,
-    Floats,
     Ints,
     Lattice,
     LatticeError,
     starts_of,
 )
-from gateway.releases.sdc.possible import Zeros
 from gateway.releases.sdc.primary import primary
 from gateway.releases.sdc.profile import Profile
-from gateway.releases.sdc.rounding import rounded_amounts
 
 
 @dataclass(frozen=True)
 class Job:
-    """One table to protect; `hidden` are cells already hidden (a looser profile of the table).
-
-    `kind` numbers what a cell's amount is a sum of (one thing everywhere if None): amounts of
-    different kinds do not add up. `zeros` are combinations in which the contract says nothing is.
-    """
+    """One table to protect; `hidden` are cells already hidden (a looser profile of the table)."""
 
     lattice: Lattice
     facts: CellFacts
     profile: Profile
     hidden: Bools | None = None
-    kind: Ints | None = None
-    zeros: Zeros = ()
-
-    def counted(self) -> Ints:
-        """What each cell's amount is a sum of, as a number."""
-        return np.zeros(len(self.lattice), np.int64) if self.kind is None else self.kind
 
 
 @dataclass(frozen=True)
@@ -81,18 +68,12 @@ class Problem:
     Edges run inside each group from the smallest child to the largest. `equal` groups add up in
     persons (Σ children = parent); in every group Σ records = parent. `sound` groups obey
     max child ≤ parent ≤ Σ children; others, and those of unions, are kept out of the person bounds.
-    An `amount` (fen) that is published is `told` as a figure at most `spread` away from it;
-    `node_level` is the sliding protection level of a hidden one, as a part of it.
     """
 
     persons: Ints
     place: Ints
     primary: Bools
     node_k: Ints
-    amount: Ints
-    told: Ints
-    spread: Ints
-    node_level: Floats
     parent: Ints
     edge_group: Ints
     edge_child: Ints
@@ -139,14 +120,7 @@ def build(
 ) -> tuple[Problem, Nodes]:
     """The joint problem of linked tables."""
     tables = [
-        _Table(
-            job.lattice,
-            _counts(job.facts.persons, job.lattice),
-            job.profile,
-            np.asarray(job.facts.magnitude).astype(np.int64),
-            job.profile.count("amount_sig_digits"),
-        )
-        for job in jobs
+        _Table(job.lattice, _counts(job.facts.persons, job.lattice), job.profile) for job in jobs
     ]
     nodes = _merge([len(table.lattice) for table in tables], links)
     first = np.zeros(nodes.count, np.bool_)
@@ -157,8 +131,8 @@ def build(
 
 def figures(lattice: Lattice, persons: Figures, profile: Profile) -> Problem:
     """The problem of one table's person figures alone: node i is cell i, nothing is primary."""
+    table = _Table(lattice, _counts(persons, lattice), profile)
     count = len(lattice)
-    table = _Table(lattice, _counts(persons, lattice), profile, np.zeros(count, np.int64), 1)
     return _assemble([table], Nodes((np.arange(count),), count), np.zeros(count, np.bool_))
 
 
@@ -167,8 +141,6 @@ class _Table:
     lattice: Lattice
     persons: Ints
     profile: Profile
-    amount: Ints
-    digits: int
 
 
 @dataclass(frozen=True)
@@ -219,42 +191,23 @@ def _assemble(
 ) -> Problem:
     persons = np.full(nodes.count, np.iinfo(np.int64).max)
     place, node_k = persons.copy(), np.zeros(nodes.count, np.int64)
-    amount, level = persons.copy(), np.zeros(nodes.count)
-    told, spread = persons.copy(), persons.copy()
     indexes, offset = [table.lattice.index for table in tables], 0
     for table, index, of in zip(tables, indexes, nodes.of, strict=True):
         # Linked cells that disagree count as the smaller.
         np.minimum.at(persons, of, table.persons)
-        np.minimum.at(amount, of, table.amount)
-        figure, room = rounded_amounts(table.amount, table.digits)
-        np.minimum.at(told, of, figure)
-        np.minimum.at(spread, of, room)
         np.maximum.at(node_k, of, table.profile.k)
-        np.maximum.at(level, of, 1 - table.profile.share("top1_share_max"))
         rank = np.empty(of.size, np.int64)
         rank[index.order] = np.arange(of.size) + offset
         np.minimum.at(place, of, rank)
         offset += of.size
     parts = [_part(table, of, persons) for table, of in zip(tables, nodes.of, strict=True)]
     parts += [_united(tables, nodes, persons, union) for union in unions]
-    held = _Cells(persons, place, first & (persons > 0), node_k, amount, told, spread, level)
-    return _joined(held, parts)
+    return _joined(persons, place, first & (persons > 0), node_k, parts)
 
 
-@dataclass(frozen=True)
-class _Cells:
-    persons: Ints
-    place: Ints
-    first: Bools
-    node_k: Ints
-    amount: Ints
-    told: Ints
-    spread: Ints
-    level: Floats
-
-
-def _joined(cells: _Cells, parts: Sequence[_Part]) -> Problem:
-    persons, place = cells.persons, cells.place
+def _joined(
+    persons: Ints, place: Ints, first: Bools, node_k: Ints, parts: Sequence[_Part]
+) -> Problem:
     sizes = np.cumsum([0, *(part.parent.size for part in parts)])
     parent = np.concatenate([part.parent for part in parts])
     group = np.concatenate([part.group + at for part, at in zip(parts, sizes, strict=False)])
@@ -272,12 +225,8 @@ def _joined(cells: _Cells, parts: Sequence[_Part]) -> Problem:
     return Problem(
         persons=persons,
         place=place,
-        primary=cells.first,
-        node_k=cells.node_k,
-        amount=cells.amount,
-        told=cells.told,
-        spread=cells.spread,
-        node_level=cells.level,
+        primary=first,
+        node_k=node_k,
         parent=parent,
         edge_group=group,
         edge_child=child,

@@ -61,13 +61,6 @@ def round_significant(values: Ints, digits: int) -> Ints:
     return rounded
 
 
-def rounded_amounts(values: Ints, digits: int) -> tuple[Ints, Ints]:
-    """Amounts (fen) as they are told, and how far from its figure each may lie at most (fen)."""
-    length = np.searchsorted(_POWERS, np.abs(_bounded(values)), side="right")
-    unit = _POWERS[np.maximum(length - digits, 0)]
-    return round_significant(values, digits), unit // 2
-
-
 def ratio(num: Figures, den: Figures, scale: int = 1, decimals: int = 4) -> Floats:
     """`scale × num ÷ den` to `decimals` places, half away from zero; NaN where den is 0.
 
