@@ -15,19 +15,17 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gateway.api.access import SignedIn
-from gateway.api.queries import call_of, refusal_response, told_response
-from gateway.api.tally import Tally
+from gateway.api.plain import check_media, replied
+from gateway.api.queries import call_of
 from gateway.errors import BadRequest
 from gateway.identity.desk import Identity
 from gateway.jobs.desk import JobDesk, Terms
 from gateway.jobs.views import Inputs
-from gateway.metrics import meters
 from gateway.metrics.meters import OTHER
 from gateway.serving.accept import JSON
 from gateway.serving.answer import Desk
 from gateway.serving.model import Call, Refusal
 from gateway.serving.plain import Told
-from gateway.serving.reasons import UnsupportedMedia
 from gateway.settings import Settings
 from sandbox.jobs.book import Kind
 
@@ -89,9 +87,7 @@ async def submit(request: Request, jobs: Jobs, terms: Asking) -> Response:
     """Queue a job: a ZIP archive of code with `job.yaml` at its top."""
 
     def read() -> Terms:
-        sent = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
-        if sent != ZIP:
-            raise UnsupportedMedia("unsupported_media_type", "")
+        check_media(request, ZIP)
         return terms()
 
     call = call_of(request, await request.body(), request.app.state.clock())
@@ -191,13 +187,7 @@ async def _answered(
     jobs: JobDesk, reads: str, call: Call, asked: Awaitable[Told | Refusal]
 ) -> Response:
     offered = jobs.desk.catalogue.jobs_on(reads)
-    with Tally(meters, offered.id if offered else OTHER) as tally:
-        answer = await asked
-        if isinstance(answer, Refusal):
-            tally.refused(answer.deny)
-            return refusal_response(answer, call.request_id, call.now)
-        tally.answered()
-        return told_response(answer, call.now)
+    return await replied(call, offered.id if offered else OTHER, asked)
 
 
 def _json(told: object, status: int = 200) -> Response:

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
+import orjson
 from pydantic import Field
 
+from gateway.catalogue.frozen import Frozen
+from gateway.catalogue.model import Text
 from gateway.catalogue.terms import Terms
+
+
+class Worked(Frozen):
+    """One worked example: a question, and the part of the answer it is to show."""
+
+    about: Text
+    operation: str
+    """The last part of the address."""
+    asked: dict[str, Any]  # a JSON body
+    told: dict[str, Any]  # must be in `result`; of lists the first elements
 
 
 class PlainContract(Terms):
@@ -18,11 +31,14 @@ class PlainContract(Terms):
     """The operation, as the policy knows it."""
     SAID: ClassVar[str]
     """What the reference page says of where it is asked."""
-    UNTOLD: ClassVar[frozenset[str]] = frozenset({"id", "title", "summary", "notes", "tariff"})
+    UNTOLD: ClassVar[frozenset[str]] = frozenset(
+        {"id", "title", "summary", "notes", "tariff", "worked"}
+    )
     """Fields that are no policy data."""
 
     params: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ...]
     formats: tuple[str, ...]
+    worked: tuple[Worked, ...] = ()
 
     def policy_view(self) -> dict[str, object]:
         """The service as policy data: as every service, with nothing that could be a cell."""
@@ -51,4 +67,8 @@ class PlainContract(Terms):
 
     def examples(self) -> Iterator[str]:
         """Worked examples, where there are some."""
-        yield from ()
+        for number, one in enumerate(self.worked, 1):
+            yield f"\n**Worked example {number}.** {one.about.en} {one.about.zh}\n"
+            asked, told = (orjson.dumps(part).decode() for part in (one.asked, one.told))
+            yield f"`POST /v1/services/{self.id}/{one.operation}`\n"
+            yield f"```json\n{asked}\n```\n\nThe answer has in `result`:\n\n```json\n{told}\n```"

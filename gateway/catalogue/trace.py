@@ -6,26 +6,20 @@ costs is said in the words every service has. Packs are looked up by `gateway.tr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
-
-import orjson
+from typing import ClassVar, Literal
 
 from gateway.catalogue.folders import contracts
-from gateway.catalogue.frozen import Frozen
-from gateway.catalogue.model import Text
-from gateway.catalogue.plain import PlainContract
+from gateway.catalogue.plain import PlainContract, Worked
 
 FILE = "trace.yaml"
 
 
-class Worked(Frozen):
-    """One worked example: a question, and the part of `result` it is to show."""
+class Checked(Worked):
+    """One worked example of a check."""
 
-    about: Text
-    asked: dict[str, Any]  # a JSON body
-    told: dict[str, Any]
+    operation: Literal["check"] = "check"
 
 
 class TraceContract(PlainContract):
@@ -34,22 +28,13 @@ class TraceContract(PlainContract):
     # To look a code up is one operation for the policy, whichever list or source it is in.
     OP: ClassVar[str] = "lookup"
     SAID: ClassVar[str] = "`POST …/check`, one code at a time"
-    UNTOLD: ClassVar[frozenset[str]] = PlainContract.UNTOLD | {"worked"}
 
     grain: Literal["reference"]
     output_level: Literal["L1"]
     sdc: Literal["DC0"]
     min_lag_days: Literal[0]
     formats: tuple[Literal["json"], ...]
-    worked: tuple[Worked, ...] = ()
-
-    def examples(self) -> Iterator[str]:
-        """Worked examples."""
-        for number, one in enumerate(self.worked, 1):
-            yield f"\n**Worked example {number}.** {one.about.en} {one.about.zh}\n"
-            asked, told = (orjson.dumps(part).decode() for part in (one.asked, one.told))
-            yield f"`POST /v1/services/{self.id}/check`\n"
-            yield f"```json\n{asked}\n```\n\nThe answer has in `result`:\n\n```json\n{told}\n```"
+    worked: tuple[Checked, ...] = ()
 
 
 def load_traces(root: Path) -> Mapping[str, TraceContract]:

@@ -33,6 +33,7 @@ def read_archive(body: bytes) -> JobSpec:
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive, archive.open(DECLARED) as declared:
             text = declared.read(_LONGEST_DECLARATION + 1)
+    # No archive, no such member, another compression, a password, cut off, a name that is none.
     except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError, ValueError):
         raise _bad(f"Send a ZIP archive of the code with {DECLARED} at its top.") from None
     if len(text) > _LONGEST_DECLARATION:

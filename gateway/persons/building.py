@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import asyncpg
 
+from gateway.db.whole import written_whole
 from gateway.errors import OperatorError
 from gateway.persons.keeping import PERSON
 from gateway.persons.loading import Batch, Loaded, Warehouse, indexed, load_name
@@ -25,20 +25,8 @@ _ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 def build_file(path: Path, warehouse: Warehouse, now: datetime, show: Show) -> Loaded:
     """A new file in the place of the old one, as one step."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    try:
-        handle = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        os.close(handle)
-        with closing(sqlite3.connect(draft, isolation_level=None)) as db:
-            loaded = _fill(db, warehouse, now, show)
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return loaded
+    with written_whole(path) as draft, closing(sqlite3.connect(draft, isolation_level=None)) as db:
+        return _fill(db, warehouse, now, show)
 
 
 def _fill(db: sqlite3.Connection, warehouse: Warehouse, now: datetime, show: Show) -> Loaded:

@@ -8,7 +8,6 @@ are a clue for the bureau (`resold`), with the places the source itself does not
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 import duckdb
 
+from gateway.db.whole import written_whole
 from gateway.errors import OperatorError
 from gateway.traces.forms import PRODUCT_DIGITS
 from gateway.traces.source import code_mac
@@ -120,19 +120,12 @@ def load_traces(folder: Path, path: Path, key: bytes, now: datetime) -> Loaded:
     """The warehouse in `folder` as a new file at `path`, in the place of the old one, in one step.
     Readers see one load or the other. Raises `OperatorError` for a warehouse without trace codes.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    try:
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        with closing(_packs_of(folder)) as duck, closing(sqlite3.connect(draft)) as db:
-            loaded = _fill(db, duck, folder, key, now)
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return loaded
+    with (
+        written_whole(path) as draft,
+        closing(_packs_of(folder)) as duck,
+        closing(sqlite3.connect(draft)) as db,
+    ):
+        return _fill(db, duck, folder, key, now)
 
 
 def resold(folder: Path) -> Iterator[Resale]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 Status: TypeAlias = Literal[
     "unknown",
@@ -15,15 +15,7 @@ Status: TypeAlias = Literal[
     "expired",
     "recalled",
 ]
-STATUSES: Final[tuple[Status, ...]] = (
-    "unknown",
-    "in_stock",
-    "sold_once",
-    "sold_more_than_once",
-    "returned",
-    "expired",
-    "recalled",
-)
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 
 
 @dataclass(frozen=True)

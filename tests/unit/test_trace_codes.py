@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -14,8 +16,8 @@ TODAY = date(2025, 6, 2)
 NONE = Pack(0, 0, 0, 0, None, None, None)
 
 
-def pack(**facts: object) -> Pack:
-    return Pack(**{**vars(NONE), **facts})  # type: ignore[arg-type]
+def pack(**facts: Any) -> Pack:
+    return replace(NONE, **facts)
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,16 @@ def fitted(columns, target, rows):
 
 
 truth = np.array(here[1])[here[2]]
-if given.target == "fee":
-    name = "mean_absolute_log_error"
-    score = lambda told: mean_absolute_error(np.log(truth.astype(float)), told)  # noqa: E731
-else:
-    name = "auc"
-    score = lambda told: roc_auc_score(truth == "yes", told)  # noqa: E731
+name = "mean_absolute_log_error" if given.target == "fee" else "auc"
+
+
+def score(told):
+    """How far what a model says is from the truth, or how well it tells both kinds apart."""
+    if given.target == "fee":
+        return mean_absolute_error(np.log(truth.astype(float)), told)
+    return roc_auc_score(truth == "yes", told)
+
+
 of_pack = score(fitted(pack[0], pack[1], ~pack[2]))
 of_here = score(fitted(here[0], here[1], ~here[2]))
 result = {
