@@ -48,7 +48,9 @@ from gateway.catalogue.load import Catalogue
 from gateway.catalogue.tariff import charged_by
 from gateway.cohorts.counting import Counting
 from gateway.cohorts.journal import QueryJournal
+from gateway.console.routes import open_console
 from gateway.db.dsn import read_dsn
+from gateway.detection.keeper import open_keeper
 from gateway.editions.stage import Stage
 from gateway.errors import OperatorError
 from gateway.exports.opening import open_exports
@@ -61,6 +63,7 @@ from gateway.journal.sqlite import CentralStore, SqliteJournal
 from gateway.metrics import meters
 from gateway.policy.engines import read_token
 from gateway.policy.packing import bundle_key
+from gateway.portal import opening as portal
 from gateway.privacy.ledger import Ledger
 from gateway.quota.leases import Leases
 from gateway.quota.opening import open_store
@@ -220,6 +223,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:  # Any: the type FastAP
                 asyncio.create_task(_follow(parts.releases)),
                 asyncio.create_task(_tend(parts.quotas.leases, app.state.clock)),
                 asyncio.create_task(app.state.refunds.follow()),
+                asyncio.create_task(app.state.detection.follow()),
             ]
             stack.push_async_callback(app.state.claims.source.close)
             async with app.state.exports.at_work():
@@ -264,6 +268,9 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     app.state.settings, app.state.clock, app.state.ready = settings, clock, parts.ready
     app.state.identity, app.state.desk = parts.identity, parts.desk
     app.state.looking = looking(settings)
+    app.state.detection = open_keeper(
+        settings, parts.identity.directory, parts.identity.engine, parts.journal, clock
+    )
     app.state.exports = open_exports(settings, parts.desk, parts.identity, clock)
     app.state.oauth = open_office(parts.identity, secret(settings.keys, "oauth"))
     app.state.oauth_audit = OAuthAudit(parts.journal)
@@ -284,10 +291,13 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
         health.router, fhir.router,
     ):  # fmt: skip
         app.include_router(router)
-    admin = open_admin(settings, parts.identity)
-    app.include_router(admin_router(admin, open_upstream(settings, admin)))
+    admin = open_admin(settings, parts.identity, catalogue=lambda: parts.editions.live.catalogue)
+    upstream = open_upstream(settings, admin)
+    app.include_router(admin_router(admin, upstream))
+    app.include_router(open_console(admin, settings.env, upstream))
     consent_office.install(app, settings, clock, parts.editions.consent_rules)
     records.install(app)
+    portal.install(app, settings, parts.desk)
     authzen.install(app)
     if settings.policy_bundle_token_file is not None:
         shelf = Shelf(parts.editions, bundle_key(secret(settings.keys, "policy_bundle")))

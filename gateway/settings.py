@@ -26,6 +26,12 @@ class Settings(BaseSettings):
         pattern="^[a-z0-9][a-z0-9-]{0,39}$",
         description="Name of this serving process; several on one home differ in name and port.",
     )
+    database_dsn_file: Path | None = Field(
+        default=None,
+        description="File with the DSN of the operational database's PostgreSQL (directory, "
+        "consents, staff, ledger), of the role that reads and writes rows; without it, a file of "
+        "the home.",
+    )
     postgres_dsn_file: Path | None = Field(
         default=None,
         description="File with the DSN of the journal's PostgreSQL, of the role that may only add.",
@@ -80,6 +86,12 @@ class Settings(BaseSettings):
     issuer: str = Field(default="", description="Public base URL; empty: http(s)://{host}:{port}.")
     env: str = Field(
         default="prod", pattern="^(prod|sandbox)$", description="Which world this serves."
+    )
+    detection: str = Field(
+        default="act",
+        pattern="^(act|tell)$",
+        description="Whether alarms slow, suspend and stop, or are told only, as always in the "
+        "sandbox world.",
     )
     token_ttl_seconds: int = Field(
         default=300, ge=60, le=900, description="Life of an access token."

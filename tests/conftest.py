@@ -22,6 +22,8 @@ from tests.valkey_server import valkey, valkey_url
 # examples are those of the test's own text; `make test-all` looks for others.
 # A build attacks what it is about to publish; how much of it tests grant, they say themselves.
 os.environ.setdefault("SLUICE_RELEASE_AUDIT_SECONDS", "1")
+# Tests do in seconds what detection is there to stop; those of detection itself let it act.
+os.environ.setdefault("SLUICE_DETECTION", "tell")
 settings.register_profile("repeat", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None)
 settings.load_profile(os.environ.get("SLUICE_EXAMPLES", "repeat"))

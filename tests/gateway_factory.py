@@ -41,6 +41,7 @@ from tests.factories_identity import (
     public,
     shown,
 )
+from tests.production_profile import caught_up, facts_of, opa_beside
 from tests.release_warehouse import build_warehouse
 from tests.waivers import INVENTED
 
@@ -133,7 +134,7 @@ def enter_parties(
     """Two insurers' and one pharma firm's machines with a grant each, two of them of one tenant."""
     today = clock().date()
     valid = {"valid_from": today - DAY, "valid_to": today + 300 * DAY} if always else VALID
-    if not settings.database.exists():
+    if settings.database_dsn_file is None and not settings.database.exists():
         empty_database(settings.database.parent)
     identity = open_identity(settings, clock=clock)
     bounds = load_boundaries(settings.policies)
@@ -201,6 +202,7 @@ class Gateway:
             add_grant(identity, bounds, **grant, **{**VALID, **facts})
             add_client(identity, client, tenant, public(key))
             identity.directory.refresh()
+            caught_up(self.app)
             machine = Machine(client, key, self.settings.base_url)
             self.machines = {**self.machines, client: machine}
         return client
@@ -280,9 +282,10 @@ def running(
 @contextmanager
 def serving(home: Path, policies: Path, **facts: Any) -> Iterator[Gateway]:
     """A gateway on a home that has releases; parties are entered when it is new."""
+    facts = {**facts_of(home), **facts}
     settings = Settings(home=home, policies=policies, port=free_port(), **facts)
     clock = RunningClock()
     machines = enter_parties(settings, clock)
     app = create_app(settings, clock)
-    with running(app, settings) as http:
+    with running(app, settings) as http, opa_beside(settings, http):
         yield Gateway(settings, app, clock, machines, http)

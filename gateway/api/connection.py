@@ -5,9 +5,10 @@ the scope's tls extension. The certificate is asked for, not required: a DPoP cl
 that is shown must come from the configured CA, or the handshake fails.
 
 uvicorn also takes headers of any size, for any time, on any number of connections. Here a request's
-head is small (431), a request that has not arrived after some seconds ends its connection, and
-connections are fewer than files may be open: with all places taken, the one whose client keeps us
-waiting longest gives way, and when everybody is being answered the newest is turned away (503).
+head is small (431), a request that has not arrived after some seconds ends its connection, an
+answer that is not read ends it too, and connections are fewer than files may be open: with all
+places taken, the one whose client keeps us waiting longest gives way, and when everybody is being
+answered the newest is turned away (503).
 """
 
 from __future__ import annotations
@@ -17,11 +18,17 @@ import resource
 import ssl
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import uuid_utils
+import uvloop
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.api.headers import SAFE
+from gateway.api.problems import RETRY_SECONDS, problem
 
 HEAD_LIMIT = 32 * 1024
 MOST_HEADERS = 100
@@ -45,19 +52,31 @@ MOST_CONNECTIONS = places(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 # RFC 9325 §4.2 for TLS 1.2; TLS 1.3 has its own suites, all of them good.
 _CIPHERS = "ECDHE+AESGCM"
 _VERSIONS = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-length: 0\r\nconnection: close\r\n\r\n"
-)
-_FULL_BODY = (
-    b'{"type":"about:blank","title":"Too many connections","status":503,'
-    b'"code":"too_many_connections",'
-    b'"detail":"All connections are in use; try again in a few seconds."}'
-)
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n"
-    b"content-length: %d\r\nretry-after: 5\r\nconnection: close\r\n\r\n%s"
-) % (len(_FULL_BODY), _FULL_BODY)
+STALL_SECONDS = 20.0
+STALL_OCTETS = 64 * 1024
+"""What a client has to read of its answer in that time, as long as something waits for it."""
+HANDSHAKE_SECONDS = 10.0
+
+
+def _last_word(code: str, *, retry: bool = False) -> bytes:
+    """A whole answer for what never becomes a request of the application."""
+    response = problem(code, str(uuid_utils.uuid7()))
+    headers = {**SAFE, **dict(response.headers), "connection": "close"}
+    if retry:
+        headers["retry-after"] = RETRY_SECONDS
+    lines = [f"{name.lower()}: {value}" for name, value in headers.items()]
+    phrase = HTTPStatus(response.status_code).phrase
+    head = "\r\n".join([f"HTTP/1.1 {response.status_code} {phrase}", *lines, "", ""])
+    return head.encode("latin-1") + bytes(response.body)
+
+
+class GatewayLoop(uvloop.Loop):
+    """The event loop of the server: a TLS handshake that does not come about ends soon."""
+
+    async def create_server(self, *args: Any, **named: Any) -> Any:  # Any: as asyncio's
+        if named.get("ssl") is not None:
+            named.setdefault("ssl_handshake_timeout", HANDSHAKE_SECONDS)
+        return await super().create_server(*args, **named)
 
 
 class HeadTooLarge(Exception):
@@ -69,6 +88,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     _extensions: dict[str, dict[str, object]]
     _arriving: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
     _messages = 0
     _in_head = False
     _in_message = False
@@ -78,16 +98,19 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
+        # We are told of all that is not read at once. With 0, uvloop would never go on under TLS.
+        transport.set_write_buffer_limits(high=1)
         connection = transport.get_extra_info("ssl_object")
         self._extensions = {} if connection is None else {"tls": _tls_extension(connection)}
         self._since = time.monotonic()
         if not self._has_place():
-            self._refuse(_FULL)
+            self._refuse("too_many_connections", retry=True)
             return
         self._await_arrival()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._arrived()
+        self._read()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -101,15 +124,15 @@ class GatewayProtocol(HttpToolsProtocol):
         else:  # which part of a piece with several requests is this one's, nobody says
             self._octets = len(data) if self._messages == message + 1 and not within else 0
         if self._in_head and self._octets > HEAD_LIMIT:
-            self._refuse(_TOO_LARGE)
+            self._refuse("head_too_large")
         elif self._octets > MESSAGE_LIMIT:
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         if self._head > HEAD_LIMIT:
-            self._refuse(_TOO_LARGE)
+            self._refuse("head_too_large")
         else:
-            super().send_400_response(msg)
+            self._refuse("bad_request")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -146,9 +169,36 @@ class GatewayProtocol(HttpToolsProtocol):
         self._since = time.monotonic()
         super().on_response_complete()
 
-    def _refuse(self, answer: bytes) -> None:
-        self.transport.write(answer)
+    def _refuse(self, code: str, *, retry: bool = False) -> None:
+        self.transport.write(_last_word(code, retry=retry))
         self.transport.close()
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as we write: from now on that is watched."""
+        super().pause_writing()
+        if self._stalled is None:
+            self._since = time.monotonic()
+            self._watch_reader()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._read()
+
+    def _watch_reader(self) -> None:
+        waits = self.transport.get_write_buffer_size()
+        self._stalled = self.loop.call_later(STALL_SECONDS, self._check_reader, waits)
+
+    def _check_reader(self, waited: int) -> None:
+        """Go on as long as enough is read; closing would wait for the rest, so this is an end."""
+        if waited - self.transport.get_write_buffer_size() < STALL_OCTETS:
+            self.transport.abort()
+        else:
+            self._watch_reader()
+
+    def _read(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def _has_place(self) -> bool:
         """Whether there is a place; with all taken, the connection that keeps us waiting longest
@@ -156,7 +206,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if len(self.connections) <= MOST_CONNECTIONS:
             return True
         others = (each for each in self.connections if isinstance(each, GatewayProtocol))
-        open_ones = [each for each in others if not each.transport.is_closing()]
+        open_ones = [each for each in others if each.is_stalled() or not each.is_closing()]
         if len(open_ones) <= MOST_CONNECTIONS:
             return True
         waiting = [each for each in open_ones if each is not self and each.is_waiting()]
@@ -166,9 +216,17 @@ class GatewayProtocol(HttpToolsProtocol):
         return True
 
     def is_waiting(self) -> bool:
-        """Whether it is the client's turn: no request has arrived as a whole and is unanswered."""
+        """Whether it is the client's turn: to send the rest of a request, or to read."""
         idle = self.cycle is None or self.cycle.response_complete
-        return idle or self._arriving is not None
+        return idle or self._arriving is not None or self.is_stalled()
+
+    def is_stalled(self) -> bool:
+        """Whether something of an answer waits to be read, maybe the last before it closes."""
+        return self._stalled is not None
+
+    def is_closing(self) -> bool:
+        """Whether it is about to be closed."""
+        return bool(self.transport.is_closing())
 
     def _await_arrival(self) -> None:
         """From now on the clock runs, until a request has arrived as a whole."""

@@ -37,7 +37,7 @@ from gateway.serving.accept import ARROW, CSV, JSON
 from gateway.serving.repeats import HEADER, PATTERN, REPLAYED
 
 VERSION = "1.0.0"
-_ALWAYS = (405, 413, 500)
+_ALWAYS = (400, 405, 413, 415, 500, 503)
 _MEANING = {
     400: "The request is not of the documented form, or tries to set disclosure control.",
     401: "No valid access token.",

@@ -36,8 +36,7 @@ def presented(request: Request) -> Presented:
     proxies: TrustedProxies = identity.proxies
     scope = request.scope
     path = scope.get("raw_path") or scope["path"].encode()
-    # A socket for both families names IPv4 callers in this form; registered are plain addresses.
-    peer = request.client.host.removeprefix("::ffff:") if request.client else ""
+    peer = _peer(request)
     through_proxy = proxies.trusts(peer)
     return Presented(
         method=request.method,
@@ -46,6 +45,18 @@ def presented(request: Request) -> Presented:
         cert=_header_cert(request, proxies) if through_proxy else _connection_cert(scope),
         ip=_forwarded_for(request, proxies, peer) if through_proxy else peer,
     )
+
+
+def source(request: Request) -> str:
+    """The address a request comes from, as far as that can be believed."""
+    proxies: TrustedProxies = request.app.state.identity.proxies
+    peer = _peer(request)
+    return _forwarded_for(request, proxies, peer) if proxies.trusts(peer) else peer
+
+
+def _peer(request: Request) -> str:
+    # A socket for both families names IPv4 callers in this form; registered are plain addresses.
+    return request.client.host.removeprefix("::ffff:") if request.client else ""
 
 
 def _connection_cert(scope: Scope) -> ClientCert | None:

@@ -8,7 +8,6 @@ rendering happen once, in `gateway.serving`; here a request becomes a `Call`, an
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
@@ -34,17 +33,15 @@ from gateway.serving.repeats import HEADER, REPLAYED
 
 PATH = "/v1/services/{service}/queries"
 COHORT_PATH = "/v1/services/{service}/query"
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def call_of(request: Request, body: bytes, now: datetime) -> Call:
     """What the request says, unjudged."""
     headers, state = request.headers, request.scope["state"]
-    traced = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
     return Call(
         request_id=state["request_id"],
         interaction_id=state["interaction_id"],
-        trace_id=traced[1] if traced else state["request_id"].replace("-", ""),
+        trace_id=state["trace_id"],
         now=now,
         presented=presented(request),
         authorization=", ".join(headers.getlist("authorization")) or None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import orjson
 from fastapi import APIRouter, Response
 
@@ -26,24 +28,27 @@ router = APIRouter(prefix="/v1/services")
 async def list_services(caller: SignedIn, desk: ServiceDesk) -> Response:
     """Every data service on offer."""
     catalogue = desk.editions.cast.for_tenant(caller.tenant_id).catalogue
-    offered = (
-        catalogue.services, catalogue.references, catalogue.cohorts, catalogue.persons,
-        catalogue.texts, catalogue.jobs, catalogue.traces,
-    )  # fmt: skip
-    listed = [summary(service) for kind in offered for service in kind.values()]
-    return Response(orjson.dumps({"services": listed}), media_type=JSON)
+    return Response(orjson.dumps({"services": offered(catalogue)}), media_type=JSON)
 
 
 @router.get("/{service}")
 async def one_service(service: str, caller: SignedIn, desk: ServiceDesk) -> Response:
     """The contract of one service, with the codes and periods of its latest release."""
     catalogue = desk.editions.cast.for_tenant(caller.tenant_id).catalogue
+    told = contract_of(catalogue, service, desk.releases.latest)
+    return Response(orjson.dumps(told), media_type=JSON)
+
+
+def contract_of(
+    catalogue: Catalogue, service: str, latest: Callable[[str], Manifest | None]
+) -> dict[str, object]:
+    """The contract of a service by id or code; raises `NotFound` where there is none."""
     if (said := _without_release(catalogue, service)) is not None:
-        return Response(orjson.dumps(said), media_type=JSON)
+        return said
     if (counted := catalogue.cohort(service)) is not None:
-        return _counted(counted, desk.releases.latest(counted.id))
+        return _counted(counted, latest(counted.id))
     found = find_service(catalogue, service)
-    release = desk.releases.latest(found.id)
+    release = latest(found.id)
     told = contract(
         found,
         release.profiles if release else {},
@@ -54,7 +59,16 @@ async def one_service(service: str, caller: SignedIn, desk: ServiceDesk) -> Resp
         "estimated": release.estimated if release else {},
         "release": release and release.release_id,
     }
-    return Response(orjson.dumps(told), media_type=JSON)
+    return told
+
+
+def offered(catalogue: Catalogue) -> list[dict[str, object]]:
+    """A line for every data service on offer."""
+    kinds = (
+        catalogue.services, catalogue.references, catalogue.cohorts, catalogue.persons,
+        catalogue.texts, catalogue.jobs, catalogue.traces,
+    )  # fmt: skip
+    return [summary(service) for kind in kinds for service in kind.values()]
 
 
 def _without_release(catalogue: Catalogue, service: str) -> dict[str, object] | None:
@@ -71,11 +85,9 @@ def _without_release(catalogue: Catalogue, service: str) -> dict[str, object] | 
     return None if job is None else job_contract(job)
 
 
-def _counted(contract: CohortContract, release: Manifest | None) -> Response:
+def _counted(contract: CohortContract, release: Manifest | None) -> dict[str, object]:
     """The contract of a service that counts cohorts."""
     told = cohort_contract(
         contract, release.periods if release else {}, release.domains if release else {}
     )
-    return Response(
-        orjson.dumps(told | {"release": release and release.release_id}), media_type=JSON
-    )
+    return told | {"release": release and release.release_id}

@@ -42,7 +42,8 @@ async def list_statements(request: Request, caller: SignedIn, after: str = "") -
 @router.get("/{number}")
 async def one_statement(number: str, request: Request, caller: SignedIn) -> Response:
     """One own paper as JSON, CSV or PDF, with its signature and seal."""
-    paper = await run_in_threadpool(_found, request, caller.tenant_id, number)
+    engine = request.app.state.identity.engine
+    paper = await run_in_threadpool(own_paper, engine, caller.tenant_id, number)
     form = choose(request.headers.get("accept"), forms_of(paper))
     return Response(form_of(paper, form), media_type=form, headers=headers_of(paper, form))
 
@@ -116,8 +117,9 @@ def _listed(request: Request, tenant: str, after: str) -> dict[str, object]:
     return {"statements": papers, "next": more, "key": key}
 
 
-def _found(request: Request, tenant: str, number: str) -> PaperRow:
-    with reading(request.app.state.identity.engine) as session:
+def own_paper(engine: sa.Engine, tenant: str, number: str) -> PaperRow:
+    """A client's own paper; raises `NotFound` for another's as for one there is not."""
+    with reading(engine) as session:
         paper = session.get(PaperRow, number)
         if paper is None or paper.party != tenant or paper.kind not in _FOR_CLIENTS:
             raise NotFound("unknown_statement", "")

@@ -9,6 +9,7 @@ from typing import Self
 from gateway.errors import SluiceError
 from gateway.metrics import Meters
 from gateway.metrics.meters import Outcome
+from gateway.serving.places import Busy
 
 
 class Tally:
@@ -38,7 +39,8 @@ class Tally:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, SluiceError) and error.status < 500:
+        # Who is turned away for asking too much at once is no fault of ours either.
+        if isinstance(error, SluiceError) and (error.status < 500 or isinstance(error, Busy)):
             self._outcome = "rejected"
         took = time.perf_counter() - self._begun
         self._meters.called(self._service, self._outcome, took, self._deny)

@@ -16,6 +16,8 @@ from gateway.errors import SluiceError
 AREAS = (
     "demo",
     "serve",
+    "check",
+    "database",
     "warehouse",
     "quality",
     "release",
@@ -33,6 +35,7 @@ AREAS = (
     "trace",
     "region",
     "stop",
+    "alarm",
     "keys",
     "masking",
     "classify",

@@ -17,8 +17,10 @@ from gateway.catalogue.cohort import cohort_example
 from gateway.catalogue.describe import describe
 from gateway.catalogue.load import Catalogue, load_catalogue
 from gateway.cli.decision_point_page import decision_point_page
+from gateway.cli.detection_page import detection_page
 from gateway.cli.duties import duties_document
 from gateway.cli.states import states_document
+from gateway.detection.rule import load_rules
 from gateway.errors import OperatorError
 from gateway.policy.scenario_page import scenarios_page
 from gateway.releases.domains import listed
@@ -87,5 +89,6 @@ def _documents(catalogue: Catalogue) -> dict[str, bytes]:
         "states.md": states_document().encode(),
         "access-decisions.md": decision_point_page().encode(),
         "scenarios.md": scenarios_page(Settings().policies, catalogue).encode(),
+        "detection-rules.md": detection_page(load_rules(Settings().policies)).encode(),
         "deny-codes.md": deny_codes_page(Settings().policies).encode(),
     }

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.db.engine import reading
+from gateway.db.place import database_there
 from gateway.editions.store import edition_key, folder_of, in_place, live_folder
 from gateway.identity.boundaries import load_boundaries
 from gateway.identity.changes import new_act
@@ -43,7 +44,7 @@ def office(settings: Settings) -> Iterator[sa.Engine]:
 @contextmanager
 def by_edition(settings: Settings, name: str = "") -> Iterator[Settings]:
     """The settings with the policies of an edition: of this name, or what is live."""
-    if not name and not settings.database.is_file():
+    if not name and not database_there(settings):
         yield settings
         return
     with office(settings) as engine:
@@ -59,7 +60,7 @@ def by_edition(settings: Settings, name: str = "") -> Iterator[Settings]:
 def to_build(settings: Settings, name: str = "") -> Iterator[tuple[Settings, tuple[Path, ...]]]:
     """For which edition releases are made, and the folders of those that must stay answerable:
     what is live until `name` is, and what a roll-back would bring again."""
-    if not name and not settings.database.is_file():
+    if not name and not database_there(settings):
         yield settings, ()
         return
     with office(settings) as engine, ExitStack() as stack:

@@ -94,7 +94,7 @@ def opa_config_() -> None:
             "SLUICE_POLICY_BUNDLE_TOKEN_FILE.",
         )
     key = bundle_key(secret(settings.keys, "policy_bundle"))
-    config = opa_config(settings.base_url, settings.policy_bundle_token_file.resolve(), key)
+    config = opa_config(settings.base_url, settings.policy_bundle_token_file.absolute(), key)
     typer.echo(yaml.safe_dump(config, sort_keys=False), nl=False)
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from gateway.cli.office import office
 from gateway.db.engine import reading
+from gateway.db.place import database_there
 from gateway.journal.looking import looking
 from gateway.serving.explain import NOBODY, explain, find, standings
 from gateway.serving.rulebook import Shelf
@@ -19,7 +20,7 @@ Json: TypeAlias = dict[str, Any]  # the explanation, as `gateway.serving.explain
 def explanation(settings: Settings, decision_id: str) -> Json:
     """The explanation of a decision in this home's journal; without a database what is in files."""
     found = find(looking(settings), decision_id)
-    if not settings.database.is_file():
+    if not database_there(settings):
         shelf = Shelf(settings.policies, settings.keys, None)
         return explain(found, shelf.of(found.logged.revision), NOBODY)
     with office(settings) as engine:

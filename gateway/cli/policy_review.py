@@ -16,6 +16,7 @@ from rich.progress import Progress
 
 from gateway.cli.office import Json, office
 from gateway.cli.policy_explain import explanation, readable
+from gateway.db.place import database_there
 from gateway.editions.store import live_folder
 from gateway.journal.looking import looking
 from gateway.policy.diff import changes
@@ -90,7 +91,7 @@ def _folder(edition: str) -> Iterator[Path]:
     settings = Settings()
     if edition and Path(edition).is_dir():
         yield Path(edition)
-    elif not settings.database.is_file() and not edition:
+    elif not database_there(settings) and not edition:
         yield settings.policies
     else:
         with office(settings) as engine:

@@ -12,7 +12,7 @@ from rich.table import Table
 from gateway.cli.office import Json, office
 from gateway.policy.documents import read_documents
 from gateway.privacy.ledger import Ledger, year_of
-from gateway.privacy.terms import Terms
+from gateway.privacy.terms import yearly_budget
 from gateway.settings import Settings
 
 app = typer.Typer(help="Differential privacy: the ε ledger.", no_args_is_help=True)
@@ -58,9 +58,7 @@ def budget(as_json: Json = False) -> None:
     """What each geography has spent and has left of this year's budget."""
     settings = Settings()
     year = year_of(datetime.now(UTC))
-    profiles = read_documents(settings.policies)["sdc_profiles"]
-    on = [terms for one in profiles.values() if (terms := Terms.of(one))]
-    most = min((terms.year for terms in on), default=None)
+    most = yearly_budget(read_documents(settings.policies)["sdc_profiles"])
     with office(settings) as engine:
         found = [one for one in Ledger(engine).balances() if one.year == year]
     told = [

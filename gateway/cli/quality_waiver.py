@@ -9,6 +9,7 @@ import typer
 
 from gateway.cli.office import Actor, Json, act_now, office, say, show
 from gateway.db.engine import reading, writing
+from gateway.db.place import database_there
 from gateway.errors import OperatorError
 from gateway.quality import waivers
 from gateway.quality.waiver import Waiver
@@ -82,7 +83,7 @@ def list_waivers(as_json: Json = False) -> None:
 
 def signed_waivers(settings: Settings) -> tuple[Waiver, ...]:
     """What two people signed and nobody took back; none where there is no office yet."""
-    if not settings.database.is_file():
+    if not database_there(settings):
         return ()
     with office(settings) as engine, reading(engine) as session:
         found = waivers.read_waivers(session, waivers.waiver_key(settings.keys))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +9,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from gateway import logs
 from gateway.api import collector
 from gateway.api.connection import GatewayProtocol, tls_options
 from gateway.app import create_app
@@ -20,18 +19,6 @@ from gateway.masking.rows import check_row_masks
 from gateway.settings import Settings
 
 GRACE_SECONDS = 10
-
-
-def _log_to_stderr(access: bool) -> None:
-    """Plain lines on standard error; the access log is JSON already."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(logging.Formatter("%(message)s"))
-    log = logging.getLogger("sluice.access")
-    log.handlers, log.propagate = [lines], False
-    log.setLevel(logging.INFO if access else logging.WARNING)
 
 
 def _check_masks(settings: Settings) -> None:
@@ -63,7 +50,7 @@ def verb(
     given = {key: value for key, value in named.items() if value}
     settings = Settings(**given)  # type: ignore[arg-type]  # checked by Settings itself
     _check_masks(settings)
-    _log_to_stderr(access_log)
+    logs.install(access=access_log)
     app = create_app(settings)
     collector.settle()
     typer.echo(f"Sluice listens on {settings.base_url}", err=True)
@@ -71,11 +58,12 @@ def verb(
         app,
         host=settings.host,
         port=settings.port,
-        loop="uvloop",
+        loop="gateway.api.connection:GatewayLoop",
         http=GatewayProtocol,
         **tls_options(settings.tls_cert, settings.tls_key, settings.client_ca),
         ws="none",
         access_log=False,
+        log_config=None,  # it would give its loggers handlers of their own
         log_level="warning",
         server_header=False,
         proxy_headers=False,  # `gateway.api.presented` knows whose headers may be believed

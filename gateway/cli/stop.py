@@ -16,7 +16,10 @@ from gateway.settings import Settings
 
 app = typer.Typer(help="Emergency stop, effective within seconds.", no_args_is_help=True)
 
-_Kind = Annotated[str, typer.Argument(help="tenant, scenario, service, region or person.")]
+_Kind = Annotated[
+    str,
+    typer.Argument(help="tenant, scenario, service, region, person; or brake: it slows a tenant."),
+]
 _Target = Annotated[
     str,
     typer.Argument(

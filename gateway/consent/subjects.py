@@ -44,6 +44,12 @@ def open_subjects(keys: Path) -> Subjects:
     return Subjects(secret(keys, SECRET))
 
 
+def audit_token_of(keys: Path, certno: str) -> str:
+    """The journal's pseudonym of the person with this certificate number."""
+    subjects = open_subjects(keys)
+    return subjects.audit_token(subjects.reference(certno))
+
+
 def normal(certno: str) -> str:
     """One spelling of a certificate number: no spaces, Latin capitals."""
     return unicodedata.normalize("NFKC", certno).replace(" ", "").upper()

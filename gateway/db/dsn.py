@@ -10,21 +10,19 @@ from gateway.errors import OperatorError
 _SCHEMES = ("postgresql://", "postgres://")
 
 
-def read_dsn(path: Path) -> str:
-    """The DSN in a file; never repeated in an error, not in part either."""
+def read_dsn(path: Path, code: str = "journal_dsn") -> str:
+    """The DSN in a file; never repeated in an error (of this code), not in part either."""
     try:
         dsn = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise OperatorError(
-            "journal_dsn", f"The DSN file {path} cannot be read ({type(error).__name__})."
+            code, f"The DSN file {path} cannot be read ({type(error).__name__})."
         ) from error
     if not dsn.startswith(_SCHEMES) or len(dsn.splitlines()) != 1:
-        raise OperatorError(
-            "journal_dsn", f"{path} must hold one line that begins with postgresql://."
-        )
+        raise OperatorError(code, f"{path} must hold one line that begins with postgresql://.")
     if not _can_be_read(dsn):
         raise OperatorError(
-            "journal_dsn",
+            code,
             f"The DSN in {path} cannot be read: write / # ? @ and : of a password as %2F %23 %3F"
             " %40 and %3A.",
         )

@@ -16,9 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.orm import Session
 
+from gateway.db.postgres import WRITE, open_postgres, snapshot
 from gateway.errors import Unavailable
 
-_WRITE = "sluice_write"
+_GONE = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
+"""What a database says that cannot be used now: gone, locked, full, or only readable after a
+failover."""
 
 
 def sqlite_url(path: Path) -> str:
@@ -29,7 +32,7 @@ def sqlite_url(path: Path) -> str:
 def open_engine(url: str) -> sa.Engine:
     """Engine for the URL; a SQLite engine is set to WAL, foreign keys, durable commits."""
     if not url.startswith("sqlite"):
-        return sa.create_engine(url, pool_pre_ping=True)
+        return open_postgres(url)
     engine = sa.create_engine(url, pool_size=8, max_overflow=8)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -48,7 +51,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin_sqlite(connection: sa.Connection) -> None:
     # A deferred transaction that starts to write can fail at once with SQLITE_BUSY; this one waits.
-    immediate = connection.get_execution_options().get(_WRITE, False)
+    immediate = connection.get_execution_options().get(WRITE, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
@@ -57,20 +60,21 @@ def _unavailable() -> Iterator[None]:
     """A database that cannot be used now (locked, full, gone) is one error, whoever asks."""
     try:
         yield
-    except (exc.OperationalError, exc.TimeoutError) as error:
+    except _GONE as error:
         raise Unavailable("identity_unavailable", "") from error
 
 
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[Session]:
     """A session that only reads."""
-    with _unavailable(), Session(engine) as session:
+    seeing = engine if engine.dialect.name == "sqlite" else snapshot(engine)
+    with _unavailable(), Session(seeing) as session:
         yield session
 
 
 def for_writing(engine: sa.Engine) -> sa.Engine:
     """The engine with transactions that take the write lock at their start."""
-    return engine.execution_options(**{_WRITE: True})
+    return engine.execution_options(**{WRITE: True})
 
 
 @contextmanager

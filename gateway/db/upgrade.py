@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from gateway.db.engine import open_engine
+from gateway.db.engine import for_writing, open_engine
+from gateway.db.postgres import MIGRATION, lock
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
+LOCK_SECONDS = 5
 _MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 
@@ -34,9 +38,8 @@ def upgrade(url: str) -> None:
     """Create or migrate the database; does nothing when it is already at the newest revision."""
     engine = open_engine(url)
     try:
-        # The write lock is taken first, so two processes that start together migrate in turn.
-        with engine.execution_options(sluice_write=True).begin() as connection:
-            if _revision(connection) != newest():
+        with migrating(engine) as connection:
+            if (stands_at(connection) or "") < newest():
                 from alembic import command  # noqa: PLC0415 — likewise
 
                 command.upgrade(alembic_config(connection), "head")
@@ -44,8 +47,37 @@ def upgrade(url: str) -> None:
         engine.dispose()
 
 
-def _revision(connection: sa.Connection) -> str | None:
-    """What the database stands at; None when it is empty."""
+def downgrade(url: str, revision: str) -> None:
+    """Bring the database back to an earlier revision; what later ones added is dropped."""
+    engine = open_engine(url)
+    try:
+        with migrating(engine) as connection:
+            from alembic import command  # noqa: PLC0415 — likewise
+
+            command.downgrade(alembic_config(connection), revision)
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def migrating(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One transaction for all steps. Two processes that start together migrate in turn; on
+    PostgreSQL replicas go on meanwhile, and a step that waits long for a table gives up, so that
+    what queues behind it does not stand still."""
+    if engine.dialect.name == "sqlite":
+        with for_writing(engine).begin() as connection:
+            yield connection
+        return
+    with engine.begin() as connection:
+        lock(connection, MIGRATION)
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+        yield connection
+
+
+def stands_at(connection: sa.Connection) -> str | None:
+    """The revision of the database; None when it is empty."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
     found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all()

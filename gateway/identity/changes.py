@@ -19,6 +19,7 @@ from gateway.identity.entries import ClientTerms, RegionEntry, TenantEntry, plai
 from gateway.identity.jwks import accept_jwks, algorithms_of
 from gateway.identity.model import (
     CLIENT_TRANSITIONS,
+    OF_ALARM,
     PERSON,
     STOP_KINDS,
     Client,
@@ -183,13 +184,22 @@ def raise_stop(session: Session, act: Act, kind: str, target: str) -> str:
     return stop.name
 
 
-def lift_stop(session: Session, act: Act, kind: str, target: str) -> str:
-    """End an emergency stop; a person's is found by the reference or by the name in the list."""
+def lift_stop(
+    session: Session, act: Act, kind: str, target: str, *, of_alarm: bool = False
+) -> str:
+    """End an emergency stop; a person's is found by the reference or by the name in the list. One
+    that an alarm set ends with the alarm alone (`of_alarm`)."""
     rows = session.scalars(sa.select(StopRow).where(StopRow.kind == kind))
     row = next((each for each in rows if target in (each.target, stop_of(each).name)), None)
     if row is None:
         name = "" if kind == PERSON else f" {target}"
         raise OperatorError("stop.unknown", f"The {kind}{name} is not stopped.")
+    if row.set_by == OF_ALARM and not of_alarm:
+        raise OperatorError(
+            "stop.state",
+            f"An alarm set this stop ({row.reason}): lift the alarm (`sluice alarm lift`).",
+            "该停用由告警触发，请解除对应告警。",
+        )
     stop = stop_of(row)
     session.delete(row)
     entity = ("stop", f"{kind}:{stop.name}")

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from authlib.common.security import is_secure_transport
 
-from gateway.db.engine import open_engine, sqlite_url
-from gateway.db.upgrade import upgrade
+from gateway.db.engine import open_engine
+from gateway.db.place import ready_database
 from gateway.errors import OperatorError
 from gateway.identity.binding import TrustedProxies, networks_of
 from gateway.identity.boundaries import load_boundaries
@@ -83,11 +83,8 @@ class Identity:
 
 
 def prepare_database(settings: Settings, now: datetime) -> sa.Engine:
-    """The operational database at the newest schema, with signing keys; made when absent."""
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    url = sqlite_url(settings.database)
-    upgrade(url)
-    engine = open_engine(url)
+    """The operational database at the newest schema, with signing keys; a file is made when absent."""
+    engine = open_engine(ready_database(settings))
     ensure_keys(engine, settings.keys, Act("sluice", now, "first start"))
     return engine
 

@@ -19,12 +19,16 @@ CutOffStrategy: TypeAlias = Literal["historical", "latest"]
 AuthMethod: TypeAlias = Literal["private_key_jwt", "tls_client_auth"]
 Binding: TypeAlias = Literal["dpop", "mtls"]
 GrantType: TypeAlias = Literal["client_credentials", "authorization_code", "refresh_token"]
-StopKind: TypeAlias = Literal["tenant", "scenario", "service", "region", "person"]
+StopKind: TypeAlias = Literal["tenant", "scenario", "service", "region", "brake", "person"]
 
 PERSON: StopKind = "person"
 """The kind of stop whose targets are many and secret: not in the policy's data, nor in a list."""
-OPEN_STOP_KINDS: tuple[StopKind, ...] = ("tenant", "scenario", "service", "region")
+BRAKE: StopKind = "brake"
+"""The kind of stop that leaves its tenant a part of its quotas (`limits.brake`)."""
+OPEN_STOP_KINDS: tuple[StopKind, ...] = ("tenant", "scenario", "service", "region", BRAKE)
 STOP_KINDS: tuple[StopKind, ...] = (*OPEN_STOP_KINDS, PERSON)
+OF_ALARM = "sluice-detection"
+"""Who raises the stops of alarms; such a stop ends with its alarm, by as many people as that takes."""
 EVERYTHING = "*"
 HEARD_TENANTS = frozenset({"active", "limited"})
 """States in which a tenant's clients get tokens; what a limited one may ask, the policy decides."""

@@ -47,10 +47,15 @@ def read_contents(session: Session) -> Contents:
         tenants={row.id: tenant_of(row) for row in session.scalars(sa.select(TenantRow))},
         clients={row.id: client_of(row) for row in session.scalars(sa.select(ClientRow))},
         grants={row.id: grant_of(row) for row in session.scalars(sa.select(GrantRow))},
-        region_flags={row.admdvs: row.flags for row in session.scalars(sa.select(RegionFlagRow))},
+        region_flags=read_region_flags(session),
         stops=tuple(stop_of(row) for row in session.scalars(sa.select(StopRow))),
         products={row.id: product_of(row) for row in session.scalars(sa.select(ProductRow))},
     )
+
+
+def read_region_flags(session: Session) -> dict[str, Document]:
+    """What the bureau set of its regions."""
+    return {row.admdvs: row.flags for row in session.scalars(sa.select(RegionFlagRow))}
 
 
 def tenant_of(row: TenantRow) -> Tenant:

@@ -92,7 +92,7 @@ class GroupCommit:
 
     async def record(self, entry: Entry, done: Done | None = None) -> None:
         """Return once the entry is durable. `done` is told whether it was stored, exactly once,
-        also when the caller is cancelled while the entry is being written."""
+        also when the caller is cancelled while the entry is being written; it goes then."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         pending = _Pending(entry, waiter, done, loop.time() + self._pace.patience)
@@ -102,6 +102,8 @@ class GroupCommit:
         except asyncio.CancelledError:
             if self._withdraw(pending):
                 _tell(pending, stored=False)
+            elif waiter.cancelled():  # else whoever holds a key of the call would let go of it
+                await _known(pending, loop)
             raise
 
     def submit(self, entry: Entry) -> Future[None]:
@@ -263,6 +265,14 @@ class GroupCommit:
                 self._reopen()
                 self._fault = None
                 return
+
+
+async def _known(pending: _Pending, loop: asyncio.AbstractEventLoop) -> None:
+    """Return once it is known whether an entry that is being written is stored: a repeat of its
+    call that came before that might be charged twice."""
+    waiter = pending.waiter = loop.create_future()
+    with suppress(JournalUnavailable):
+        await waiter
 
 
 def _down() -> JournalUnavailable:

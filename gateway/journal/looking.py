@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -24,7 +25,7 @@ from gateway.journal import decisions
 from gateway.journal.neighbours import journals_in
 from gateway.journal.port import JournalUnavailable
 from gateway.journal.postgres import connect
-from gateway.journal.reader import accrued, refused
+from gateway.journal.reader import Called, accrued, called, refused
 from gateway.journal.schema import connect_reading
 from gateway.settings import Settings
 from metering.calendar import month_range
@@ -60,6 +61,17 @@ SELECT coalesce(grant_id, ''), coalesce(service, ''), count(DISTINCT request_id)
 FROM audit_event WHERE result = 'refused' AND tenant = $1 AND time >= $2 AND time < $3
 GROUP BY 1, 2
 """
+_STORED_BY_DAY = """
+SELECT to_char(time AT TIME ZONE 'Asia/Shanghai', 'YYYY-MM-DD'), kind, result, tenant, service,
+  body::json->'deny_codes'->>0, count(*)
+FROM audit_event WHERE time >= $1 GROUP BY 1, 2, 3, 4, 5, 6
+"""
+_STORED_CALLED = """
+SELECT tenant, count(DISTINCT request_id),
+  count(DISTINCT request_id) FILTER (WHERE result = 'refused')
+FROM audit_event WHERE time >= $1 AND time < $2 AND tenant IS NOT NULL
+  AND kind IN ('read', 'write', 'job', 'export', 'decision') GROUP BY 1
+"""
 _TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
@@ -76,6 +88,9 @@ class Looking(Protocol):
 
     def of_subjects(self, tokens: Sequence[str], most: int) -> list[str]:
         """The newest audit events about these persons."""
+
+    def called(self, month: str) -> list[Called]:
+        """How often each tenant called in a month; a tenant may come once per journal."""
 
     def count_decisions(self) -> int:
         """How many decisions there are."""
@@ -114,6 +129,9 @@ class Journals:
             for row in db.execute(_OF_SUBJECT, (token, most)).fetchall()
         ]
         return [body for _, body in heapq.nlargest(most, found)]
+
+    def called(self, month: str) -> list[Called]:
+        return [each for db in self._opened() for each in called(db, month)]
 
     def count_decisions(self) -> int:
         return sum(decisions.count_decisions(db) for db in self._opened())
@@ -164,6 +182,10 @@ class CentralStore:
         (found,) = self._ask((_STORED_SUBJECT, (list(tokens), most)))
         return [row[0] for row in found]
 
+    def called(self, month: str) -> list[Called]:
+        (found,) = self._ask((_STORED_CALLED, month_range(month)))
+        return [Called(*row) for row in found]
+
     def count_decisions(self) -> int:
         (found,) = self._ask(("SELECT count(*) FROM decision", ()))
         return int(found[0][0])
@@ -171,6 +193,11 @@ class CentralStore:
     def last_decisions(self, number: int) -> Iterator[str]:
         (found,) = self._ask((_STORED_LAST, (number,)))
         return (row[0] for row in reversed(found))
+
+    def by_day(self, since: datetime) -> list[asyncpg.Record]:
+        """Audit events since then, counted by day, kind, result, tenant, service and first code."""
+        (found,) = self._ask((_STORED_BY_DAY, (since,)))
+        return found
 
     def _ask(self, *asked: tuple[str, tuple[object, ...]]) -> list[list[asyncpg.Record]]:
         if not self.turns.acquire(timeout=TURN):

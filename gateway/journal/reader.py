@@ -45,6 +45,21 @@ FROM audit_event WHERE result = 'refused' AND tenant = ? AND time >= ? AND time 
 """
 
 
+_CALLED = """
+SELECT tenant, count(*), sum(result = 'refused') FROM audit_event
+WHERE seq >= ? AND time >= ? AND time < ? AND tenant IS NOT NULL
+  AND kind IN ('read', 'write', 'job', 'export', 'decision') GROUP BY 1
+"""
+
+
+class Called(NamedTuple):
+    """How often a tenant called in a month, and how many of the calls were refused."""
+
+    tenant: str
+    calls: int
+    refused: int
+
+
 class ChargedRow(NamedTuple):
     """Cells of one place that event `seq` charged."""
 
@@ -96,6 +111,13 @@ def billable_since(db: sqlite3.Connection, month: datetime) -> Iterator[tuple[Li
     moments = {"month": time_text(month), "first": first_since(db, month)}
     for *key, billable in db.execute(_BILLABLE, moments):
         yield LineKey(*key), billable
+
+
+def called(db: sqlite3.Connection, month: str) -> Iterator[Called]:
+    """Calls of every tenant in a month of account; reads nothing older."""
+    begins, ends = month_range(month)
+    asked = (first_since(db, begins), time_text(begins), time_text(ends))
+    yield from map(Called._make, db.execute(_CALLED, asked))
 
 
 def queries_since(db: sqlite3.Connection, day: datetime) -> Iterator[tuple[str, str]]:

@@ -73,6 +73,12 @@ class Meters:
             ("status",),
             registry=registry,
         )
+        self._shed = Counter(
+            "gateway_shed_requests",
+            "Requests turned away because their sender has all its places of a class of work.",
+            ("kind",),
+            registry=registry,
+        )
         self._ready = Gauge(
             "gateway_ready", "1 while this process could answer a question.", registry=registry
         )
@@ -127,6 +133,10 @@ class Meters:
     def responded(self, status: int) -> None:
         """A response began, at whatever address."""
         self._by_status[min(max(status // 100, 1), 5) - 1].inc()
+
+    def shed(self, kind: str) -> None:
+        """A request was turned away; `kind`: a class of work, a word of this program."""
+        self._shed.labels(kind).inc()
 
     def ready(self, now: bool) -> None:
         """Whether a question could be answered now."""

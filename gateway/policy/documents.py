@@ -161,7 +161,7 @@ _TENANT: TypeAdapter[Tenant] = TypeAdapter(Tenant)
 _GRANT: TypeAdapter[Grant] = TypeAdapter(Grant)
 _REGION_FORM: TypeAdapter[Region] = TypeAdapter(Region)
 _REGION: Documents = {"pilot": [], "blackout": []}
-_STOPS = ("tenant", "scenario", "service", "region")
+_STOPS = ("tenant", "scenario", "service", "region", "brake")
 
 
 def _admitted(

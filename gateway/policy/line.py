@@ -137,7 +137,7 @@ class Line:
         if client is None:
             return PolicyUnavailable("starting")
         try:
-            reply = await client.query_rule(question, "decision", "answer", query_params=_ASKED)
+            reply = await client.query_rule(question, "decision", "told", query_params=_ASKED)
             return self._read(reply)
         except PolicyUnavailable as refused:
             return refused

@@ -66,7 +66,7 @@ class Report:
 def data_for_tests(policies: Path) -> Documents:
     """Policy data without catalogue and directory: tests bring their own."""
     empty: Documents = {name: {} for name in ("tenants", "grants", "services", "profiles")}
-    stops: Documents = {kind: {} for kind in ("tenant", "scenario", "service", "region")}
+    stops: Documents = {kind: {} for kind in ("tenant", "scenario", "service", "region", "brake")}
     return {**read_documents(policies), **empty, "stops": stops, "releases": {}}
 
 

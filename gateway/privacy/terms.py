@@ -63,6 +63,12 @@ class Terms:
         return terms
 
 
+def yearly_budget(profiles: Mapping[str, Mapping[str, Any]]) -> Fraction | None:
+    """The most ε that every profile lets a geography lose in a year; None where none is on."""
+    on = [terms for one in profiles.values() if (terms := Terms.of(one))]
+    return min((terms.year for terms in on), default=None)
+
+
 def exact(number: object) -> Fraction:
     """A figure of the policy as it was written: 0.1 is a tenth."""
     if isinstance(number, bool) or not isinstance(number, (int, float, str)):

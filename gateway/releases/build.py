@@ -12,8 +12,7 @@ from typing import Any
 from gateway.catalogue.cohort import CohortContract
 from gateway.catalogue.load import Catalogue, load_catalogue
 from gateway.catalogue.model import Service
-from gateway.db.engine import sqlite_url
-from gateway.db.upgrade import upgrade
+from gateway.db.place import ready_database
 from gateway.policy.documents import read_documents
 from gateway.policy.profiles import merged_profiles, profile_key
 from gateway.privacy.terms import Terms
@@ -197,6 +196,4 @@ def _ledger(settings: Settings, profiles: Mapping[str, Mapping[str, Any]]) -> st
     """The operational database, brought up to date, where a profile spends a privacy budget."""
     if not any(Terms.of(one) for of in profiles.values() for one in of.values()):
         return ""
-    url = sqlite_url(settings.database)
-    upgrade(url)
-    return url
+    return ready_database(settings)

@@ -15,6 +15,7 @@ from gateway.journal.failures import FailureBudget
 from gateway.journal.stamp import Stamp
 from gateway.serving.accept import JSON, choose
 from gateway.serving.model import Call
+from gateway.serving.places import admit
 from gateway.serving.ports import Books, Identity
 from gateway.serving.questions import Question, SdcParameter, read_question, sets_disclosure
 from gateway.serving.reasons import UnsupportedMedia
@@ -31,9 +32,9 @@ class Doorkeeper:
     async def identify(
         self, authorization: str | None, presented: Presented, stamp: Stamp
     ) -> Caller:
-        """The proven caller; raises `Unauthenticated`."""
+        """The proven caller, who has a place now; raises `Unauthenticated`, or `Busy`."""
         try:
-            return self.identity.verify(authorization, presented, stamp.time)
+            caller = self.identity.verify(authorization, presented, stamp.time)
         except Unauthenticated as error:
             # Asking for a nonce is how every DPoP conversation begins, no failure.
             ip, code = presented.ip, error.code
@@ -41,6 +42,8 @@ class Doorkeeper:
                 event = login_failed(stamp.event_id, stamp.time, code, ip, count)
                 await self.journal.record(event)
             raise
+        admit(caller.tenant_id)
+        return caller
 
 
 def find_service(catalogue: Catalogue, key: str) -> Service:

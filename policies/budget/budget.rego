@@ -36,10 +36,26 @@ deny contains "D807" if not payable
 # METADATA
 # description: |
 #   Limits of the scenario; the gateway's own where it is silent. Of these only some bound the use of
-#   code lists, which has no cells and no questions to compare.
-quota := _limits if not data.facts.reference
+#   code lists, which has no cells and no questions to compare. An organisation with the brake on has
+#   a part of them left, of each at least one.
+quota[name] := limit if {
+	some name, limit in _agreed
+	not _slowed(name)
+}
 
-quota := object.filter(_limits, data.limits.reference_quota) if data.facts.reference
+quota[name] := max([1, floor(limit * data.limits.brake.share)]) if {
+	some name, limit in _agreed
+	_slowed(name)
+}
+
+_slowed(name) if {
+	object.get(data.stops.brake, input.tenant.id, "none") != "none"
+	name in data.limits.brake.quotas
+}
+
+_agreed := _limits if not data.facts.reference
+
+_agreed := object.filter(_limits, data.limits.reference_quota) if data.facts.reference
 
 # METADATA
 # description: Quotas of single uses that only some scenarios have.

@@ -38,6 +38,27 @@ test_the_cells_of_this_answer_must_fit if {
 	refused(example.asked({"qty_estimate": -1}), example.world) == {"D803"}
 }
 
+test_the_brake_leaves_a_tenth if {
+	slow({"rps": 0, "calls_day": 199}) == set()
+	slow({"rps": 0, "calls_day": 200}) == {"D802"}
+	slow({"rps": 0, "cells_day": 19976}) == set()
+	slow({"rps": 0, "cells_day": 19977}) == {"D803"}
+	slow({"rps": 0, "distinct_queries_day": 20}) == {"D802"}
+}
+
+test_the_brake_leaves_one_where_a_tenth_is_none if {
+	slow({"rps": 0}) == set()
+	slow({"rps": 1}) == {"D801"}
+}
+
+test_the_brake_does_not_touch_the_month if slow({"rps": 0, "cells_month": 1999976}) == set()
+
+test_the_brake_is_its_organisations_alone if {
+	refused(example.asked({"usage": {"rps": 4}}), example.with_stop("brake", "pharma-1")) == set()
+}
+
+slow(change) := refused(example.asked({"usage": change}), example.with_stop("brake", "insurer-1"))
+
 test_a_scenario_silent_on_a_quota_has_the_gateways if {
 	world := example.with_grant({"scenario": "SC09"})
 	refused(example.asked({"usage": {"distinct_queries_day": data.limits.quota_default.distinct_queries_day}}), world) == {"D802"}

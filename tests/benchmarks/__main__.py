@@ -5,7 +5,17 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-BENCHMARKS = ("freetext", "journal", "masking", "policy", "quota", "releases", "scale", "tokens")
+BENCHMARKS = (
+    "detection",
+    "freetext",
+    "journal",
+    "masking",
+    "policy",
+    "quota",
+    "releases",
+    "scale",
+    "tokens",
+)
 
 
 def main(names: list[str]) -> None:

@@ -30,7 +30,7 @@ from tests.staff_factory import OFFICER_ROLES, Browser, Place, open_place
 
 TABLE = yaml.safe_load((Settings().policies / "staff" / "operations.yaml").read_text())
 OPERATIONS = {endpoint.operation: endpoint for endpoint in ENDPOINTS}
-ON_THE_MACHINE = {"watermark.trace", "watermark.lookup", "watermark.rotate"}  # verbs of `sluice`
+ON_THE_MACHINE = {"watermark.rotate"}  # a verb of `sluice`
 ABOUT_ONESELF = {"me.sign_out", "me.password"}  # they end the session the matrix is asked with
 
 

@@ -34,7 +34,7 @@ async def read_ask(office: Office, endpoint: Endpoint, request: Request) -> Ask:
     )
     if endpoint.method == "GET":
         return ask
-    _same_site(office, request)
+    check_same_site(office, request)
     if _may_be_large(request):
         # A stranger's body is not taken into memory: who asks is looked at first.
         await in_thread(office.threads, check_visitor, office, endpoint, ask)
@@ -43,7 +43,7 @@ async def read_ask(office: Office, endpoint: Endpoint, request: Request) -> Ask:
 
 async def read_form(office: Office, request: Request, form: type[FormType]) -> FormType:
     """The body as a form of ours; raises what is wrong with it."""
-    _same_site(office, request)
+    check_same_site(office, request)
     content = await _body(request)
     try:
         return check_entry(form, content, "body")
@@ -71,7 +71,7 @@ async def _body(request: Request) -> object:
         raise BadRequest("malformed_json", "") from error
 
 
-def _same_site(office: Office, request: Request) -> None:
+def check_same_site(office: Office, request: Request) -> None:
     """Refuse what a browser says another site has caused."""
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site", "none")
     ours = urlsplit(office.issuer)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from starlette.responses import Response
 
 from gateway.api.admin.office import Office
 from gateway.staff.signing_in import DEVICE_LIFE, SignedIn
+
+ResponseType = TypeVar("ResponseType", bound=Response)
 
 
 def session_cookie(office: Office) -> str:
@@ -25,7 +29,11 @@ def arrival_cookie(office: Office) -> str:
 
 def with_cookies(office: Office, body: bytes, signed_in: SignedIn) -> Response:
     """The answer to a sign-in: new cookies, whatever the browser had before."""
-    response = Response(body, media_type="application/json")
+    return set_cookies(office, Response(body, media_type="application/json"), signed_in)
+
+
+def set_cookies(office: Office, response: ResponseType, signed_in: SignedIn) -> ResponseType:
+    """Put the cookies of a new session on an answer."""
     _set(response, office, session_cookie(office), signed_in.session)
     if signed_in.device:
         life = int(DEVICE_LIFE.total_seconds())

@@ -10,8 +10,7 @@ from pydantic import Field
 from gateway.api.admin.endpoint import Answer, Call, Endpoint, Run
 from gateway.consent.stopping import stop_target
 from gateway.errors import OperatorError
-from gateway.identity import changes, grants, keyring, organisations, products
-from gateway.identity.directory import take_snapshot
+from gateway.identity import changes, grants, keyring, listing, organisations, products
 from gateway.identity.entries import (
     ClientEntry,
     ClientTerms,
@@ -25,8 +24,9 @@ from gateway.identity.entries import (
     TenantUpdate,
 )
 from gateway.identity.model import Document
+from gateway.identity.narrowing import widenings
 from gateway.identity.software_statement import LIFE, issue_statement
-from gateway.identity.store import read_contents
+from gateway.identity.store import read_contents, read_region_flags
 
 
 class TerminationForm(Entry):
@@ -64,7 +64,7 @@ class StopForm(Entry):
 
 
 def _tenants(call: Call) -> Answer:
-    tenants = read_contents(call.session).tenants.values()
+    tenants = listing.tenants(call.session, listing.wanted_of(call.query))
     return [{"id": each.id, **each.document()} for each in tenants]
 
 
@@ -97,7 +97,9 @@ def _tenant_to(status: str) -> Run:
 
 
 def _products(call: Call) -> Answer:
-    return [each.document() for each in read_contents(call.session).products.values()]
+    return [
+        each.document() for each in listing.products(call.session, listing.wanted_of(call.query))
+    ]
 
 
 def _register_product(call: Call) -> Answer:
@@ -127,7 +129,9 @@ def _statement(call: Call) -> Answer:
 
 
 def _clients(call: Call) -> Answer:
-    return [each.document() for each in read_contents(call.session).clients.values()]
+    return [
+        each.document() for each in listing.clients(call.session, listing.wanted_of(call.query))
+    ]
 
 
 def _register_client(call: Call) -> Answer:
@@ -160,14 +164,16 @@ def _disable_client(call: Call) -> Answer:
 
 
 def _grants(call: Call) -> Answer:
-    contents = read_contents(call.session)
-    rejected = take_snapshot(contents, call.office.bounds).rejected
+    """Grants, each with why it is left out; only tenants of these grants are read beside them."""
+    found = listing.grants(call.session, listing.wanted_of(call.query))
+    owners = listing.tenants_of(call.session, {each.tenant for each in found})
+    bounds = call.office.bounds.with_regions(read_region_flags(call.session))
     return [
         {
             **each.document(),
-            "left_out": [fault.reason for fault in rejected.get(each.id, ())],
+            "left_out": [fault.reason for fault in widenings(each, owners[each.tenant], bounds)],
         }
-        for each in contents.grants.values()
+        for each in found
     ]
 
 
@@ -239,8 +245,15 @@ def _rotate_keys(call: Call) -> Answer:
     return {"kid": keyring.rotate_in(call.session, call.office.keys, call.act)}
 
 
+_PAGED = {
+    "limit": "At most so many; all where it is left out.",
+    "after": "Only entries after this id.",
+    "state": "Only entries in this state.",
+    "q": "Only entries with this in their id or name.",
+    "id": "Only the entry of this id.",
+}
 ENDPOINTS: tuple[Endpoint, ...] = (
-    Endpoint("tenant.list", "GET", "/tenants", _tenants),
+    Endpoint("tenant.list", "GET", "/tenants", _tenants, query=_PAGED),
     Endpoint("tenant.register", "POST", "/tenants", _register_tenant, TenantEntry, status=201),
     Endpoint("tenant.update", "PUT", "/tenants/{tenant}", _update_tenant, TenantUpdate),
     Endpoint(
@@ -274,7 +287,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         _tenant_to("revoked"),
         says_why=True,
     ),
-    Endpoint("product.list", "GET", "/products", _products),
+    Endpoint("product.list", "GET", "/products", _products, query=_PAGED),
     Endpoint("product.register", "POST", "/products", _register_product, ProductEntry, status=201),
     Endpoint("product.update", "PUT", "/products/{product}", _update_product, ProductEntry),
     Endpoint(
@@ -293,11 +306,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         says_why=True,
     ),
     Endpoint("product.statement", "POST", "/products/{product}/statements", _statement, status=201),
-    Endpoint("client.list", "GET", "/clients", _clients),
+    Endpoint("client.list", "GET", "/clients", _clients, query=_PAGED),
     Endpoint("client.register", "POST", "/clients", _register_client, ClientForm, status=201),
     Endpoint("client.update", "PUT", "/clients/{client}", _update_client, ClientUpdateForm),
     Endpoint("client.disable", "POST", "/clients/{client}/disable", _disable_client, says_why=True),
-    Endpoint("grant.list", "GET", "/grants", _grants),
+    Endpoint("grant.list", "GET", "/grants", _grants, query=_PAGED),
     Endpoint("grant.enter", "POST", "/grants", _enter_grant, GrantForm, status=201),
     Endpoint("grant.submit", "POST", "/grants/{grant}/submit", _submit_grant),
     Endpoint("grant.approve", "POST", "/grants/{grant}/approve", _approve_grant),

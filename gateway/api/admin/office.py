@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from argon2 import PasswordHasher
 from gateway.adjudication.terms import Terms, read_terms
 from gateway.billing.office import Office as BillingOffice
 from gateway.billing.opening import open_billing
+from gateway.catalogue.load import Catalogue, load_catalogue
 from gateway.editions.office import PolicyOffice
 from gateway.editions.trial import Trials
 from gateway.identity.desk import Identity
@@ -24,15 +26,43 @@ from gateway.identity.narrowing import Boundaries
 from gateway.identity.secrets import secret
 from gateway.jobs.airlock import Airlock, egress_rules
 from gateway.jobs.views import Inputs
+from gateway.journal.activity import Activity, StoredActivity, activity
 from gateway.journal.looking import Looking, looking
+from gateway.journal.neighbours import journals_in
+from gateway.policy.documents import read_documents
+from gateway.privacy.terms import yearly_budget
 from gateway.releases.coverage import released
+from gateway.releases.store import ReleaseStore
+from gateway.serving.watermark import tag
 from gateway.settings import Settings
 from gateway.staff.operations import Operations, load_operations
 from gateway.staff.secrets import Passwords, Sealer
 from gateway.staff.signing_in import Door
+from gateway.watermark.keys import MarkKey, keys_in
+from gateway.watermark.lookup import Mark
 from sandbox.jobs.book import JobBook
 
 SECRET = "staff"  # noqa: S105 — the name of a file in the key folder
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What is on offer: the live edition's catalogue, and the releases below a folder."""
+
+    catalogue: Callable[[], Catalogue]
+    releases: ReleaseStore
+    root: Path
+    budget: Callable[[], Fraction | None]  # the most ε a geography may lose in a year
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """What a leaked file or a mark is held against."""
+
+    index: Path
+    journals: Callable[[], Iterable[Path]]
+    mark: Mark
+    keys: Callable[[], tuple[MarkKey, ...]]
 
 
 @dataclass(frozen=True)
@@ -54,6 +84,9 @@ class Office:
     billing: Callable[[], BillingOffice]  # opened anew each time: prices follow the edition
     rule_terms: Callable[[], Terms]  # what insurers' rule packages may tell
     airlock: Airlock
+    offer: Offer
+    activity: Activity | StoredActivity  # what was asked lately, counted
+    leaks: Leaks
     trials: Trials = field(default_factory=Trials)
     # Threads of its own: whoever knocks at this door holds up nothing else, and no officer inside.
     threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
@@ -73,9 +106,13 @@ class Office:
 
 
 def open_office(
-    settings: Settings, identity: Identity, hasher: PasswordHasher | None = None
+    settings: Settings,
+    identity: Identity,
+    hasher: PasswordHasher | None = None,
+    *,
+    catalogue: Callable[[], Catalogue] | None = None,
 ) -> Office:
-    """The office on the open database."""
+    """The office on the open database; the catalogue is that of the folder unless one is given."""
     sealer = Sealer(secret(settings.keys, SECRET))
     passwords = Passwords(hasher or PasswordHasher())
     return Office(
@@ -93,6 +130,19 @@ def open_office(
         journal=looking(settings),
         billing=partial(open_billing, settings, identity.engine),
         rule_terms=partial(read_terms, settings.policies),
+        activity=activity(settings),
+        leaks=Leaks(
+            index=settings.home / "watermark-index.db",
+            journals=lambda: journals_in(settings.home),
+            mark=partial(tag, secret(settings.keys, "watermark")),
+            keys=lambda: keys_in(settings.keys),
+        ),
+        offer=Offer(
+            catalogue=catalogue or partial(load_catalogue, settings.policies),
+            releases=ReleaseStore(settings.releases),
+            root=settings.releases,
+            budget=partial(_budget, settings.policies),
+        ),
         airlock=Airlock(
             book=JobBook(identity.engine, identity.clock),
             root=settings.home / "sandbox",
@@ -100,3 +150,7 @@ def open_office(
             rules=partial(egress_rules, settings.policies),
         ),
     )
+
+
+def _budget(policies: Path) -> Fraction | None:
+    return yearly_budget(read_documents(policies)["sdc_profiles"])

@@ -27,7 +27,7 @@ _LONGEST = LARGEST_ARCHIVE // 3 * 4 + 4
 class PushForm(Entry):
     """A policies folder as a gzipped tar archive in base64."""
 
-    archive: Annotated[str, Field(max_length=_LONGEST)]
+    archive: Annotated[str, Field(max_length=_LONGEST, json_schema_extra={"file": True})]
 
 
 class CanaryForm(Entry):

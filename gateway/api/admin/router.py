@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.admin import (
+    alarms,
     billing,
     billing_disputes,
     consents,
@@ -20,9 +21,12 @@ from gateway.api.admin import (
     directory,
     door,
     jobs,
+    marks,
+    offer,
     people,
     policies,
     rule_packages,
+    today,
     waivers,
 )
 from gateway.api.admin.asking import JSON, read_ask, read_form
@@ -39,7 +43,11 @@ from gateway.staff.signing_in import Attempt
 
 BASE = "/admin/v1"
 ENDPOINTS: tuple[Endpoint, ...] = (
+    *today.ENDPOINTS,
+    *offer.ENDPOINTS,
+    *marks.ENDPOINTS,
     *directory.ENDPOINTS,
+    *alarms.ENDPOINTS,
     *consents.ENDPOINTS,
     *policies.ENDPOINTS,
     *decisions.ENDPOINTS,
@@ -87,13 +95,13 @@ def _route(office: Office, endpoint: Endpoint) -> Callable[[Request], Any]:
             threads = office.heavy_threads
         answer = await in_thread(threads, serve, office, endpoint, ask)
         if isinstance(answer, File):
-            return Response(answer.content, media_type=answer.media_type, headers=_attached(answer))
+            return Response(answer.content, media_type=answer.media_type, headers=attached(answer))
         return Response(orjson.dumps(answer), endpoint.status, media_type=JSON)
 
     return route
 
 
-def _attached(file: File) -> dict[str, str]:
+def attached(file: File) -> dict[str, str]:
     """To be kept, not shown in the office's own pages."""
     name = f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"
     return {"Content-Disposition": name, "X-Content-Type-Options": "nosniff"}

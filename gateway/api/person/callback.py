@@ -6,7 +6,6 @@ import hmac
 
 from fastapi import APIRouter, Request, Response
 
-from gateway.api.person import pages
 from gateway.api.person.home import signed_in
 from gateway.api.person.office import Office, PersonOffice
 from gateway.api.person.pending import unseal
@@ -17,6 +16,7 @@ from gateway.api.presented import presented
 from gateway.api.threads import in_thread
 from gateway.consent.sessions import HOME
 from gateway.errors import Forbidden, SluiceError
+from gateway.pages.drawing import go
 
 router = APIRouter(include_in_schema=False)
 
@@ -53,7 +53,7 @@ def _callback(request: Request, office: Office) -> Response:
         return response
     visit = open_visit(request, office, pending.purpose)
     secret, away = sign_in(visit, person)
-    response = pages.go(away or visit.path())
+    response = go(away or visit.path())
     office.cookies.drop(response, "login")
     for name, (value, life) in session_cookie(secret).items():
         office.cookies.put(response, name, value, life)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from gateway.api.person import pages
-from gateway.api.person.browser import Taste
 from gateway.api.person.office import Office
-from gateway.api.person.pages import Entry, Happened, Looked, Words
+from gateway.api.person.pages import Entry, Happened, Looked, told
 from gateway.consent.history import Access
 from gateway.consent.notice import Language, moment_text
 from gateway.consent.people import Person
 from gateway.consent.record import NOT_ANSWERED, Consent
 from gateway.db.consent_tables import ConsentEventRow
+from gateway.pages.browser import Taste
 
 _LIVE = ("AUTHORISED", "SUSPENDED")
 
@@ -33,7 +33,7 @@ def entry_of(
         titles=notice.titles(consent.scopes),
         child=ward.shown if ward else "",
         state=state,
-        state_text=getattr(Words(language), f"state_{state.lower()}"),
+        state_text=told(language)[f"state_{state.lower()}"],
         valid_to=moment_text(until, language) if until else "",
         ended=moment_text(ended, language) if ended else "",
         uses=consent.uses,

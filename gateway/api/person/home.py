@@ -10,17 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.responses import FileResponse
 
 from gateway.api.person import pages
-from gateway.api.person.browser import (
-    HOME_LIFE,
-    Fields,
-    Taste,
-    check_form,
-    form_token,
-    new_secret,
-    one,
-    read_fields,
-    taste,
-)
+from gateway.api.person.browser import HOME_LIFE, check_form, form_token
 from gateway.api.person.entries import entry_of, happened, looked
 from gateway.api.person.login import METHODS, Simulated
 from gateway.api.person.mine import end_consent, my_accesses, my_consent, my_consents, my_history
@@ -40,6 +30,8 @@ from gateway.consent.sessions import (
 )
 from gateway.db.engine import reading, writing
 from gateway.errors import SluiceError
+from gateway.pages.browser import Fields, Taste, new_secret, one, read_fields, taste
+from gateway.pages.drawing import go
 
 router = APIRouter(prefix="/person", include_in_schema=False)
 
@@ -95,7 +87,7 @@ AtHome: TypeAlias = Annotated[Home, Depends(at_home)]
 @router.get("")
 def start() -> Response:
     """The way in."""
-    return pages.go(LIST)
+    return go(LIST)
 
 
 @router.get("/static/person.css")
@@ -140,7 +132,7 @@ def _sign_in(home: Home, fields: Fields) -> Response:
     if isinstance(login, Upstream):
         return send_upstream(home.office, login, HOME, home.now)
     if not isinstance(login, Simulated):
-        return pages.go("/person/sign-in")
+        return go("/person/sign-in")
     person = login.sign_in(one(fields, "person"), one(fields, "method"), home.now)
     return signed_in(home.office, person, home.ip, home.now)
 
@@ -150,7 +142,7 @@ def signed_in(office: Office, person: Person, ip: str, now: datetime) -> Respons
     with writing(office.engine) as session:
         secret = open_session(session, office.subjects, HOME, person, now)
     office.audit.signed_in(person, ip, now)
-    response = pages.go(LIST)
+    response = go(LIST)
     office.cookies.put(response, SESSION, secret, HOME_LIFE)
     return response
 
@@ -165,7 +157,7 @@ def sign_out(request: Request, home: AtHome, fields: PostedFields) -> Response:
     if home.held is not None:
         with writing(home.office.engine) as session:
             close_session(session, home.held)
-    response = pages.go("/person/sign-in")
+    response = go("/person/sign-in")
     home.office.cookies.drop(response, SESSION)
     return response
 
@@ -174,7 +166,7 @@ def sign_out(request: Request, home: AtHome, fields: PostedFields) -> Response:
 def consents(home: AtHome) -> Response:
     """Everything this person ever agreed to, what is in force first."""
     if home.held is None:
-        return pages.go("/person/sign-in")
+        return go("/person/sign-in")
     found = my_consents(home.office.consents, home.held.person)
     listed = [entry_of(home.office, home.held.person, each, home.taste, home.now) for each in found]
     live = [each for each in listed if each.can_end]
@@ -186,7 +178,7 @@ def consents(home: AtHome) -> Response:
 def one_consent(request: Request, home: AtHome, consent_id: str) -> Response:
     """One consent in full, with its history."""
     if home.held is None:
-        return pages.go("/person/sign-in")
+        return go("/person/sign-in")
     person, language = home.held.person, home.taste.language
     try:
         consent = my_consent(home.office.consents, person, consent_id)
@@ -207,7 +199,7 @@ def one_consent(request: Request, home: AtHome, consent_id: str) -> Response:
 def confirm_end(request: Request, home: AtHome, consent_id: str) -> Response:
     """The first click: is this the one?"""
     if home.held is None:
-        return pages.go("/person/sign-in")
+        return go("/person/sign-in")
     person = home.held.person
     try:
         consent = my_consent(home.office.consents, person, consent_id)
@@ -215,7 +207,7 @@ def confirm_end(request: Request, home: AtHome, consent_id: str) -> Response:
         return stopped(request, home.office, error)
     entry = entry_of(home.office, person, consent, home.taste, home.now)
     if not entry.can_end:
-        return pages.go(f"{LIST}/{consent.id}")
+        return go(f"{LIST}/{consent.id}")
     refusal = home.office.consents.notice(consent, home.taste.language).refusal
     return home.show(pages.EndPage(f"{LIST}/{consent.id}/end", home.form(), entry, refusal))
 
@@ -226,18 +218,18 @@ def end(request: Request, home: AtHome, consent_id: str, fields: PostedFields) -
     try:
         check_form(request, one(fields, "form"), home.form())
         if home.held is None:
-            return pages.go("/person/sign-in")
+            return go("/person/sign-in")
         end_consent(home.office, home.held.person, consent_id, home.ip, home.now)
     except SluiceError as error:
         return stopped(request, home.office, error)
-    return pages.go(f"{LIST}/{consent_id}?ended")
+    return go(f"{LIST}/{consent_id}?ended")
 
 
 @router.get("/accesses")
 def accesses(home: AtHome) -> Response:
     """Who looked at this person's record."""
     if home.held is None:
-        return pages.go("/person/sign-in")
+        return go("/person/sign-in")
     found = my_accesses(home.office, home.held.person)
     shown = [looked(home.office, each, home.taste.language) for each in found]
     return home.show(pages.MyAccesses(shown, home.form()))

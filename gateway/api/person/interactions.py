@@ -11,8 +11,6 @@ from typing import Annotated, TypeAlias
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from gateway.api.person import pages
-from gateway.api.person.browser import Fields, one, read_fields
 from gateway.api.person.login import Simulated
 from gateway.api.person.office import PersonOffice
 from gateway.api.person.screens import screen, send_upstream, sign_in_page, stopped
@@ -33,6 +31,8 @@ from gateway.api.threads import in_thread
 from gateway.authserver.interaction import InteractionGone
 from gateway.consent.record import ConsentConflict, Document
 from gateway.errors import BadRequest, SluiceError
+from gateway.pages.browser import Fields, one, read_fields
+from gateway.pages.drawing import go
 
 router = APIRouter(prefix="/person/interactions", include_in_schema=False)
 
@@ -68,7 +68,7 @@ def _answer(
         return _ACTS[act](visit, fields) if act in _ACTS else screen(visit)
     except ConsentConflict:
         # What was asked has changed meanwhile: show how things stand.
-        return pages.go(f"/person/interactions/{interaction_id}")
+        return go(f"/person/interactions/{interaction_id}")
     except SluiceError as error:
         return stopped(request, office, error)
 
@@ -83,7 +83,7 @@ def _sign_in(visit: Visit, fields: Fields) -> Response:
         return sign_in_page(visit)
     person = login.sign_in(one(fields, "person"), one(fields, "method"), visit.now)
     secret, away = sign_in(visit, person)
-    response: Response = pages.go(away or visit.path())
+    response: Response = go(away or visit.path())
     for name, (value, life) in session_cookie(secret).items():
         visit.office.cookies.put(response, name, value, life)
     return response
@@ -97,15 +97,15 @@ def _whose(visit: Visit, fields: Fields) -> Response:
     if visit.held.person.ward(subject):
         said["guardian_of"] = subject
     note(visit, said)
-    return pages.go(visit.path())
+    return go(visit.path())
 
 
 def _guardian(visit: Visit, fields: Fields) -> Response:
     step = visit.step()
     if step is None or step.screen != "guardian":
-        return pages.go(visit.path())
+        return go(visit.path())
     note(visit, {"guardian_of": step.subject})
-    return pages.go(visit.path())
+    return go(visit.path())
 
 
 def _consent(visit: Visit, fields: Fields) -> Response:
@@ -113,12 +113,12 @@ def _consent(visit: Visit, fields: Fields) -> Response:
     if visit.over() or (visit.consent is not None and step is None):
         return screen(visit)
     if one(fields, "decision") != "approve":
-        return pages.go(refuse(visit))
+        return go(refuse(visit))
     if step is None or step.screen == "again":
-        return pages.go(approve(visit))
+        return go(approve(visit))
     answerable = step.screen in ("consent", "sensitive", "ready")  # also once more, after "back"
     if not answerable or one(fields, "hash") != visit.notice.hash:
-        return pages.go(visit.path())
+        return go(visit.path())
     scopes = chosen_scopes(visit, fields)
     said: Document = {"scopes": scopes, "hash": visit.notice.hash, "sensitive": None}
     return _go_on(note(visit, said))
@@ -127,7 +127,7 @@ def _consent(visit: Visit, fields: Fields) -> Response:
 def _sensitive(visit: Visit, fields: Fields) -> Response:
     step, choice = visit.step(), one(fields, "choice")
     if visit.over() or step is None or step.screen != "sensitive":
-        return pages.go(visit.path())
+        return go(visit.path())
     if choice not in ("give", "skip") or (choice == "give" and one(fields, "read") != "yes"):
         return screen(visit, missing=True)
     return _go_on(note(visit, {"sensitive": choice == "give"}))
@@ -137,15 +137,15 @@ def _go_on(visit: Visit) -> Response:
     """The next question, or the end: nothing was given before the last one was answered."""
     step = visit.step()
     if step is None or step.screen != "ready":
-        return pages.go(visit.path())
+        return go(visit.path())
     held = visit.held
     if held is not None and not held.answer.get("scopes") and not held.answer.get("sensitive"):
-        return pages.go(refuse(visit))  # every part was left out: that is a no
-    return pages.go(approve(visit))
+        return go(refuse(visit))  # every part was left out: that is a no
+    return go(approve(visit))
 
 
 def _leave(visit: Visit, fields: Fields) -> Response:
-    return pages.go(leave(visit))
+    return go(leave(visit))
 
 
 _ACTS = {

@@ -12,12 +12,12 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from gateway.api.person.audit import PersonAudit
-from gateway.api.person.browser import Cookies
 from gateway.api.person.login import Login, open_login
 from gateway.authserver.interaction import Interactions
 from gateway.consent.desk import Consents
 from gateway.consent.subjects import Subjects
 from gateway.journal.looking import Looking, looking
+from gateway.pages.browser import Cookies
 from gateway.serving.ports import Books
 from gateway.settings import Settings
 

@@ -10,17 +10,16 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
-import yaml
 from fastapi import Request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse
 
-from gateway.api.person.browser import YEAR, Cookies, Taste
 from gateway.consent.history import Access
 from gateway.consent.notice import Notice
 from gateway.consent.people import Ward
+from gateway.pages.browser import YEAR, Cookies, Language, Taste
+from gateway.pages.drawing import headers, templates
+from gateway.pages.words import Sentences, Words, read_words
 
 _HERE = Path(__file__).parent
 STYLE = _HERE / "static" / "person.css"
@@ -230,66 +229,23 @@ class Frame:
 
 
 @cache
-def words() -> Mapping[str, Mapping[str, str]]:
+def words() -> Sentences:
     """Every sentence of the pages by key, in two languages."""
-    text = (_HERE / "words.yaml").read_text(encoding="utf-8")
-    found: dict[str, dict[str, str]] = yaml.load(text, Loader=yaml.CSafeLoader)
-    return found
+    return read_words(_HERE / "words.yaml")
 
 
-class Words:
-    """The sentences of one language, as attributes for the templates."""
-
-    def __init__(self, language: str) -> None:
-        self._language = language
-
-    def __getattr__(self, key: str) -> str:
-        if key.startswith("_"):
-            raise AttributeError(key)
-        return words()[key][self._language]
-
-
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def policy(send_to: str = "") -> str:
-    """The content policy; a browser follows a form's redirect only to the address named here."""
-    parts = urlsplit(send_to)
-    target = f" {parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else ""
-    return (
-        "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
-        f"form-action 'self'{target}"
-    )
-
-
-def headers(send_to: str = "") -> dict[str, str]:
-    """Headers of every page."""
-    return {
-        "Content-Security-Policy": policy(send_to),
-        "X-Frame-Options": "DENY",
-        "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    }
+def told(language: Language) -> Words:
+    """The sentences of one language."""
+    return Words(words(), language)
 
 
 def show(page: Page, frame: Frame, cookies: Cookies) -> HTMLResponse:
     """Draw a page."""
-    told = Words(frame.taste.language)
+    w = told(frame.taste.language)
     # Any: a template takes what its page's dataclass declares
-    context: dict[str, Any] = {"page": page, "frame": frame, "w": told}
-    context["title"] = getattr(told, f"title_{page.title}")
-    body = _templates().get_template(page.template).render(context)
+    context: dict[str, Any] = {"page": page, "frame": frame, "w": w}
+    context["title"] = w[f"title_{page.title}"]
+    body = templates(_HERE / "templates").get_template(page.template).render(context)
     response = HTMLResponse(body, frame.status, headers(frame.send_to))
     response.headers["Content-Language"] = frame.taste.language
     if frame.taste.asked:
@@ -298,11 +254,6 @@ def show(page: Page, frame: Frame, cookies: Cookies) -> HTMLResponse:
     for name, (value, life) in frame.cookies.items():
         cookies.put(response, name, value, life)
     return response
-
-
-def go(address: str) -> RedirectResponse:
-    """Send the browser on, by GET, to an address we or the client's registration made."""
-    return RedirectResponse(address, 303, headers())
 
 
 def here(request: Request) -> str:

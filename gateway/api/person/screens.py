@@ -8,16 +8,17 @@ from fastapi import Request, Response
 from starlette.responses import HTMLResponse
 
 from gateway.api.person import pages
-from gateway.api.person.browser import taste
 from gateway.api.person.login import METHODS, Login, Simulated
 from gateway.api.person.office import Office
-from gateway.api.person.pages import Choice, Frame
+from gateway.api.person.pages import Choice, Frame, told
 from gateway.api.person.pending import LIFE_SECONDS, seal
 from gateway.api.person.upstream import Upstream
 from gateway.api.person.visits import Visit
 from gateway.consent.notice import Language, moment_text, relation_text
 from gateway.consent.people import Person
 from gateway.errors import SluiceError
+from gateway.pages.browser import taste
+from gateway.pages.drawing import go
 
 _REASONS = {
     "interaction_gone": "gone",
@@ -87,15 +88,15 @@ def _consent_page(visit: Visit, person: Person, subject: str | None) -> pages.Co
 
 def _choices(visit: Visit, person: Person) -> list[Choice]:
     """Themselves and their children, none chosen for them."""
-    language, told = visit.taste.language, pages.Words(visit.taste.language)
+    language, w = visit.taste.language, told(visit.taste.language)
     found = []
     for ref in person.subjects(visit.rule.guardian_under):
         ward = person.ward(ref)
         if ward is None:
-            found.append(Choice(ref, told.myself, person.shown))
+            found.append(Choice(ref, w.myself, person.shown))
         else:
-            title = f"{told.my_child} {ward.shown}"
-            note = told.child_note.format(
+            title = f"{w.my_child} {ward.shown}"
+            note = w.child_note.format(
                 age=ward.age, relation=relation_text(ward.relation, language)
             )
             found.append(Choice(ref, title, note))
@@ -129,15 +130,15 @@ def people(login: Login, language: Language) -> list[Choice]:
 
 def methods(language: Language, allowed: frozenset[str]) -> list[Choice]:
     """Ways to prove who you are."""
-    told = pages.Words(language)
-    titles = {"ehic_face": told.by_face, "ehic_pin": told.by_pin}
+    w = told(language)
+    titles = {"ehic_face": w.by_face, "ehic_pin": w.by_pin}
     return [Choice(each, titles[each], "") for each in METHODS if each in allowed]
 
 
 def send_upstream(office: Office, login: Upstream, purpose: str, now: datetime) -> Response:
     """Off to the provider; what its answer must fit goes along in the browser's own cookie."""
     address, pending = login.begin(purpose, now)
-    response = pages.go(address)
+    response = go(address)
     office.cookies.put(response, "login", seal(pending, office.subjects), LIFE_SECONDS)
     return response
 

@@ -14,7 +14,7 @@ from fastapi import Request
 from sqlalchemy.orm import Session
 
 from gateway.api.person.audit import Act
-from gateway.api.person.browser import HOME_LIFE, Fields, Taste, check_form, form_token, one, taste
+from gateway.api.person.browser import HOME_LIFE, check_form, form_token
 from gateway.api.person.office import Office
 from gateway.api.person.pages import Frame
 from gateway.api.presented import presented
@@ -37,6 +37,7 @@ from gateway.consent.steps import Step, given_scopes, next_step
 from gateway.consent.store import find
 from gateway.db.engine import reading, writing
 from gateway.errors import BadRequest
+from gateway.pages.browser import Fields, Taste, one, taste
 
 ANSWERABLE = frozenset({"whose", "guardian", "consent", "sensitive", "ready"})
 """Screens of somebody who may answer, and so may say no."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.migrations.steps import drop_empty
+
 revision = "0013"
 down_revision = "0012"
 branch_labels = None
@@ -29,3 +31,8 @@ def upgrade() -> None:
         sa.Column("seal", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("waiver_id", name="pk_quality_waiver"),
     )
+
+
+def downgrade() -> None:
+    """Drops what was made here, where nothing is in it."""
+    drop_empty("quality_waiver")

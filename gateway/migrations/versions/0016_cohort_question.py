@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.migrations.steps import drop_empty
+
 revision = "0016"
 down_revision = "0015"
 branch_labels = None
@@ -28,3 +30,8 @@ def upgrade() -> None:
         sa.Column("month", sa.String(7), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "service", "seq", name="pk_cohort_question"),
     )
+
+
+def downgrade() -> None:
+    """Drops what was made here, where nothing is in it."""
+    drop_empty("cohort_question")

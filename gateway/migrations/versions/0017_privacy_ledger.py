@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.migrations.steps import drop_empty
+
 revision = "0017"
 down_revision = "0016"
 branch_labels = None
@@ -51,3 +53,9 @@ def upgrade() -> None:
                     f"CREATE TRIGGER {table}_no_{act.lower()} BEFORE {act} ON {table} "
                     "BEGIN SELECT RAISE(ABORT, 'the privacy ledger is append-only'); END"
                 )
+
+
+def downgrade() -> None:
+    """Drops the ledger where nothing was spent."""
+    drop_empty("privacy_draw", "privacy_entry")
+    op.drop_table("privacy_head")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.migrations.steps import drop_empty
+
 revision = "0018"
 down_revision = "0017"
 branch_labels = None
@@ -47,3 +49,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("consent_id", "settlement", name="pk_claim_settlement"),
     )
     op.create_index("ix_claim_settlement_settlement", "claim_settlement", ["settlement"])
+
+
+def downgrade() -> None:
+    """Drops what was made here, where nothing is in it."""
+    drop_empty("claim_settlement", "claim_answer", "claim_miss")

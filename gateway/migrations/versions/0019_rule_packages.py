@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.migrations.steps import drop_empty
+
 revision = "0019"
 down_revision = "0018"
 branch_labels = None
@@ -34,3 +36,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("package_id", name="pk_rule_package"),
     )
     op.create_index("ix_rule_package_tenant_id", "rule_package", ["tenant_id"])
+
+
+def downgrade() -> None:
+    """Drops what was made here, where nothing is in it."""
+    drop_empty("rule_package")

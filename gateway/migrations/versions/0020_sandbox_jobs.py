@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.migrations.steps import drop_empty
+
 revision = "0020"
 down_revision = "0019"
 branch_labels = None
@@ -55,3 +57,8 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(64), nullable=False),
         sa.PrimaryKeyConstraint("job_id", "name", name="pk_sandbox_output"),
     )
+
+
+def downgrade() -> None:
+    """Drops what was made here, where nothing is in it."""
+    drop_empty("sandbox_output", "sandbox_attempt", "sandbox_job")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.migrations.steps import drop_empty
+
 revision = "0021"
 down_revision = "0020"
 branch_labels = None
@@ -36,3 +38,8 @@ def upgrade() -> None:
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("subject_ref", name="pk_person_opt_out"),
     )
+
+
+def downgrade() -> None:
+    """Drops what was made here, where nothing is in it."""
+    drop_empty("person_opt_out", "person_share")

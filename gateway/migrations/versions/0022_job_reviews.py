@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.migrations.steps import drop_empty, refuse_where
+
 revision = "0022"
 down_revision = "0021"
 branch_labels = None
@@ -35,3 +37,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", "name", name="pk_sandbox_review"),
     )
     op.create_index("ix_sandbox_review_state", "sandbox_review", ["state", "changed_at"])
+
+
+def downgrade() -> None:
+    """Drops the reviews and what validation runs have; keys of repeated requests are forgotten."""
+    refuse_where("sandbox_job", "kind", "sandbox")
+    drop_empty("sandbox_review")
+    op.drop_index("ix_sandbox_job_request_key", "sandbox_job")
+    for column in ("approved_by", "checked_by", "request_key", "origin", "kind"):
+        op.drop_column("sandbox_job", column)

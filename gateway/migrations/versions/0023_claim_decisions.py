@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.migrations.steps import drop_empty
+
 revision = "0023"
 down_revision = "0022"
 branch_labels = None
@@ -50,3 +52,8 @@ def upgrade() -> None:
             "tenant_id", "day", "product", "claim_ref", name="pk_claim_settled"
         ),
     )
+
+
+def downgrade() -> None:
+    """Drops what was made here, where nothing is in it."""
+    drop_empty("claim_settled", "claim_decision")

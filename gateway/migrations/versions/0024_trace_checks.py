@@ -27,3 +27,9 @@ def upgrade() -> None:
         sa.Column("misses", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("hour", "client_id", name="pk_trace_miss"),
     )
+
+
+def downgrade() -> None:
+    """What was counted within the day is forgotten."""
+    op.drop_table("trace_miss")
+    op.drop_table("trace_device")

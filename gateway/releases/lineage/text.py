@@ -20,8 +20,7 @@ def columns(event: Json) -> list[str]:
 def overview(event: Json) -> Iterator[str]:
     """One line for each column: the columns of the warehouse that its values are made of."""
     for name, facets in _columns(event):
-        inputs = _field(facets, name)["inputFields"]
-        made, chosen = (_of(inputs, kinds) for kinds in (_MADE_OF, _CHOSEN_BY))
+        made, chosen = _sources(facets, name)
         left = [one for one in chosen if one not in made]
         texts = [listed(made)] if made else []
         texts += [f"chosen by {listed(left)}"] if left else []
@@ -31,6 +30,13 @@ def overview(event: Json) -> Iterator[str]:
         yield f"{place + ' ' if place else ''}{_hidden(facets)}"
         if beside := facets[TOGETHER]["together"]:
             yield f"protected together with {', '.join(beside)}, whose cells may hide these"
+
+
+def made_of(event: Json) -> Iterator[tuple[str, str]]:
+    """Each column with the columns of the warehouse that its values are made of or chosen by."""
+    for name, facets in _columns(event):
+        made, chosen = _sources(facets, name)
+        yield name, listed([*made, *(one for one in chosen if one not in made)])
 
 
 def path_of(event: Json, name: str) -> Iterator[str]:
@@ -62,6 +68,12 @@ def _ways(event: Json, inputs: Sequence[Json], kinds: Sequence[str]) -> Iterator
             own = _tags(_table(event, one["name"]), one["field"])
             yield f"    {source:<32} {own.get(ITEM, '')} {own.get(LEVEL, '')}".rstrip()
             yield from (f"      {way['subtype']:<15} {way['description']}" for way in ways)
+
+
+def _sources(facets: Json, name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """What the values of a column are made of, and what chooses among them."""
+    inputs = _field(facets, name)["inputFields"]
+    return _of(inputs, _MADE_OF), _of(inputs, _CHOSEN_BY)
 
 
 def _of(inputs: Sequence[Json], kinds: Sequence[str]) -> list[tuple[str, str]]:

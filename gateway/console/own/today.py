@@ -1,0 +1,104 @@
+"""The first page, and the counts of consents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.console.cells import cell
+from gateway.console.desk import HOME, Visit
+from gateway.console.listing import plain_buttons
+from gateway.console.pages import Detail, Fact, Link, Notice, Overview
+from gateway.console.tables import plain_table
+from gateway.pages.charts import Bars, Point, bars
+from gateway.pages.words import Words
+
+_FIGURES = ("tenants", "clients", "grants", "consents")
+_LIVE = {"active", "AUTHORISED"}
+
+
+def overview(visit: Visit) -> Overview:
+    """What waits for this person, the last days, and the most frequent refusals."""
+    told: Any = visit.read("overview.read")  # Any: JSON of the operation's own shape
+    words = visit.words
+    return Overview(
+        title=words.page_overview,
+        lead="",
+        waiting=[
+            Link(
+                words[f"waiting_{each['page']}"].format(number=each["number"]),
+                f"{HOME}/{each['page']}",
+            )
+            for each in told["waiting"]
+        ],
+        figures=_figures(told, words),
+        charts=_charts(told["days"], words),
+        tables=[
+            plain_table(words[f"top_{key}"], told[key], words, ("name:word", "number:number"))
+            for key in ("refusals", "tenants_asking", "services_asked")
+        ],
+        alarms=_alarms(visit, told),
+    )
+
+
+def _figures(told: Mapping[str, Any], words: Words) -> list[Fact]:
+    """How many there are of each kind that are live now, and of all."""
+    found = []
+    for key in _FIGURES:
+        live = sum(number for state, number in told[key].items() if state in _LIVE)
+        shown = words.of_all.format(live=f"{live:,}", all=f"{sum(told[key].values()):,}")
+        found.append(Fact(words[f"figure_{key}"], cell(shown, words)))
+    answered = sum(each["answered"] for each in told["days"])
+    refused = sum(each["refused"] for each in told["days"])
+    share = f"{refused / (answered + refused):.1%}" if answered + refused else "—"
+    return [
+        Fact(words.figure_answered, cell(answered, words)),
+        Fact(words.figure_refused, cell(share, words)),
+        *found,
+        Fact(words.figure_releases, cell(told["releases"], words)),
+    ]
+
+
+def _charts(days: list[Mapping[str, Any]], words: Words) -> list[Bars]:
+    return [
+        bars(
+            words[f"chart_{key}"],
+            [Point(each["day"][5:], each[key], f"{each[key]:,}") for each in days],
+        )
+        for key in ("answered", "refused")
+    ]
+
+
+def _alarms(visit: Visit, told: Mapping[str, Any]) -> list[Notice]:
+    words, found = visit.words, []
+    if told["stops"]:
+        found.append(Notice(words.stops_are_on.format(number=told["stops"]), "stop"))
+    if not told["counted"]:
+        found.append(Notice(words.still_counting, "warn"))
+    return found
+
+
+def consents(visit: Visit) -> Detail:
+    """How many consents stand where, by organisation; never whose they are."""
+    told: Any = visit.read("consent.counts")  # Any: JSON of the operation's own shape
+    words = visit.words
+    return Detail(
+        title=words.page_consents,
+        lead=words.lead_consents,
+        facts=[
+            Fact(words.of(f"value_{state}", state), cell(number, words))
+            for state, number in sorted(told["states"].items())
+        ],
+        tables=[
+            plain_table(
+                words.consents_by_tenant,
+                told["by_tenant"],
+                words,
+                ("tenant:code", "scenario:word", "state:state", "number:number"),
+            )
+        ],
+        texts=(),
+        charts=(),
+        buttons=plain_buttons(visit, "consents"),
+        back=Link(words.page_overview, f"{HOME}/overview"),
+    )

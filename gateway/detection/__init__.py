@@ -1,0 +1,1 @@
+"""Detection of abuse: rules as data over the audit, alarms with evidence, graded responses."""

@@ -1,0 +1,1 @@
+"""What web pages share: two languages, drawing with strict headers, the browser's taste."""

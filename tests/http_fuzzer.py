@@ -1,0 +1,161 @@
+"""A mutation-based fuzzer of the served octets: valid requests of every route, then damaged.
+
+Seeded: from the same seed comes the same traffic, but for proofs and times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+ALLOWED = {b"too_busy", b"timed_out"}
+"""503 that a flood may earn; every other 5xx is a finding."""
+_STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
+_CODE = re.compile(rb'"code":"([a-z_]+)"')
+_VALUE = re.compile(rb'(":\s*)("[^"]*"|\d+)')
+_WORDS = (
+    b"", b"\0", b"\r\n", b"\n", b"\r\n ", b"%00", b"%0d%0a", b"..%2f", b"../../etc/passwd", b"'--",
+    b"\xff\xfe", b"\xed\xa0\x80", "医保".encode(), b"9" * 400, b"-1", b"1e999",
+    b"NaN", b"null", b"true", b"[" * 300, b'{"a":' * 100, b"A" * 9000,
+    b"${jndi:x}", b"{{7*7}}", b"<script>", b"\\ud800",
+)  # fmt: skip
+_HEADERS = (
+    b"Content-Length: 0", b"Content-Length: 99999999999", b"Content-Length: -1", b"Host: y",
+    b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip, chunked", b"Expect: 100-continue",
+    b"Content-Encoding: gzip", b"Connection: Upgrade", b"Upgrade: websocket", b"Range: bytes=0-1",
+    b"Authorization: DPoP x", b"Authorization: Bearer eyJhbGciOiJub25lIn0.e30.", b"DPoP: a.b.c",
+    b"Accept: text/csv", b"Accept: */*;q=nan", b"Idempotency-Key: k", b"If-None-Match: *",
+    b"X-Forwarded-For: 1.2.3.4", b"traceparent: 00-x", b"Cookie: a=b; a=c", b"Prefer: wait=9999",
+    b"X-A: a\r\n b", b"X" * 300 + b": 1", b"X-A: " + b"b" * 9000,
+)  # fmt: skip
+
+
+@dataclass
+class Seed:
+    """A valid request: its first line's parts, headers and body."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    def octets(self, more: dict[str, str]) -> bytes:
+        """As it is sent."""
+        length = {"Content-Length": str(len(self.body))} if self.body else {}
+        headers = {"Host": "x", **self.headers, **more, **length}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"{self.method} {self.path} HTTP/1.1\r\n{lines}\r\n"
+        return head.encode() + self.body
+
+
+def seeds(documents: Sequence[dict[str, Any]]) -> list[Seed]:
+    """One for each operation of the OpenAPI documents, with its example where it has one."""
+    found = []
+    for document in documents:
+        for path, operations in document["paths"].items():
+            address = re.sub(r"\{(\w+)\}", lambda m: {"service": "S02"}.get(m[1], "x-1"), path)
+            for method, operation in operations.items():
+                if method not in {"get", "post", "put", "delete", "patch", "head"}:
+                    continue
+                contents = operation.get("requestBody", {}).get("content", {})
+                media = next(iter(contents), None)
+                example = contents[media].get("example", {}) if media else None
+                body = b"" if example is None else json.dumps(example).encode()
+                headers = {"Content-Type": media} if media else {}
+                found.append(Seed(method.upper(), address, headers, body))
+    return found
+
+
+def damage(octets: bytes, others: Sequence[bytes], chance: random.Random) -> bytes:
+    """One to four of: flipped bits, a splice, a word, a cut, a header, a repeated part."""
+    for _ in range(chance.randint(1, 4)):
+        at, to = sorted(chance.choices(range(len(octets) + 1), k=2))
+        match chance.randrange(7):
+            case 0:
+                spot = min(at, len(octets) - 1)
+                if octets:
+                    flipped = octets[spot] ^ (1 << chance.randrange(8))
+                    octets = octets[:spot] + bytes([flipped]) + octets[spot + 1 :]
+            case 1:
+                other = chance.choice(others)
+                octets = octets[:at] + other[chance.randrange(len(other)) :]
+            case 2:
+                octets = octets[:at] + chance.choice(_WORDS) + octets[at:]
+            case 3:
+                octets = octets[:at] + octets[to:]
+            case 4:
+                first, _, rest = octets.partition(b"\r\n")
+                octets = first + b"\r\n" + chance.choice(_HEADERS) + b"\r\n" + rest
+            case 5:
+                octets = octets[:to] + octets[at:]
+            case _:
+                head, blank, body = octets.partition(b"\r\n\r\n")
+                before, value, after = _split(body)
+                octets = head + blank + before + (chance.choice(_WORDS) if value else b"") + after
+    return octets
+
+
+def _split(body: bytes) -> tuple[bytes, bytes, bytes]:
+    """A JSON body around its first plain value."""
+    found = _VALUE.search(body)
+    return (
+        (body, b"", b"") if not found else (body[: found.start(2)], found[2], body[found.end() :])
+    )
+
+
+@dataclass
+class Harvest:
+    """What came back."""
+
+    sent: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)
+    broken: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    def take(self, message: bytes, answer: bytes) -> None:
+        """Count the answers to one message; keep what shows a fault of ours."""
+        self.sent += 1
+        found = [int(status) for status in _STATUS.findall(answer)]
+        self.statuses.update(found or [0])
+        codes = set(_CODE.findall(answer))
+        if any(status >= 500 for status in found) and not codes & ALLOWED:
+            self.broken.append((message, answer[:2000]))
+
+
+async def _one(port: int, message: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answer = b""
+    try:
+        writer.write(message + LAST)
+        async with asyncio.timeout(15):
+            while piece := await reader.read(65_536):
+                answer += piece
+    except OSError:  # it was cut off, as is its right; TimeoutError is one too
+        pass
+    finally:
+        writer.close()
+    return answer
+
+
+async def fuzz(
+    port: int, count: int, seed: int, valid: Callable[[random.Random], bytes], together: int = 48
+) -> Harvest:
+    """Send `count` damaged requests, so many at once; one in ten is left whole."""
+    chance, harvest = random.Random(seed), Harvest()  # noqa: S311 - it has to repeat
+    others = [valid(chance) for _ in range(200)]
+
+    async def worker() -> None:
+        while harvest.sent < count:
+            message = valid(chance)
+            if chance.random() < 0.9:
+                message = damage(message, others, chance)
+            harvest.take(message, await _one(port, message))
+
+    await asyncio.gather(*(worker() for _ in range(together)))
+    return harvest
