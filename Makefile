@@ -4,11 +4,14 @@ BIN := .venv/bin
 SLUICE := $(BIN)/sluice
 STAMP := .venv/.installed-$(shell cksum < requirements.lock | cut -d' ' -f1)
 OPA_VERSION := v1.20.2
+HELM_VERSION := v3.22.0
+PRODUCTION := $(addprefix tests/integration/test_,api_queries.py api_refusals.py idempotency.py export_jobs.py consent_api.py \
+	consent_events.py claims_served.py admin_office.py client_calls.py oauth_audit.py codes_served.py traces_served.py)
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 # Each of the many programs the tests start would compile all of the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check test-all bench bench-synth services spark docs names lock clean
+.PHONY: help setup demo test test-production check test-all bench bench-synth services spark docs names lock sbom audit clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -33,6 +36,7 @@ check: setup ## lint, types, contracts, policies, docs freshness
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.secret_scan
 	$(SLUICE) catalogue check
 	$(SLUICE) policy check $(if $(or $(shell command -v opa),$(wildcard .tools/bin/opa)),--engine opa)
 	$(SLUICE) policy test
@@ -41,15 +45,20 @@ check: setup ## lint, types, contracts, policies, docs freshness
 test-all: setup spark ## everything, also the slow suites; laws about money on 20 000 cases each
 	SLUICE_EXAMPLES=search SLUICE_LAW_CASES=20000 $(BIN)/python -m pytest -o timeout=3600
 
+test-production: setup ## the API's tests against PostgreSQL, Valkey and OPA instead of files
+	SLUICE_TEST_PROFILE=production $(BIN)/python -m pytest -o timeout=3600 $(PRODUCTION)
+	$(BIN)/python -m pytest -o timeout=3600 tests/integration/test_production.py
+
 bench: setup ## ratios measured side by side
 	$(BIN)/python -m tests.benchmarks
 
 bench-synth: setup ## synthetic data beside MST, SDV and mostlyai (downloads them; hours)
 	$(BIN)/python -m benchmarks.synth
 
-services: ## real servers and peers for the tests: OPA (Go); PostgreSQL, Valkey or Redis, Chromium, bubblewrap (Debian); client libraries (npm, Maven)
+services: ## real servers and peers for the tests: OPA, helm (Go); PostgreSQL, Valkey or Redis, Chromium, bubblewrap (Debian); client libraries (npm, Maven)
 	command -v opa >/dev/null || GOBIN=$(CURDIR)/.tools/bin go install github.com/open-policy-agent/opa@$(OPA_VERSION)
 	opa version | head -n 1
+	command -v helm >/dev/null || GOBIN=$(CURDIR)/.tools/bin go install -trimpath helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 	tests/peers/debian-servers
 	command -v promtool >/dev/null || tests/peers/debian-promtool .tools/bin
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk; }
@@ -71,6 +80,13 @@ names: setup ## train the weights of the name re-ranker anew (seeded: the same f
 lock: ## renew requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra dev -o requirements.lock pyproject.toml
+
+sbom: setup ## list the locked packages (CycloneDX) in build/
+	mkdir -p build
+	$(BIN)/cyclonedx-py requirements requirements.lock --output-reproducible --of JSON -o build/sbom.cdx.json
+
+audit: setup ## ask the advisory database of the package index about the locked packages (needs a network that reaches it)
+	$(BIN)/pip-audit -r requirements.lock --require-hashes --disable-pip --strict
 
 clean: ## remove what was generated, not the .venv
 	rm -rf var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

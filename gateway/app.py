@@ -44,6 +44,7 @@ from gateway.api.oauth_office import open_office
 from gateway.api.openapi import VERSION, openapi_bytes
 from gateway.api.policy_bundle import Shelf, bundle_router
 from gateway.api.queries import cohort_questions, queries
+from gateway.api.traced import Traced
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.tariff import charged_by
 from gateway.cohorts.counting import Counting
@@ -52,10 +53,11 @@ from gateway.console.routes import open_console
 from gateway.db.dsn import read_dsn
 from gateway.detection.keeper import open_keeper
 from gateway.editions.stage import Stage
-from gateway.errors import OperatorError
+from gateway.errors import OperatorError, Unavailable
 from gateway.exports.opening import open_exports
 from gateway.identity.desk import Identity, open_identity
 from gateway.identity.secrets import secret
+from gateway.journal.activity import Activity, StoredActivity
 from gateway.journal.failures import FailureBudget
 from gateway.journal.looking import looking
 from gateway.journal.neighbours import alone_at, alone_in, counting
@@ -77,6 +79,7 @@ from gateway.serving.feasibility import CohortDesk
 from gateway.serving.pinning import Offers
 from gateway.serving.quotas import Quotas
 from gateway.settings import Settings
+from gateway.tracing import switch_off, switch_on, tracing
 from gateway.watermark.marking import Marks
 from metering.calendar import month_begins
 from metering.rating import LineKey
@@ -111,11 +114,21 @@ class Parts:
         live = self.editions.live
         known = (self.releases.latest(service) for service in live.catalogue.released)
         parts_work = self.journal.healthy and self.journal.counted and live.policy.healthy
-        return parts_work and any(release is not None for release in known)
+        return parts_work and self._fresh() and any(release is not None for release in known)
+
+    def _fresh(self) -> bool:
+        """Whether grants, keys and revocations are known as they stand."""
+        try:
+            self.identity.directory.check_fresh()
+            self.identity.revocations.check_fresh()
+        except Unavailable:
+            return False
+        return True
 
     def close(self) -> None:
         """Let go of everything, the journal's last entries written."""
         self.undo.close()
+        switch_off()
 
 
 def open_parts(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Parts:
@@ -198,6 +211,16 @@ async def _tend(leases: Leases, clock: Callable[[], datetime]) -> None:
         await leases.tend(clock())
 
 
+async def _count(counts: Activity | StoredActivity, clock: Callable[[], datetime]) -> None:
+    """Count along what is recorded, so that the office's pages need not."""
+    while True:
+        await asyncio.sleep(REFRESH_SECONDS)
+        try:
+            await asyncio.to_thread(counts.catch_up, clock())
+        except Exception as error:  # noqa: BLE001 - a page counts on what it can; the next round tries again
+            log.error("records cannot be counted: %s", type(error).__name__)
+
+
 async def _follow(releases: ReleaseStore) -> None:
     """Notice newly published releases within a second or two."""
     while True:
@@ -221,6 +244,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:  # Any: the type FastAP
             stack.push_async_callback(parts.quotas.leases.drain)
             tasks = [
                 asyncio.create_task(_follow(parts.releases)),
+                asyncio.create_task(_count(app.state.activity, app.state.clock)),
                 asyncio.create_task(_tend(parts.quotas.leases, app.state.clock)),
                 asyncio.create_task(app.state.refunds.follow()),
                 asyncio.create_task(app.state.detection.follow()),
@@ -254,6 +278,8 @@ def _document(editions: Stage, base_url: str) -> APIRouter:
 
 def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> FastAPI:
     """The whole gateway, ready to be served."""
+    if settings.traces_url:
+        switch_on(settings.traces_url, settings.node, settings.traces_share)
     parts = open_parts(settings, clock)
     app = FastAPI(
         title="Sluice",
@@ -292,6 +318,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     ):  # fmt: skip
         app.include_router(router)
     admin = open_admin(settings, parts.identity, catalogue=lambda: parts.editions.live.catalogue)
+    app.state.activity = admin.activity
     upstream = open_upstream(settings, admin)
     app.include_router(admin_router(admin, upstream))
     app.include_router(open_console(admin, settings.env, upstream))
@@ -307,4 +334,6 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     app.include_router(_document(parts.editions, settings.base_url))
     problems.install(app)
     app.add_middleware(Edge)
+    if tracing():
+        app.add_middleware(Traced)
     return app

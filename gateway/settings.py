@@ -142,6 +142,16 @@ class Settings(BaseSettings):
         default=None, description="File with the token for /metrics; not served without one."
     )
 
+    traces_url: str = Field(
+        default="",
+        pattern="^(https?://[^ ?#]+)?$",
+        description="Where spans are sent by OTLP over HTTP, as http://collector:4318/v1/traces; "
+        "empty: none are made.",
+    )
+    traces_share: float = Field(
+        default=0.1, ge=0, le=1, description="Share of the requests that spans are made of."
+    )
+
     person_login: str = Field(
         default="none",
         pattern="^(none|simulated|oidc)$",

@@ -16,6 +16,7 @@ from tests.gateway_factory import LARGE, Gateway, build_home, copy_home, copy_po
 from tests.leak_watch import Watch, watching
 from tests.made_once import made_once
 from tests.postgres_server import postgres, postgres_dsn
+from tests.production_profile import DIRECTORY_AT_ONCE, PRODUCTION, READS_FILES
 from tests.valkey_server import valkey, valkey_url
 
 # No test is about the clock on the wall. What decides about a change decides the same twice: the
@@ -29,6 +30,15 @@ settings.register_profile("search", deadline=None)
 settings.load_profile(os.environ.get("SLUICE_EXAMPLES", "repeat"))
 
 __all__ = ["postgres", "postgres_dsn", "valkey", "valkey_url"]  # fixtures
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In the production profile, what looks into the files of the default one is left out."""
+    if PRODUCTION:
+        left_out = pytest.mark.skip(reason="is about files of the default profile")
+        for item in items:
+            if item.name.split("[")[0] in READS_FILES | DIRECTORY_AT_ONCE:
+                item.add_marker(left_out)
 
 
 @pytest.fixture(scope="session", autouse=True)

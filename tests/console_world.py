@@ -36,9 +36,9 @@ class Bureau:
         return self.gateway.settings.base_url
 
     def officer(self, role: str) -> Person:
-        """The officer of a role, hired when first asked for."""
+        """The officer of a role, hired when first asked for; `role2` is another of the same."""
         if role not in self.officers:
-            self.officers[role] = self.place.hire(role.replace("_", "-"), role)
+            self.officers[role] = self.place.hire(role.replace("_", "-"), role.rstrip("2"))
         return self.officers[role]
 
     def enter(self, page: Page, role: str) -> Page:

@@ -205,6 +205,16 @@ def steady_insurer(t: Tenant, days: int) -> Iterator[Event]:
         yield from mishaps(t, day)
 
 
+def large_insurer(t: Tenant, days: int) -> Iterator[Event]:
+    """Twenty times the size of the others, from its first day on."""
+    for day in range(days):
+        busy = 1.0 if working(day) else 0.3
+        number = int(t.rng.gauss(500, 60) * busy)
+        yield from (t.cells(t.at(day, t.office_hour())) for _ in range(number))
+        yield from lookups(t, day, int(t.rng.gauss(450, 50) * busy), t.office_hour)
+        yield from mishaps(t, day)
+
+
 def batch_pharma(t: Tenant, days: int) -> Iterator[Event]:
     for day in range(days):
         late = t.rng.gauss(1.5, 0.3)
@@ -279,7 +289,9 @@ def around_the_clock(t: Tenant, days: int) -> Iterator[Event]:
 
 
 Profile: TypeAlias = Callable[[Tenant, int], Iterator[Event]]
-SEEN: tuple[Profile, ...] = (steady_insurer, batch_pharma, month_end, growth, holiday)
+SEEN: tuple[Profile, ...] = (
+    steady_insurer, large_insurer, batch_pharma, month_end, growth, holiday,
+)  # fmt: skip
 UNSEEN: tuple[Profile, ...] = (hospital_counters, two_sites, weekly_reports, around_the_clock)
 
 

@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 
 from gateway.db.engine import open_engine, sqlite_url, writing
 from gateway.db.tables import StopRow
-from gateway.db.upgrade import upgrade
 from gateway.detection.book import Alarm, lift_alarm, read_alarms
 from gateway.detection.engine import Detector
 from gateway.detection.follower import Follower
@@ -25,6 +24,7 @@ from gateway.identity.record import Act
 from gateway.settings import Settings
 from tests.detection_attacks import ATTACKS, Attack, new_tenant, policy_mistake
 from tests.detection_traffic import QUOTA, Event, Profile, Tenant, steady_insurer, write
+from tests.directory_factory import empty_database
 
 RULES = load_rules(Settings().policies)
 READER = Reader(Canaries(frozenset({"a-canary"})), lambda tenant, grant: QUOTA)
@@ -38,8 +38,8 @@ class Outcome:
     alarms: tuple[Alarm, ...]
     true: Counter[str]
     false: Counter[str]
-    found: dict[str, str]
-    """Attack -> the rule that found it in time."""
+    found: dict[str, list[str]]
+    """Attack and its victim -> the rules that found it in time, the first one first."""
     missed: tuple[str, ...]
 
     def merged(self, other: Outcome) -> Outcome:
@@ -60,9 +60,7 @@ def source(seed: str) -> Random:
 
 def database(folder: Path) -> sa.Engine:
     """An operational database with nothing in it."""
-    url = sqlite_url(folder / "gateway.db")
-    upgrade(url)
-    return open_engine(url)
+    return open_engine(sqlite_url(empty_database(folder)))
 
 
 def follower(engine: sa.Engine, paths: Sequence[Path], rules: Sequence[Rule] = RULES) -> Follower:
@@ -104,22 +102,29 @@ def compare(named: dict[str, Event], alarms: Sequence[Alarm]) -> Outcome:
     network it is about was under attack within the window before."""
     true: Counter[str] = Counter()
     false: Counter[str] = Counter()
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     attacked = [event for event in named.values() if event.attack]
-    learnt = {event.attack: event.at for event in attacked if event.learnt}
+    learnt = {name_of(event): event.at for event in attacked if event.learnt}
     for alarm in sorted(alarms, key=lambda one: one.event_time):
         at = datetime.fromisoformat(alarm.event_time)
         causes = {
-            e.attack
+            name_of(e)
             for e in attacked
             if concerns(alarm, e) and at - timedelta(days=14) <= e.at <= at
         }
         (true if causes else false)[alarm.rule] += 1
         for attack in causes:
-            if attack not in found and at <= learnt.get(attack, at):
-                found[attack] = alarm.rule
-    missed = {event.attack for event in attacked} - found.keys()
+            if at <= learnt.get(attack, at):
+                found.setdefault(attack, []).append(alarm.rule)
+    missed = set(map(name_of, attacked)) - found.keys()
     return Outcome(len(named), tuple(alarms), true, false, found, tuple(sorted(missed)))
+
+
+def name_of(event: Event) -> str:
+    """Which attack on whom an event is part of; a mistake in a policy is on all at once."""
+    if event.attack == "policy_mistake":
+        return event.attack
+    return f"{event.attack} of {event.audit.get('tenant', 'a network')}"
 
 
 def concerns(alarm: Alarm, event: Event) -> bool:

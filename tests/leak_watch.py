@@ -40,6 +40,9 @@ ALLOWED = {
         "测试甲一",
         "990101198503129006",
     },  # the examples of S18 and S19 ask about one
+    "/portal/api/verify": {"测试甲一", "990101198503129006"},  # the same examples, for people
+    "/portal/catalogue/S1": {"测试甲一", "990101198503129006"},
+    "/portal/catalogue/S20": {"990101198503129006"},
     "/person/sign-in": _NAMES,  # the simulated sign-in lists whom to be
     "/person/interactions": _NAMES,  # so do its pages on the way to a consent
 }

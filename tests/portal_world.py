@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,25 @@ from gateway.identity.record import Act
 from gateway.jobs.book import open_book
 from sandbox.jobs.book import Wish
 from sandbox.jobs.spec import JobSpec
-from tests.factories_identity import Machine, add_client, add_grant, add_tenant, new_key, public
-from tests.factories_identity import shown
+from tests.factories_identity import (
+    Machine,
+    add_client,
+    add_grant,
+    add_tenant,
+    new_key,
+    public,
+    shown,
+)
 from tests.gateway_factory import COST, USCC, VALID, Gateway, copy_home, copy_policies, serving
 
-QUESTION: dict[str, Any] = {**COST, "purpose": "development_and_testing"}
+QUESTION: dict[str, Any] = {
+    **COST,
+    "purpose": "development_and_testing",
+    "dims": [],
+    "measures": ["persons", "settlements", "medfee", "fund", "pmpm"],
+}
 CLIENT, OTHER = "dev-app", "dev2-app"
-CLOSED = "2025-04"
+CLOSED = "2025-06"  # the month in which all of it happens
 
 
 @dataclass
@@ -35,6 +47,7 @@ class Portal:
     """The gateway, and how a developer gets in."""
 
     gateway: Gateway
+    _browsers: ExitStack = field(default_factory=ExitStack)
 
     @property
     def base(self) -> str:
@@ -48,7 +61,7 @@ class Portal:
 
     def visitor(self, client: str = "") -> httpx.Client:
         """A browser without scripts; signed in on behalf of a client where one is named."""
-        browser = httpx.Client(base_url=self.base, timeout=60)
+        browser = self._browsers.enter_context(httpx.Client(base_url=self.base, timeout=60))
         if client:
             entered = browser.post(self.link(client))
             assert (entered.status_code, entered.headers["location"]) == (303, "/portal/own")
@@ -70,11 +83,13 @@ def portal_world(released: Path, folder: Path) -> Iterator[Portal]:
     with serving(home, copy_policies(folder / "policies"), env="sandbox") as gateway:
         for tenant, client in (("T-DEV", CLIENT), ("T-DEV2", OTHER)):
             _admit(gateway, tenant, client)
-        for _ in range(2):
+        for _ in range(31):
             assert gateway.ask("S02", QUESTION, CLIENT).status_code == 200
         gateway.ask("S02", {**QUESTION, "purpose": "marketing"}, CLIENT)
         _work(gateway)
-        yield Portal(gateway)
+        world = Portal(gateway)
+        with world._browsers:
+            yield world
 
 
 def _admit(gateway: Gateway, tenant: str, client: str) -> None:
@@ -107,9 +122,9 @@ def _work(gateway: Gateway) -> None:
 
 def closed_month(month: str) -> BillingMonthRow:
     """The row of a month whose books are closed."""
-    empty: dict[str, Any] = dict.fromkeys(
-        ("heads", "terms", "tariffs", "labels", "committed"), {}
-    )
+    empty: dict[str, Any] = {
+        name: {} for name in ("heads", "terms", "tariffs", "labels", "committed")
+    }
     at = datetime(2025, 5, 3, tzinfo=UTC)
     return BillingMonthRow(
         month=month, closed_at=at, closed_by="测试己一", ledger_head="0" * 64, **empty

@@ -36,8 +36,31 @@ from tests.postgres_server import OWNER, PostgresServer, postgres_server
 from tests.quota_site import open_count
 from tests.valkey_server import ValkeyServer, valkey_server
 
+READS_FILES = frozenset(
+    {
+        "test_a_policy_refusal_lists_its_codes_and_is_recorded",
+        "test_an_attempt_to_set_disclosure_control_is_refused_and_recorded",
+        "test_an_attempt_in_the_address_is_refused_and_recorded",
+        "test_the_second_delivery_is_on_record_as_a_repeat_of_the_event",
+        "test_another_tenants_key_is_another_key",
+        "test_calls_at_the_same_time_under_one_key_are_answered_once",
+        "test_an_expired_key_is_free_again",
+        "test_a_key_cannot_be_changed_nor_removed_before_it_expires",
+        "test_cells_that_were_paged_are_not_charged_again_nor_the_other_way_round",
+        "test_every_file_is_one_event_on_record_under_the_digest_of_its_octets",
+        "test_a_fetched_file_is_on_record_and_counts_nothing",
+        "test_a_job_cut_off_by_a_crash_goes_on_and_charges_nothing_twice",
+        "test_the_person_sees_who_looked_and_nobody_is_named",
+        "test_a_look_up_is_on_record_without_the_code",
+        "test_an_answer_is_on_record_without_its_code_and_charged_where_it_is_not_free",
+        "test_a_device_of_the_public_has_twenty_checks_a_day",
+    }
+)
+"""Tests that look into the file of the journal or of the database: here both are elsewhere."""
+DIRECTORY_AT_ONCE = frozenset({"test_who_has_used_up_the_credit_of_the_month_is_refused"})
+"""Tests that count on a change of the directory at the next call: OPA fetches it within seconds."""
 PRODUCTION = os.environ.get("SLUICE_TEST_PROFILE") == "production"
-_FILES = ("database_dsn_file", "postgres_dsn_file", "redis_url_file", "policy_bundle_token_file")
+FILES = ("database_dsn_file", "postgres_dsn_file", "redis_url_file", "policy_bundle_token_file")
 ROWS, ADDS = "sluice_rows", "sluice_app"
 
 
@@ -66,7 +89,7 @@ class Site:
     def settings(self, folder: Path, port: int) -> dict[str, Any]:
         """What makes a gateway one of production; its database and count are new. `port` is its
         OPA's."""
-        files = {name: folder / name for name in _FILES}
+        files = {name: folder / name for name in FILES}
         given = {
             "quota_store": "redis",
             "policy_engine": "opa",

@@ -108,7 +108,7 @@ class Visit:
             {
                 "request_id": self.request_id,
                 "method": scope["method"] if scope["method"].isalpha() else "-",
-                "route": _route(scope),
+                "route": route_of(scope),
                 "status": self.status,
                 "bytes": self.sent,
                 "ms": round((time.perf_counter() - self.started) * 1000, 2),
@@ -121,7 +121,7 @@ def _nothing() -> None:
     pass
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """The pattern that matched, or the name of what serves it; never the address itself."""
     known = getattr(scope.get("route"), "path", None) or scope["state"].get("route")
     return str(known or getattr(scope.get("endpoint"), "__name__", "-"))

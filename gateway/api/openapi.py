@@ -13,6 +13,7 @@ import orjson
 from gateway.api import authzen_document as authzen
 from gateway.api import exports_document as exports
 from gateway.api import jobs_document as jobs
+from gateway.api import portal_document as portal
 from gateway.api import statements_document as statements
 from gateway.api.authzen import EVALUATION, EVALUATIONS, METADATA
 from gateway.api.claims_document import claim_answer_schema, claim_path
@@ -37,7 +38,7 @@ from gateway.serving.accept import ARROW, CSV, JSON
 from gateway.serving.repeats import HEADER, PATTERN, REPLAYED
 
 VERSION = "1.0.0"
-_ALWAYS = (400, 405, 413, 415, 500, 503)
+_ALWAYS = (400, 405, 413, 415, 431, 500, 503)
 _MEANING = {
     400: "The request is not of the documented form, or tries to set disclosure control.",
     401: "No valid access token.",
@@ -49,13 +50,14 @@ _MEANING = {
     "to another request, or its first call is still being answered (see Retry-After).",
     410: "The files were kept for their time and are gone.",
     413: "The body is larger than 64 KiB.",
-    415: "The body is not application/json.",
+    415: "The body is not application/json, or in a content coding.",
     416: "The file ends before the range asked for.",
     422: "The disclosure profile refuses these dims.",
+    431: "The head of the request is too large.",
     429: "A quota is used up; see Retry-After.",
     451: "A region opted out of this use.",
     500: "Something failed inside; nothing was answered.",
-    503: "A part the answer depends on is down; nothing left.",
+    503: "A part the answer depends on is down, or too much is under way; nothing left.",
 }
 _QUERY_STATUSES = (400, 401, 403, 404, 406, 409, 415, 422, 429, 451, 503)
 _INTERACTION: Schema = {
@@ -230,6 +232,7 @@ def _paths(catalogue: Catalogue) -> dict[str, object]:
         | exports.paths(catalogue, _problems)
         | jobs.paths(catalogue, _headers("Sluice-Watermark", *_RATES), _problems)
         | _decision_point()
+        | portal.link_path(_headers(), _problems(portal.STATUSES))
         | {
             "/v1/services": {
                 "get": _read("listServices", "Every data service on offer.", _LIST, (401, 503))
@@ -356,7 +359,8 @@ def openapi_document(catalogue: Catalogue, base_url: str = "") -> Schema:
             "version": VERSION,
             "summary": "Desensitised data services of a medical-insurance bureau",
             "description": "Every figure was protected when its release was built; a request is a "
-            "look-up. Flags: ok exact, r rounded, s and c suppressed, z structural zero.",
+            "look-up. Flags: ok exact, r rounded, s and c suppressed, z structural zero, "
+            "e estimated, v as published before (too few persons changed it since, or nobody).",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": base_url or "/"}],

@@ -23,6 +23,7 @@ FLAGS = {
     "c": "suppressed so that another cell cannot be derived",
     "z": "structural zero",
     "e": "estimated",
+    "v": "as first published: changed since by fewer persons than may be told, or not at all",
 }
 _PERIODS = {
     "month": r"^(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])$",

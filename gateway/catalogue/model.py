@@ -182,8 +182,8 @@ class Disclosure(Frozen):
 
 
 class OwnMeasure(Column):
-    """A figure or a word about one's own data: a column of the view's query, or a quantile of the
-    peers' figures."""
+    """A figure or a word about one's own data: a column of the view's query, a quantile of the
+    peers' figures, or the band that one's own figure lies in among these quantiles."""
 
     unit: Unit
 
@@ -195,6 +195,13 @@ class Quantile(Frozen):
     p: int = Field(gt=0, lt=100)
 
 
+class Band(Frozen):
+    """Between which of the quantiles that it is told of its peers an institution's own `of` lies;
+    it is made of nothing else, so that it tells nobody more than they do (SPEC 5.2, S24)."""
+
+    of: str
+
+
 class Peers(Frozen):
     """With whom an institution is compared: with all that have a row of the same period, place and
     dims, itself left out. `persons` and `magnitude` are columns of the query that are judged and
@@ -204,6 +211,7 @@ class Peers(Frozen):
     persons: str
     magnitude: str
     quantiles: dict[str, Quantile] = Field(min_length=1)
+    bands: dict[str, Band] = Field(default_factory=dict)
 
 
 class OwnView(Frozen):

@@ -6,11 +6,11 @@ Nobody can ask for an institution: the dim is bound from the grant that a questi
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from gateway.catalogue.model import Dim, Own, OwnMeasure, OwnView, Service
+from gateway.catalogue.model import Band, Dim, Own, OwnMeasure, OwnView, Peers, Quantile, Service
 
 INSTITUTION: Final = "own_institution"
 """The dim that makes a question one about own data."""
@@ -63,7 +63,8 @@ def is_text(unit: str) -> bool:
 def columns_of(view: OwnView) -> tuple[str, ...]:
     """The figures that the query itself gives, judged ones last."""
     peers = view.peers
-    told = [one.name for one in view.measures if peers is None or one.name not in peers.quantiles]
+    compared = set() if peers is None else peers.quantiles.keys() | peers.bands.keys()
+    told = [one.name for one in view.measures if one.name not in compared]
     more = [] if peers is None else [peers.persons, peers.magnitude]
     return tuple(dict.fromkeys([*told, *more]))
 
@@ -106,8 +107,25 @@ def _measures(view: OwnView) -> Iterator[str]:
         yield ".measures: a name appears twice"
     names = columns_of(view)
     yield from (f".measures: {n!r} is no name of a column" for n in names if not _NAME.fullmatch(n))
-    for name, quantile in {} if view.peers is None else view.peers.quantiles.items():
-        if name not in units:
-            yield f".peers.quantiles: {name} is no measure of the view"
-        if quantile.of not in units or is_text(units[quantile.of]):
-            yield f".peers.quantiles.{name}: {quantile.of} is no figure of the view"
+    if view.peers is not None:
+        yield from _compared(view.peers, units)
+
+
+def _compared(peers: Peers, units: Mapping[str, str]) -> Iterator[str]:
+    own = units.keys() - peers.quantiles.keys() - peers.bands.keys()
+    figures = {name for name in own if not is_text(units[name])}
+    compared: tuple[tuple[str, Mapping[str, Quantile | Band]], ...] = (
+        ("quantiles", peers.quantiles), ("bands", peers.bands),
+    )  # fmt: skip
+    for kind, told in compared:
+        for name, one in told.items():
+            if name not in units:
+                yield f".peers.{kind}: {name} is no measure of the view"
+            if one.of not in figures:
+                yield f".peers.{kind}.{name}: {one.of} is no figure of the view"
+    ranked = {quantile.of for quantile in peers.quantiles.values()}
+    for name, band in peers.bands.items():
+        if band.of not in ranked:
+            yield f".peers.bands.{name}: no quantile of {band.of} is told"
+        if units.get(name) != "band":
+            yield f".peers.bands.{name}: its unit is band"

@@ -23,6 +23,7 @@ from gateway.quality.told import read_office
 from gateway.releases.attack.audit import recorded, stopping
 from gateway.releases.build import Order, Step, build
 from gateway.releases.manifest import Manifest, ReleaseError
+from gateway.releases.publish import publish_held
 from gateway.releases.recounting import recount
 from gateway.releases.run import Reuse
 from gateway.releases.shelf import Entry, entries, withdraw
@@ -62,6 +63,9 @@ def build_releases(
     spark_master: Annotated[
         str, typer.Option(help="spark://host:port; default: SLUICE_SPARK_MASTER.")
     ] = "",
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Leave them ready; the office publishes them.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Build the services' releases from the current warehouse and put them in force."""
@@ -85,6 +89,7 @@ def build_releases(
                     alone,
                     _month(since),
                     read_office(settings.home, settings.keys).told,
+                    hold,
                 )
                 made = build(settings, order, datetime.now(UTC), tell)
         except OperatorError as error:
@@ -200,6 +205,16 @@ def _attacked(settings: Settings) -> list[Report]:
 
 def _reported(report: Report) -> dict[str, object]:
     return {"release_id": report.release_id, "ok": report.ok, "faults": list(report.faults)}
+
+
+@app.command("publish")
+def publish_releases() -> None:
+    """Put the build that lies ready (`build --hold`) in force, all of it at once."""
+    try:
+        for service, release_id in publish_held(Settings().releases).items():
+            typer.echo(f"{service}  {release_id}  in force")
+    except OperatorError as error:
+        raise _fail(error) from error
 
 
 @app.command("withdraw")

@@ -16,7 +16,7 @@ _TONES = {
     "good": "active authorised live approved released open signed closed ok current in_force "
     "succeeded",
     "warn": "draft review proposed submitted checked suspended limited canary shadow invited "
-    "passed waiting held tested queued running kept next awaiting",
+    "passed waiting ready held tested queued running kept next awaiting lifting",
     "stop": "revoked disabled refused rejected withdrawn failed expired declined cancelled",
 }
 _TONE_OF = {state: tone for tone, states in _TONES.items() for state in states.split()}

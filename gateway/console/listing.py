@@ -45,7 +45,10 @@ def _page_of(visit: Visit, page: PageEntry) -> tuple[list[Row], str]:
         asked["state"] = state
         answer = visit.read(page.read, query={key: each for key, each in asked.items() if each})
         return rows_of(page, answer), after
-    rows = rows_of(page, visit.read(page.read))
+    if page.newest:
+        asked = {"limit": str(LIMIT + 1), "before": after or "0"}
+        return rows_of(page, visit.read(page.read, query=asked)), after
+    rows = rows_of(page, visit.read(page.read, query=page.wants))
     if state and page.state:
         rows = [row for row in rows if str(row.get(page.state)) == state]
     names = [entry_name(page, row) for row in rows]
@@ -103,7 +106,7 @@ def one_row(visit: Visit, page: PageEntry, entry: str) -> Row:
         found = visit.read(page.one, at_of(page, entry))
         if isinstance(found, dict):
             return found
-    asked = {"id": entry, "limit": "1"} if page.paged else {}
+    asked = {"id": entry, "limit": "1"} if page.paged else page.wants
     rows = rows_of(page, visit.read(page.read, query=asked))
     for row in rows:
         if entry_name(page, row) == entry:

@@ -48,6 +48,8 @@ class PageEntry(Entry):
     state: Name | None = "status"
     columns: tuple[Annotated[str, Field(pattern=r"^[a-z_]+(:[a-z]+)?$")], ...] = ()
     paged: bool = False  # the operation itself takes after, limit and q
+    newest: bool = False  # it takes before and limit, and answers the newest first
+    wants: Mapping[str, str] = {}  # what it is always asked with
     make: tuple[Act, ...] = ()
     acts: tuple[Act, ...] = ()
     one: OperationName | None = None  # what tells more of one entry

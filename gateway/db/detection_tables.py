@@ -59,8 +59,8 @@ class AlarmRow(Table):
     who: Mapped[str] = mapped_column(index=True)
     severity: Mapped[str] = mapped_column(sa.String(16))
     response: Mapped[str] = mapped_column(sa.String(16))
-    value: Mapped[float]
-    threshold: Mapped[float]
+    value: Mapped[float] = mapped_column(sa.Float)
+    threshold: Mapped[float] = mapped_column(sa.Float)
     evidence: Mapped[list[str]]
     effects: Mapped[list[str]]
     event_time: Mapped[datetime]
@@ -70,5 +70,5 @@ class AlarmRow(Table):
     lifted_by: Mapped[str]
     lifted_at: Mapped[datetime | None]
     lift_reason: Mapped[str] = mapped_column(sa.String(500))
-    usual: Mapped[float | None]
+    usual: Mapped[float | None] = mapped_column(sa.Float)
     recorded: Mapped[bool] = mapped_column(index=True)

@@ -11,13 +11,16 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
+from sqlalchemy.engine.interfaces import DBAPICursor, ExecutionContext
 from sqlalchemy.orm import Session
 
 from gateway.db.postgres import WRITE, open_postgres, snapshot
 from gateway.errors import Unavailable
+from gateway.tracing import span, tracing
 
 _GONE = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
 """What a database says that cannot be used now: gone, locked, full, or only readable after a
@@ -31,12 +34,26 @@ def sqlite_url(path: Path) -> str:
 
 def open_engine(url: str) -> sa.Engine:
     """Engine for the URL; a SQLite engine is set to WAL, foreign keys, durable commits."""
-    if not url.startswith("sqlite"):
-        return open_postgres(url)
-    engine = sa.create_engine(url, pool_size=8, max_overflow=8)
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    if url.startswith("sqlite"):
+        engine = sa.create_engine(url, pool_size=8, max_overflow=8)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        engine = open_postgres(url)
+    if tracing():
+        event.listen(engine, "do_execute", _traced)
     return engine
+
+
+def _traced(
+    cursor: DBAPICursor, statement: str, parameters: Any, context: ExecutionContext
+) -> bool:
+    """Executes one statement inside a span that says what it does, not to what: True, done."""
+    dialect = context.dialect
+    facts = {"db__system__name": dialect.name, "db__operation__name": statement.split(None, 1)[0]}
+    with span("database", **facts):
+        dialect.do_execute(cursor, statement, parameters, context)
+    return True
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

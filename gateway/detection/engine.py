@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import median
 from typing import Any, Final, TypeAlias
 
@@ -172,14 +173,14 @@ def _breaks(rule: Rule, value: float, limit: float | None) -> bool:
 def threshold(rule: Rule, history: Sequence[float], usual: float | None = None) -> float | None:
     """From which value on (below which, for `below`) a rule is broken; None: nothing known yet.
     `usual`: what an officer called usual for them is none."""
-    limit = _threshold(rule, history)
+    limit = _threshold(rule.threshold, tuple(history))
     if limit is None or usual is None:
         return limit
     return min(limit, usual) if _is_below(rule) else max(limit, usual)
 
 
-def _threshold(rule: Rule, history: Sequence[float]) -> float | None:
-    how = rule.threshold
+@lru_cache(maxsize=4096)  # asked at every event, and another one only when a window ends
+def _threshold(how: Fixed | Learnt, history: tuple[float, ...]) -> float | None:
     if isinstance(how, Fixed):
         return how.at
     if len(history) < how.least:

@@ -26,7 +26,7 @@ from gateway.detection.signal import Signal
 
 SKETCH: Final = 64
 KEYS: Final = 24
-DEVICES, MEMBERS = 256, 200
+DEVICES, MEMBERS, _ROOM = 224, 200, 32
 NETWORKS: Final = 16
 DAY: Final = 86_400
 _SPACE: Final = 1 << 48
@@ -90,7 +90,7 @@ def distinct(slots: Iterable[Sequence[int]]) -> float:
 def _crowd(window: Window) -> Measure:
     """Persons behind the device of the event, within the window. The table is one for the whole
     window: a slot would forget who comes back every few hours. Where there are too many devices,
-    the emptiest that was not seen for longest is forgotten."""
+    the emptiest that were not seen for longest are forgotten."""
     name, seconds = f"crowd {window.hours}", window.hours * HOUR
 
     def add(slot: float, signal: Signal, memory: Memory) -> float:
@@ -103,8 +103,9 @@ def _crowd(window: Window) -> Measure:
         while len(members) > MEMBERS:
             del members[next(iter(members))]
         table[str(signal.device)] = members
-        if len(table) > DEVICES:
-            del table[min(table, key=lambda d: (len(table[d]), max(table[d].values())))]
+        if len(table) > DEVICES + _ROOM:
+            fullest = sorted(table, key=lambda d: (-len(table[d]), -max(table[d].values())))
+            memory[name] = {device: table[device] for device in fullest[:DEVICES]}
         return float(len(members))
 
     return Measure(lambda: 0.0, add, lambda slots: float(slots[-1]))

@@ -18,7 +18,8 @@ POSSIBLE, PLACE = 0.008, 0.5
 WEIGHTS = Path(__file__).with_name("names.json")
 
 
-_LIST = re.compile(r"[\u4e00-\u9fff·]+(?:[、/][\u4e00-\u9fff·]+)+")
+# Begins where a run does, so that a long one without a comma is gone through once.
+_LIST = re.compile(r"(?<![\u4e00-\u9fff·])[\u4e00-\u9fff·]++(?:[、/][\u4e00-\u9fff·]++)+")
 _ITEM = re.compile(r"[\u4e00-\u9fff·]+")
 
 

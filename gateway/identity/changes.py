@@ -184,9 +184,7 @@ def raise_stop(session: Session, act: Act, kind: str, target: str) -> str:
     return stop.name
 
 
-def lift_stop(
-    session: Session, act: Act, kind: str, target: str, *, of_alarm: bool = False
-) -> str:
+def lift_stop(session: Session, act: Act, kind: str, target: str, *, of_alarm: bool = False) -> str:
     """End an emergency stop; a person's is found by the reference or by the name in the list. One
     that an alarm set ends with the alarm alone (`of_alarm`)."""
     rows = session.scalars(sa.select(StopRow).where(StopRow.kind == kind))

@@ -83,7 +83,7 @@ class Identity:
 
 
 def prepare_database(settings: Settings, now: datetime) -> sa.Engine:
-    """The operational database at the newest schema, with signing keys; a file is made when absent."""
+    """The operational database at the newest schema, with signing keys; made when absent."""
     engine = open_engine(ready_database(settings))
     ensure_keys(engine, settings.keys, Act("sluice", now, "first start"))
     return engine

@@ -28,7 +28,7 @@ BRAKE: StopKind = "brake"
 OPEN_STOP_KINDS: tuple[StopKind, ...] = ("tenant", "scenario", "service", "region", BRAKE)
 STOP_KINDS: tuple[StopKind, ...] = (*OPEN_STOP_KINDS, PERSON)
 OF_ALARM = "sluice-detection"
-"""Who raises the stops of alarms; such a stop ends with its alarm, by as many people as that takes."""
+"""Who raises the stops of alarms; such a stop ends with its alarm, by as many people as needed."""
 EVERYTHING = "*"
 HEARD_TENANTS = frozenset({"active", "limited"})
 """States in which a tenant's clients get tokens; what a limited one may ask, the policy decides."""

@@ -103,6 +103,15 @@ def read_entries(session: Session, chain: Chain, after: int, limit: int) -> list
     return [{**_content(row), "hash": row.hash} for row in rows]
 
 
+def newest_entries(session: Session, chain: Chain, before: int, limit: int) -> list[Document]:
+    """Entries before a number, newest first; before 0 are all."""
+    table = chain.entries
+    chosen = sa.select(table).order_by(table.revision.desc()).limit(limit)
+    if before:
+        chosen = chosen.where(table.revision < before)
+    return [{**_content(row), "hash": row.hash} for row in session.scalars(chosen)]
+
+
 def _entry_hash(row: Chained) -> str:
     return digest(_content(row))
 

@@ -48,7 +48,7 @@ def read_contents(session: Session) -> Contents:
         clients={row.id: client_of(row) for row in session.scalars(sa.select(ClientRow))},
         grants={row.id: grant_of(row) for row in session.scalars(sa.select(GrantRow))},
         region_flags=read_region_flags(session),
-        stops=tuple(stop_of(row) for row in session.scalars(sa.select(StopRow))),
+        stops=read_stops(session),
         products={row.id: product_of(row) for row in session.scalars(sa.select(ProductRow))},
     )
 
@@ -56,6 +56,11 @@ def read_contents(session: Session) -> Contents:
 def read_region_flags(session: Session) -> dict[str, Document]:
     """What the bureau set of its regions."""
     return {row.admdvs: row.flags for row in session.scalars(sa.select(RegionFlagRow))}
+
+
+def read_stops(session: Session) -> tuple[Stop, ...]:
+    """The emergency stops that are on."""
+    return tuple(stop_of(row) for row in session.scalars(sa.select(StopRow)))
 
 
 def tenant_of(row: TenantRow) -> Tenant:

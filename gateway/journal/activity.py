@@ -15,13 +15,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 from gateway.journal.looking import CentralStore, looking
 from gateway.journal.neighbours import journals_in
 from gateway.journal.schema import connect_reading
 from gateway.settings import Settings
 
-DAYS = 31
+DAYS = 30
+IN_A_REQUEST = 2_000
+"""Events a page may count before it is drawn; the rest is the keeper's."""
 AT_ONCE = 20_000
 _KEPT = timedelta(minutes=1)
 _HERE = timezone(timedelta(hours=8))
@@ -31,12 +34,10 @@ FROM audit_event WHERE seq > ? ORDER BY seq LIMIT ?
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What is counted together: `day` is 2026-11-23 in the office's time."""
+class Event(NamedTuple):
+    """What is counted of an event."""
 
     day: str
-    kind: str
     result: str
     tenant: str
     service: str
@@ -44,11 +45,34 @@ class Line:
 
 
 @dataclass
+class Counts:
+    """Calls (`read` events) of some days: how many were answered and refused, by what."""
+
+    answered: Counter[str] = field(default_factory=Counter)  # by day, as 2026-11-23
+    refused: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)  # of refusals, the first of each
+    tenants: Counter[str] = field(default_factory=Counter)
+    services: Counter[str] = field(default_factory=Counter)
+    pairs: Counter[tuple[str, str, bool]] = field(default_factory=Counter)  # and whether refused
+
+    def add(self, event: Event, number: int = 1) -> None:
+        """Count an event so many times; fewer than none takes it away."""
+        refused = event.result == "refused"
+        (self.refused if refused else self.answered)[event.day] += number
+        if refused:
+            self.codes[event.code] += number
+        self.tenants[event.tenant] += number
+        self.services[event.service] += number
+        self.pairs[event.tenant, event.service, refused] += number
+
+
+@dataclass
 class Activity:
-    """Counts of audit events of the last days, as far as they have been read."""
+    """Counts of the last days, as far as the journals have been read."""
 
     paths: Callable[[], Iterable[Path]]
-    counts: Counter[Line] = field(default_factory=Counter)
+    counts: Counts = field(default_factory=Counts)
+    _days: dict[str, Counter[Event]] = field(default_factory=dict)
     _read: dict[Path, int] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -59,28 +83,25 @@ class Activity:
             done = [self._follow(path, now, most) for path in self.paths()]
             return all(done)
 
-    def since(self, now: datetime, days: int) -> list[tuple[Line, int]]:
-        """The counts of the last so many days, today's included."""
-        first = day_of(now - timedelta(days=days - 1))
-        with self._lock:
-            return [(line, number) for line, number in self.counts.items() if line.day >= first]
-
     def _follow(self, path: Path, now: datetime, most: int) -> bool:
         with closing(connect_reading(path)) as db:
             if path not in self._read:
                 self._read[path] = _before(db, now)
             rows = db.execute(_ADDED, (self._read[path], most)).fetchall()
-        for seq, time, kind, result, tenant, service, code in rows:
-            day = day_of(datetime.fromisoformat(time))
-            line = Line(day, kind or "", result or "", tenant or "", service or "", code or "")
-            self.counts[line] += 1
+        first = _first_day(now)
+        for seq, time, kind, *told in rows:
             self._read[path] = seq
+            event = Event(day_of(datetime.fromisoformat(time)), *(each or "" for each in told))
+            if kind == "read" and event.day >= first:
+                self._days.setdefault(event.day, Counter())[event] += 1
+                self.counts.add(event)
         return len(rows) < most
 
     def _forget(self, now: datetime) -> None:
-        first = day_of(now - timedelta(days=DAYS))
-        for line in [each for each in self.counts if each.day < first]:
-            del self.counts[line]
+        first = _first_day(now)
+        for day in [each for each in self._days if each < first]:
+            for event, number in self._days.pop(day).items():
+                self.counts.add(event, -number)
 
 
 @dataclass
@@ -88,7 +109,7 @@ class StoredActivity:
     """The same from the central store."""
 
     store: CentralStore
-    counted: list[tuple[Line, int]] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
     _at: datetime | None = None
     _lock: Lock = field(default_factory=Lock)
 
@@ -97,17 +118,19 @@ class StoredActivity:
         del most
         with self._lock:
             if self._at is None or now - self._at >= _KEPT:
-                self.counted = [
-                    (Line(*(str(each or "") for each in row[:6])), int(row[6]))
-                    for row in self.store.by_day(now - timedelta(days=DAYS))
-                ]
-                self._at = now
+                fresh, first = Counts(), _first_day(now)
+                for day, kind, result, tenant, service, code, number in self.store.by_day(
+                    now - timedelta(days=DAYS)
+                ):
+                    if kind == "read" and day >= first:
+                        told = (each or "" for each in (result, tenant, service, code))
+                        fresh.add(Event(day, *told), int(number))
+                self.counts, self._at = fresh, now
         return True
 
-    def since(self, now: datetime, days: int) -> list[tuple[Line, int]]:
-        """The counts of the last so many days, today's included."""
-        first = day_of(now - timedelta(days=days - 1))
-        return [(line, number) for line, number in self.counted if line.day >= first]
+
+def _first_day(now: datetime) -> str:
+    return day_of(now - timedelta(days=DAYS - 1))
 
 
 def activity(settings: Settings) -> Activity | StoredActivity:
@@ -120,7 +143,7 @@ def activity(settings: Settings) -> Activity | StoredActivity:
 
 def _before(db: sqlite3.Connection, now: datetime) -> int:
     """The last event before the days that are counted: found by halving, for time grows with it."""
-    first = (now - timedelta(days=DAYS)).astimezone(UTC).isoformat()
+    first = (now - timedelta(days=DAYS + 1)).astimezone(UTC).isoformat()
     low, high = 0, int(db.execute("SELECT coalesce(max(seq), 0) FROM audit_event").fetchone()[0])
     while low < high:
         middle = (low + high + 1) // 2

@@ -32,6 +32,7 @@ from gateway.journal.stamp import Stamp, Stamper
 from gateway.journal.standing import FOLD_EVERY, Standing
 from gateway.journal.stores import Direct, Signed, Stores
 from gateway.metrics import meters
+from gateway.tracing import span
 from metering.overlap import REPEAT_WINDOW
 from metering.usage import time_of, time_text
 
@@ -134,7 +135,8 @@ class SqliteJournal:
         A `hold` is settled with the entry's usage if and only if it was stored.
         """
         done = hold.hand_over(entry.usage.qty, entry.usage) if hold and entry.usage else None
-        await self._group.record(entry, done)
+        with span("journal.record"):
+            await self._group.record(entry, done)
 
     def record_now(self, entry: Entry) -> None:
         """The same for callers without an event loop; blocks."""

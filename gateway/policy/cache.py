@@ -19,6 +19,7 @@ from uuid_utils import uuid7
 from gateway.policy.bundle import Bundle
 from gateway.policy.embedded import EmbeddedPolicy
 from gateway.policy.port import Decision, Holds, PolicyInput
+from gateway.tracing import span
 
 LARGEST: Final = 10_000
 REFUSED_SECONDS: Final = 300
@@ -103,7 +104,8 @@ class CachedPolicy:
     async def decide_soon(self, question: PolicyInput) -> Decision:
         decision = self._known(question)
         if decision is None:
-            decision = await self._policy.decide_soon(question)
+            with span("policy.decide", sluice__engine="embedded"):
+                decision = await self._policy.decide_soon(question)
             self._cache.keep(self._policy.version, question, decision)
         return decision
 

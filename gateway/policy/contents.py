@@ -35,8 +35,8 @@ _DECIDING = re.compile(
     r"|person/[a-z0-9_]+\.yaml",
     re.ASCII,
 )
-_ASIDE = re.compile(r"(staff|billing)/.*|([^/]+/)*[^/]+\.md")
-"""Of the installation, not of the policy: duties in the office, terms of bills, notes."""
+_ASIDE = re.compile(r"(staff|billing|detection)/.*|([^/]+/)*[^/]+\.md")
+"""Of the installation, not of the policy: duties, terms of bills, rules of detection, notes."""
 
 
 @dataclass(frozen=True)

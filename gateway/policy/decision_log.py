@@ -43,7 +43,7 @@ _WORD: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _WORDS: Final = {"declared_use": _WORD, "basis": _WORD, "dx_family": re.compile(r"[A-Z][0-9]{2}")}
 """Texts the rules compare, and the form in which they can be a word of the rules at all."""
 _LARGEST_FIGURE: Final = 999_999  # longer ones may be somebody's number
-_CODE: Final = re.compile(r"(?=.*\d)(?!(.*\d){5})[A-Z][0-9A-Z]{0,6}(\.\d{1,3})?")
+_CODE: Final = re.compile(r"(?=\D*\d)(?!(?:\D*\d){5})[A-Z][0-9A-Z]{0,6}(\.\d{1,3})?")
 """The form of a classification's codes (diagnoses, drugs, case groups): too short for a number that
 somebody bears."""
 

@@ -22,6 +22,7 @@ from gateway.policy.circuit import LIVE_WITHIN
 from gateway.policy.embedded import EmbeddedPolicy
 from gateway.policy.line import Line, OpaServer, Told
 from gateway.policy.port import Decision, PolicyInput, PolicyUnavailable
+from gateway.tracing import span
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +106,8 @@ class OpaPolicy:
     async def decide_soon(self, question: PolicyInput) -> Decision:
         answer: Future[Told] = self._line.ask(_spelled_out(question))
         try:
-            told = await asyncio.wait_for(asyncio.wrap_future(answer), 2 * self._timeout)
+            with span("policy.decide", sluice__engine="opa"):
+                told = await asyncio.wait_for(asyncio.wrap_future(answer), 2 * self._timeout)
         except TimeoutError:
             raise PolicyUnavailable("timeout") from None
         if self._is_ours(_decision(told)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,16 @@ from gateway.portal.pages import Table
 
 HIDDEN = "▒▒"
 MOST_BARS = 48
+
+
+def written(body: Mapping[str, Any]) -> str:
+    """A JSON object with a line for each of its fields, as people write a question."""
+    lines = [f"  {_json(name)}: {_json(value)}" for name, value in body.items()]
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def of_example(service: Service, lines: Sequence[Mapping[str, str]], language: Language) -> Table:

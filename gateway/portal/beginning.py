@@ -10,15 +10,18 @@ from gateway.portal.pages import Step
 
 KEY: Final = """\
 python - <<'END'
+import json
 from joserfc.jwk import ECKey
 key = ECKey.generate_key("P-256", {"kid": "my-key", "use": "sig", "alg": "ES256"})
-open("key.json", "w").write(key.as_json(private=True))
-open("public.json", "w").write(key.as_json(private=False))
+open("key.json", "w").write(json.dumps(key.as_dict(private=True)))
+open("public.json", "w").write(json.dumps(key.as_dict(private=False)))
 END"""
 SERVICES: Final = (
     "sluice client call GET /v1/services --client-id MY-APP --key key.json --url {base}"
 )
 QUERY: Final = """\
+from pathlib import Path
+
 from sluice_client import Sluice
 
 question = {{
@@ -27,7 +30,7 @@ question = {{
     "geo": ["990100"],
     "dims": ["insutype2", "benefit5"],
 }}
-with Sluice("{base}", "MY-APP", key="key.json") as sluice:
+with Sluice("{base}", "MY-APP", key=Path("key.json")) as sluice:
     for row in sluice.rows("S02", question):
         print(row["period"], row["insutype2"], row["benefit5"], row["medfee"])"""
 PORTAL: Final = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,7 @@ def read_changelog(file: Path = FILE) -> ChangelogPage:
 
 def _versions(lines: Sequence[str]) -> Iterator[Version]:
     starts = [number for number, line in enumerate(lines) if _VERSION.match(line)]
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for start, end in pairwise([*starts, len(lines)]):
         found = _VERSION.match(lines[start])
         name = f"{found[1]}{found[2]}".strip() if found else ""
         yield Version(name, list(_changes(lines[start + 1 : end])))

@@ -12,7 +12,7 @@ DOCUMENTS: Final = {
     "openapi": "/openapi.json",
     "oauth_server": "/.well-known/oauth-authorization-server",
     "oauth_resource": "/.well-known/oauth-protected-resource",
-    "keys": "/oauth/jwks.json",
+    "keys": "/oauth/jwks",
     "fhir": "/v1/fhir/metadata",
     "authzen": "/.well-known/authzen-configuration",
 }

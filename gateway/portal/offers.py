@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Final, TypeAlias
 
 from gateway.api.schemas import asked_dims, shown_measures
@@ -17,8 +18,6 @@ from gateway.catalogue.plain import PlainContract
 from gateway.catalogue.tariff import FOR_GOOD, Published, Tariff
 from gateway.pages.browser import Language
 from gateway.pages.words import Words
-from metering.summary import yuan
-from metering.tariff import MICRO_PER_FEN
 
 Contract: TypeAlias = Service | CohortContract | PersonContract | PlainContract
 KINDS: Final = ("services", "cohorts", "persons", "references", "texts", "jobs", "traces")
@@ -160,7 +159,7 @@ def _steps(price: Published, w: Words) -> str:
 
 def money(fen: int) -> str:
     """An amount as people read it."""
-    return f"¥{yuan(fen * MICRO_PER_FEN)}"
+    return f"¥{Decimal(fen) / 100:,.2f}"
 
 
 def offer(kind: str, one: Contract, today: date, language: Language, w: Words) -> Offer:

@@ -119,15 +119,17 @@ def _job(visit: Visit, member: Member, validation: bool) -> Page:
     )
 
 
-def _try(visit: Visit, _member: Member) -> Page:
-    return _tried(visit, (visit.asked("service"), ""), Outcome())
+def _try(visit: Visit, member: Member) -> Page:
+    return _tried(visit, member, (visit.asked("service"), ""), Outcome())
 
 
-def _tried(visit: Visit, asked: tuple[str, str], outcome: Outcome) -> Page:
+def _tried(visit: Visit, member: Member, asked: tuple[str, str], outcome: Outcome) -> Page:
+    running = visit.portal.public.editions.cast.for_tenant(member.tenant_id)
     return trying.page(
-        visit.portal.public.edition().catalogue,
+        running,
         asked,
         outcome,
+        grants=running.grants_for(member.tenant_id),
         form=visit.form,
         sandbox=visit.portal.trying.open,
         language=visit.language,
@@ -147,7 +149,7 @@ async def _asked(portal: Portal, request: Request) -> Response:
                 "sandbox_only", "Only the sandbox is asked from a page.", "仅沙箱可试用。"
             )
         outcome = await portal.trying.ask(request, member, asked, visit.now, visit.language)
-        page = await portal.in_thread(lambda: _tried(visit, asked, outcome))
+        page = await portal.in_thread(lambda: _tried(visit, member, asked, outcome))
         return show(page, visit.frame(), portal.cookies)
     except SluiceError as error:
         return stopped(visit, error)

@@ -84,7 +84,7 @@ class Public:
         """What can be asked, what it costs, how to begin."""
         catalogue = self.edition().catalogue
         offers = [offer(kind, one, self.today(), language, w) for kind, one in every(catalogue)]
-        scenarios = {each for _, one in every(catalogue) for each in one.scenarios}
+        scenarios = self.edition().running.bounds.scenarios
         return Landing(len(offers), len(scenarios), offers, steps(self.base_url, w))
 
     def catalogue(self, query: str, language: Language, w: Words) -> CataloguePage:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
-
-import orjson
 
 from gateway.catalogue.cohort import CohortContract, cohort_example
 from gateway.catalogue.load import Catalogue
@@ -16,10 +13,12 @@ from gateway.catalogue.model import Service, Text
 from gateway.catalogue.person import PersonContract
 from gateway.catalogue.plain import PlainContract
 from gateway.catalogue.worked import Example, lines
+from gateway.identity.model import EVERYTHING
 from gateway.identity.narrowing import Boundaries
 from gateway.pages.browser import Language
 from gateway.pages.words import Words
 from gateway.portal import answers
+from gateway.portal.answers import written
 from gateway.portal.offers import Column, Contract, columns, find, offer, price_lines
 from gateway.portal.pages import Fact, Group, OperationLine, Quality, ServicePage, Traced, Worked
 from gateway.releases.lineage.text import made_of
@@ -58,7 +57,7 @@ def service_page(
         notes=[_say(note, language) for note in contract.notes],
         prices=price_lines(contract.tariff, w),
         groups=list(_groups(columns(contract), w)),
-        profile=list(_profile(shelf.manifest)),
+        profile=list(_profile(shelf.manifest, w)),
         lineage=[Traced(name, said) for name, said in made_of(shelf.lineage or {"outputs": ()})],
         quality=list(_quality(shelf.manifest, w)),
         examples=list(_examples(shelf.catalogue, contract, language)),
@@ -68,7 +67,9 @@ def service_page(
 
 def _facts(shelf: Shelf, one: Contract, language: Language, w: Words) -> Iterator[Fact]:
     yield Fact(w.fact_version, one.version)
-    yield Fact(w.fact_scenarios, w.comma.join(_scenario(shelf, s, language) for s in one.scenarios))
+    yield Fact(
+        w.fact_scenarios, w.comma.join(_scenario(shelf, s, language, w) for s in one.scenarios)
+    )
     yield Fact(w.fact_level, one.output_level)
     yield Fact(w.fact_profile, one.sdc)
     if isinstance(one, Service):
@@ -82,7 +83,9 @@ def _facts(shelf: Shelf, one: Contract, language: Language, w: Words) -> Iterato
         yield Fact(w.fact_release, shelf.manifest.release_id)
 
 
-def _scenario(shelf: Shelf, key: str, language: Language) -> str:
+def _scenario(shelf: Shelf, key: str, language: Language, w: Words) -> str:
+    if key == EVERYTHING:
+        return w.any_scenario
     said = shelf.bounds.scenarios.get(key, {})
     name = said.get("name_zh" if language == "zh" else "name_en", "")
     return f"{key} {name}".strip()
@@ -95,11 +98,17 @@ def _groups(found: Sequence[Column], w: Words) -> Iterator[Group]:
             yield Group(w[f"columns_{role}"], w[f"columns_{role}_about"], rows)
 
 
-def _profile(manifest: Manifest | None) -> Iterator[Fact]:
+def _profile(manifest: Manifest | None, w: Words) -> Iterator[Fact]:
     """The conditions a cell had to meet to be shown, as the release was built under them."""
     for key, profile in sorted(manifest.profiles.items()) if manifest else ():
-        said = {name: value for name, value in profile.items() if name != "name"}
-        yield Fact(key, json.dumps(said, ensure_ascii=False, sort_keys=True)[1:-1])
+        said = (f"{name} {_plain(value)}" for name, value in profile.items() if name != "name")
+        yield Fact(key, w.comma.join(said))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "(" + ", ".join(f"{name} {each}" for name, each in value.items()) + ")"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _quality(manifest: Manifest | None, w: Words) -> Iterator[Quality]:
@@ -133,25 +142,21 @@ def _examples(catalogue: Catalogue, one: Contract, language: Language) -> Iterat
             drawn = cohort_example(catalogue.root, one)
             if drawn is not None:
                 address = f"POST /v1/services/{one.id}/query"
-                yield Worked(_say(drawn.about, language), address, _json(one.example), None, "")
+                yield Worked(_say(drawn.about, language), address, written(one.example), None, "")
         case PersonContract() | PlainContract():
             for each in one.worked:
                 last = getattr(each, "operation", "verify")
                 address = f"POST /v1/services/{one.id}/{last}"
-                about, told = _say(each.about, language), _json(each.told)
-                yield Worked(about, address, _json(each.asked), None, told)
+                about, told = _say(each.about, language), written(each.told)
+                yield Worked(about, address, written(each.asked), None, told)
 
 
 def _of_cells(service: Service, example: Example, language: Language) -> Worked:
     asked = example.ask.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     answer = answers.of_example(service, list(lines(example.answer)), language)
     address = f"POST /v1/services/{service.id}/queries"
-    return Worked(_say(example.about, language), address, _json(asked), answer, "")
+    return Worked(_say(example.about, language), address, written(asked), answer, "")
 
 
 def _say(text: Text, language: Language) -> str:
     return text.zh if language == "zh" else text.en
-
-
-def _json(value: object) -> str:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()

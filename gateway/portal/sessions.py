@@ -159,8 +159,8 @@ class MemberIdentity:
     env: str
 
     def verify(self, authorization: str | None, presented: Presented, now: datetime) -> Caller:
-        """The client as a caller; it is asked anew whether it may still be heard."""
-        if authorization is not None or not self.sessions.is_live(self.member):
+        """The client as a caller, if it may still be heard; headers of a browser prove nothing."""
+        if not self.sessions.is_live(self.member):
             raise Unauthenticated("token_revoked", "")
         tenant = self.sessions.directory.snapshot.tenants[self.member.tenant_id]
         return Caller(

@@ -15,11 +15,11 @@ import orjson
 from starlette.requests import Request
 
 from gateway.api.queries import call_of
-from gateway.catalogue.load import Catalogue
-from gateway.catalogue.model import Service
+from gateway.editions.running import Running
 from gateway.errors import SluiceError
+from gateway.identity.model import EVERYTHING, Grant
 from gateway.pages.browser import Language
-from gateway.portal.answers import of_answer
+from gateway.portal.answers import of_answer, written
 from gateway.portal.own_pages import Choice, TryPage
 from gateway.portal.pages import Fact, Table
 from gateway.portal.sessions import Member, MemberIdentity, Sessions
@@ -88,10 +88,11 @@ class Trying:
 
 
 def page(
-    catalogue: Catalogue,
+    running: Running,
     asked: tuple[str, str],
     outcome: Outcome,
     *,
+    grants: Sequence[Grant],
     form: str,
     sandbox: bool,
     language: Language,
@@ -99,15 +100,16 @@ def page(
     """The form with a service's example in it, and what came of the question before."""
     services = [
         Choice(one.id, f"{one.id} {one.title.zh if language == 'zh' else one.title.en}")
-        for one in catalogue.services.values()
+        for one in running.catalogue.services.values()
         if one.disclosure.subject != "own"
     ]
-    found = catalogue.get(asked[0]) or next(iter(catalogue.services.values()))
+    offered = running.catalogue.services
+    found = running.catalogue.get(asked[0]) or next(iter(offered.values()))
     return TryPage(
         sandbox=sandbox,
         services=services,
         service=found.id,
-        question=asked[1] or _example(found),
+        question=asked[1] or written(found.example | _granted(running, found.id, grants)),
         form=form,
         answer=outcome.answer,
         meta=outcome.meta,
@@ -116,8 +118,14 @@ def page(
     )
 
 
-def _example(service: Service) -> str:
-    return orjson.dumps(service.example, option=orjson.OPT_INDENT_2, default=str).decode()
+def _granted(running: Running, service: str, grants: Sequence[Grant]) -> dict[str, object]:
+    """What the example must say to be what the organisation may ask: its own purpose and place."""
+    for grant in grants:
+        scenario = running.bounds.scenarios.get(grant.scenario, {})
+        if service in grant.services and grant.status == "active" and "purpose" in scenario:
+            places = [place for place in grant.regions if place != EVERYTHING][:1]
+            return {"purpose": scenario["purpose"]} | ({"geo": places} if places else {})
+    return {}
 
 
 def _call(request: Request, service: str, question: str, now: datetime) -> Call:

@@ -27,6 +27,7 @@ from gateway.releases.keys import rounding_key
 from gateway.releases.manifest import Manifest, ReleaseError
 from gateway.releases.parallel import crew
 from gateway.releases.publish import publish, workplace
+from gateway.releases.restated.versions import earlier_releases
 from gateway.releases.revision import same_key
 from gateway.releases.run import Reuse, Run
 from gateway.releases.source import digest
@@ -43,6 +44,7 @@ class Order:
 
     `since`: the month (YYYY-MM) in whose season the first published period lies; all if empty.
     `told`: what the office audited and mended, which S26 publishes.
+    `hold`: they lie ready afterwards, to be published by somebody of the office.
     `alone`: exactly these, without those they are linked with, none of which was ever published.
     """
 
@@ -52,6 +54,7 @@ class Order:
     alone: bool = False
     since: str = ""
     told: tuple[Told, ...] = ()
+    hold: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def build(
         tell("attack")
         report = attacked(settings, catalogue, finished)
         refuse(report)
-        publish(settings.releases, finished)
+        publish(settings.releases, finished, hold=order.hold)
         record(settings.releases, report)
     progress(Step("published", 1.0, run.reuse))
     return [manifest for _, manifest in finished]
@@ -171,6 +174,7 @@ def _chosen(catalogue: Catalogue, wanted: Sequence[str]) -> list[Service]:
 def _work(
     settings: Settings, catalogue: Catalogue, warehouse: Path, order: Order, staging: Staging
 ) -> Work:
+    digests = {path.stem: digest(path) for path in sorted(warehouse.glob("*.parquet"))}
     by_service: dict[str, dict[str, Any]] = {}
     for policies in (settings.policies, *order.also):
         merged = merged_profiles(policies, load_catalogue(policies).as_policy_data())
@@ -179,7 +183,7 @@ def _work(
     return Work(
         catalogue=catalogue,
         warehouse=warehouse,
-        digests={path.stem: digest(path) for path in sorted(warehouse.glob("*.parquet"))},
+        digests=digests,
         staging=staging,
         profiles=by_service,
         sensitive=read_documents(settings.policies)["sensitive"],
@@ -188,6 +192,9 @@ def _work(
         waivers=order.waivers,
         told=order.told,
         since=order.since,
+        earlier=earlier_releases(
+            settings.releases, settings.warehouse, catalogue.services, digests
+        ),
         database=_ledger(settings, by_service),
     )
 

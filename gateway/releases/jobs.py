@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from gateway.catalogue.model import Grain, Service
 from gateway.catalogue.tariff import WHOLE
 from gateway.privacy.terms import PrivateTable, Terms
 from gateway.quality.waiver import Waiver
+from gateway.releases.carried import Carried
 from gateway.releases.cellfile import addresses, places_of, write_cells
 from gateway.releases.cells import all_blocks
 from gateway.releases.contents import Facts, builder, contents, contradicted
@@ -29,6 +31,7 @@ from gateway.releases.contributions import (
     write_contributions,
 )
 from gateway.releases.derived import derived_for
+from gateway.releases.earlier import Before, Earlier
 from gateway.releases.engine.choice import engine_on
 from gateway.releases.engine.loading import Stager
 from gateway.releases.engine.parts import cuts_of
@@ -48,12 +51,13 @@ from gateway.releases.outlook import with_rows_ahead
 from gateway.releases.own.release import Bench, OwnPlan, own_contents
 from gateway.releases.parallel import note
 from gateway.releases.plan import Plan
-from gateway.releases.prepare import Limits, Prepared, prepare, season_plan
+from gateway.releases.prepare import Limits, Prepared, made_from, prepare, season_plan
 from gateway.releases.private import FILE as PRIVACY
 from gateway.releases.private import Private, ledger_of, private_sheets
 from gateway.releases.protection import protect_all
 from gateway.releases.quality import FILE as QUALITY
 from gateway.releases.quality import ByProvider, by_period, write_quality
+from gateway.releases.restated.standing import At, Season, standing
 from gateway.releases.sdc import COMPLEMENTARY, PRIMARY, PUBLISHED, Profile
 from gateway.releases.sdc.lattice import Flags
 from gateway.releases.seasons import Harvest, Whole
@@ -85,6 +89,7 @@ class Work:
     cluster: Cluster | None = None  # where the facts are run; none: here
     since: str = ""  # the month from which on periods are published; all if empty
     told: tuple[Told, ...] = ()  # what the office audited and mended
+    earlier: Mapping[str, tuple[Earlier, ...]] = field(default_factory=dict)  # by service
     database: str = ""  # where the privacy ledger is; needed where a profile's `dp` is on
 
 
@@ -137,7 +142,7 @@ def load(work: Work, name: str, grain: Grain) -> Prepared:
         with engine_on(source, work.cluster, cuts) as engine:
             library = Library.of(views)
             stager = Stager(work.staging, source, engine, library, digests, grain)
-            return prepare(
+            made = prepare(
                 work.catalogue,
                 service,
                 stager,
@@ -147,6 +152,17 @@ def load(work: Work, name: str, grain: Grain) -> Prepared:
             )
     finally:
         source.close()
+    return replace(made, before=tuple(_before(work, name, grain)))
+
+
+def _before(work: Work, name: str, grain: Grain) -> Iterator[Before]:
+    """What was published of a service from other states of the warehouse, each staged again."""
+    for one in work.earlier.get(name, ()):
+        staged = None
+        if one.version is not None:
+            then = replace(work, warehouse=one.version, digests=one.digests, earlier={})
+            staged = load(then, name, grain).staged
+        yield Before(one, staged)
 
 
 def _limits(work: Work, service: Service) -> Limits:
@@ -183,8 +199,9 @@ def season(work: Work, label: str, prepared: Mapping[str, Prepared]) -> Reaped:
         tables[service] = Table.of(plan, all_blocks(plan))
     note(f"protect {label}")
     protected = _protected(work, tables)
+    carried = _standing(work, label, prepared, tables, protected)
     for service, table in tables.items():
-        made = _harvest(work, table, protected, institutions[service])
+        made = _harvest(work, table, (protected, carried), institutions[service])
         work.staging.keep_harvest(kept[service], made, work.key)
     return Reaped(kept, reused=False)
 
@@ -197,25 +214,11 @@ def _season_key(work: Work, label: str, prepared: Mapping[str, Prepared]) -> str
             "software": builder(),
             "rounding_key": fingerprint(work.key),
             "sensitive": work.sensitive,
-            "services": {name: _made_from(work, label, one) for name, one in prepared.items()},
+            "services": {
+                name: made_from(one, label, work.profiles[name]) for name, one in prepared.items()
+            },
         }
     )
-
-
-def _made_from(work: Work, label: str, one: Prepared) -> dict[str, object]:
-    plan = one.plan
-    held = {**one.staged, **({"": one.records} if one.records else {})}
-    return {
-        "rows": {fact: staged.seasons.get(label) for fact, staged in held.items()},
-        "columns": {fact: (staged.names, dict(staged.scales)) for fact, staged in held.items()},
-        "contract": plan.service.model_dump_json(exclude={"tariff", "own"}),
-        "lists": {column: asdict(domain) for column, domain in plan.domains.items()},
-        "places": (plan.counties, plan.cities),
-        "least": plan.least,
-        "shapes": [shape.text for shape in plan.shapes],
-        "hidden": {column: sorted(codes) for column, codes in one.hidden.items()},
-        "profiles": {key: dict(merged) for key, merged in work.profiles[plan.service.id].items()},
-    }
 
 
 def _protected(work: Work, tables: Mapping[str, Table]) -> dict[tuple[str, str], Protected]:
@@ -225,28 +228,46 @@ def _protected(work: Work, tables: Mapping[str, Table]) -> dict[tuple[str, str],
         profiles = work.profiles[service.id]
         return {(service.id, key): protected(table, p) for key, p in profiles.items()}
 
-    def rounded(service: str, key: str) -> Ints:
-        rules = Rules(Profile.of(work.profiles[service][key]), work.key)
-        return rules.count(tables[service].whole("persons"), rules.profile.k)
-
     def ban(service: str, key: str) -> Mapping[str, Sequence[int]]:
         plan = tables[service].plan
         return banned(plan.service, plan.domains, work.sensitive, work.profiles[service][key])
 
-    return protect_all(tables, {s: work.profiles[s] for s in tables}, ban, rounded)
+    profiles = {name: work.profiles[name] for name in tables}
+    return protect_all(tables, profiles, ban, partial(_rounded, work, tables))
+
+
+def _rounded(work: Work, tables: Mapping[str, Table], service: str, key: str) -> Ints:
+    """The count of persons of every cell as a profile rounds it."""
+    rules = Rules(Profile.of(work.profiles[service][key]), work.key)
+    return rules.count(tables[service].whole("persons"), rules.profile.k)
+
+
+def _standing(
+    work: Work, label: str, prepared: Mapping[str, Prepared], tables: Mapping[str, Table],
+    protected: Mapping[At, Protected],
+) -> dict[At, Carried]:  # fmt: skip
+    """The cells that stay as an earlier release shows them."""
+    profiles = {name: work.profiles[name] for name in tables}
+    rounded = partial(_rounded, work, tables)
+    return standing(Season(label, prepared, tables, protected, profiles, rounded))
 
 
 def _harvest(
     work: Work,
     table: Table,
-    protected: Mapping[tuple[str, str], Protected],
+    found: tuple[Mapping[At, Protected], Mapping[At, Carried]],
     institutions: tuple[str, ...],
 ) -> Harvest:
     service = table.plan.service
     name = service.id
+    protected, carried = found
     patterns = {key: protected[name, key] for key in work.profiles[name]}
     flags = {
-        key: _narrowed(table, pattern.flags, _most_dims(service, work.profiles[name][key]))
+        key: _narrowed(
+            table,
+            carried[name, key].pattern(pattern.flags) if carried else pattern.flags,
+            _most_dims(service, work.profiles[name][key]),
+        )
         for key, pattern in patterns.items()
     }
     kept = _any(np.isin(own, (PUBLISHED, COMPLEMENTARY)) for own in flags.values())
@@ -256,9 +277,10 @@ def _harvest(
     for key, own in flags.items():
         shown = Shown.of(full, own[cells])
         rules = rules_of(service, work.profiles[name][key], work.key)
-        found = figures(shown, rules, patterns[key].withheld[cells])
+        old = carried[name, key].of(cells[shown.cells]) if carried else None
+        told = figures(shown, rules, patterns[key].withheld[cells], old)
         where = addresses(shown)
-        sheets[key] = Sheet.of(shown, found, *where)
+        sheets[key] = Sheet.of(shown, told, *where)
         contributions[key] = (
             contributed(shown, where, rules.profile)
             if service.disclosure.subject == "persons"

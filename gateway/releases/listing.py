@@ -25,7 +25,7 @@ class Listed:
     @property
     def shown(self) -> bool:
         """Whether anything of the cell is published."""
-        return bool(set(self.marks) & {"o", "r", "e"})
+        return bool(set(self.marks) & {"o", "r", "e", "v"})
 
 
 def listing(folder: Path, manifest: Manifest, profile_key: str) -> Iterator[Listed]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from gateway.catalogue.kinds import Persons
 from gateway.catalogue.model import Measure
+from gateway.releases.carried import Carried
 from gateway.releases.kernel import Bools
 from gateway.releases.kinds import EVALUATORS, LATE_EVALUATORS
 from gateway.releases.kinds.late import Late, Layout
@@ -24,11 +25,14 @@ from gateway.releases.shown import ABSENT, FIGURES, HIDDEN, Figure, Shown
 __all__ = ["Layout", "Rules", "figures", "finished"]
 
 
-def figures(shown: Shown, rules: Rules, withheld: Bools) -> dict[str, Figure]:
+def figures(
+    shown: Shown, rules: Rules, withheld: Bools, carried: Carried | None = None
+) -> dict[str, Figure]:
     """Every measure of the service over the shown cells, internal ones included.
 
     Where the count of persons of a cell of the table is `withheld`, it is so before anything is
-    made of it: a cost per person beside the cost would give it back.
+    made of it: a cost per person beside the cost would give it back. So are the figures of cells
+    that are `carried` from an earlier release put in before: a share of one would tell what is new.
     """
     hide = withheld[shown.cells]
     service = shown.table.plan.service
@@ -38,7 +42,8 @@ def figures(shown: Shown, rules: Rules, withheld: Bools) -> dict[str, Figure]:
         measure = next(m for m in waiting if {p.measure for p in m.define.parts} <= found.keys())
         waiting.remove(measure)
         made = _figure(shown, rules, measure, found)
-        found[measure.name] = _without(made, hide) if _counts_persons(measure) else made
+        made = _without(made, hide) if _counts_persons(measure) else made
+        found[measure.name] = carried.over(measure.name, made) if carried else made
     return found
 
 

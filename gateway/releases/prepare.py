@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Grain, Service
 from gateway.catalogue.subject import about_persons, restricted
+from gateway.releases.earlier import Before
 from gateway.releases.encoding import Hidden, encode, lists
 from gateway.releases.engine.loading import Stager, Wanted, read_season
 from gateway.releases.engine.staging import Staged
@@ -48,6 +49,7 @@ class Prepared:
     unmapped: Mapping[str, int]
     institutions: tuple[str, ...]
     reused: int  # of the facts and the records, how many were staged before
+    before: tuple[Before, ...] = ()  # what was published of other states of the warehouse
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,30 @@ def season_plan(one: Prepared, season: str) -> tuple[Plan, tuple[str, ...]]:
         records=records,
     )
     return plan, shared.institutions
+
+
+def made_from(
+    one: Prepared, label: str, profiles: Mapping[str, Mapping[str, object]]
+) -> dict[str, object]:
+    """All that the cells of a season depend on besides software and keys."""
+    plan = one.plan
+    held = {**one.staged, **({"": one.records} if one.records else {})}
+    return {
+        "rows": _rows(held, label),
+        "columns": {fact: (staged.names, dict(staged.scales)) for fact, staged in held.items()},
+        "contract": plan.service.model_dump_json(exclude={"tariff", "own"}),
+        "lists": {column: asdict(domain) for column, domain in plan.domains.items()},
+        "places": (plan.counties, plan.cities),
+        "least": plan.least,
+        "shapes": [shape.text for shape in plan.shapes],
+        "hidden": {column: sorted(codes) for column, codes in one.hidden.items()},
+        "profiles": {key: dict(merged) for key, merged in profiles.items()},
+    }
+
+
+def _rows(staged: Mapping[str, Staged], label: str) -> dict[str, object]:
+    """The files of a season's rows by content."""
+    return {fact: one.seasons.get(label) for fact, one in staged.items()}
 
 
 def _wanted(catalogue: Catalogue, service: Service, stager: Stager, name: str) -> Wanted:

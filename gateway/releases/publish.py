@@ -16,7 +16,9 @@ from pathlib import Path
 from uuid import uuid4
 
 from gateway.releases.manifest import FILE, Manifest, ReleaseError
-from gateway.releases.store import CURRENT, current
+from gateway.releases.store import CURRENT, current, withdrawn
+
+HELD = "HELD.json"
 
 _BUILDING = ".building-"
 _LOCK = ".lock"
@@ -44,12 +46,56 @@ def workplace(root: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(root: Path, finished: Sequence[tuple[Path, Manifest]]) -> None:
-    """Put each finished folder in its place, then all of them in force at once."""
+def publish(root: Path, finished: Sequence[tuple[Path, Manifest]], *, hold: bool = False) -> None:
+    """Put each finished folder in its place, then all of them in force at once.
+
+    With `hold` they lie ready instead, until `publish_held`: what they were attacked beside is
+    noted, for beside anything else nobody has looked at them.
+    """
     for folder, manifest in finished:
         _place(root / manifest.service, folder, manifest)
     chosen = {manifest.service: manifest.release_id for _, manifest in finished}
-    point(root, {**current(root), **chosen})
+    if hold:
+        _write(root, HELD, {"releases": chosen, "beside": current(root)})
+    else:
+        point(root, {**current(root), **chosen})
+        (root / HELD).unlink(missing_ok=True)
+
+
+def held(root: Path) -> dict[str, str]:
+    """The releases that lie ready, by service; empty when none do."""
+    return _held(root)["releases"]
+
+
+def publish_held(root: Path) -> dict[str, str]:
+    """Put what lies ready in force, all at once.
+
+    Raises `ReleaseError`: `release.state` where nothing lies ready, or where something else was
+    published or withdrawn since it was built.
+    """
+    found, out = _held(root), withdrawn(root)
+    if not found["releases"]:
+        raise ReleaseError(
+            "release.state", "No build lies ready to be published.", "没有待发布的构建。"
+        )
+    if found["beside"] != current(root) or set(found["releases"].values()) & out.keys():
+        raise ReleaseError(
+            "release.state",
+            "Other releases came into force or were withdrawn since this build was examined; "
+            "build it again.",
+            "该构建审查之后现行发布已有变化，请重新构建。",
+        )
+    point(root, {**current(root), **found["releases"]})
+    (root / HELD).unlink()
+    return found["releases"]
+
+
+def _held(root: Path) -> dict[str, dict[str, str]]:
+    try:
+        found: dict[str, dict[str, str]] = json.loads((root / HELD).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {"releases": {}, "beside": {}}
+    return found
 
 
 def _place(shelf: Path, folder: Path, manifest: Manifest) -> None:
@@ -69,10 +115,14 @@ def _place(shelf: Path, folder: Path, manifest: Manifest) -> None:
 
 def point(root: Path, chosen: Mapping[str, str]) -> None:
     """Replace the table of releases in force."""
-    fresh = root / f".{CURRENT}-{uuid4().hex[:8]}"
-    fresh.write_text(json.dumps(dict(sorted(chosen.items())), indent=1) + "\n", encoding="utf-8")
+    _write(root, CURRENT, dict(sorted(chosen.items())))
+
+
+def _write(root: Path, name: str, content: Mapping[str, object]) -> None:
+    fresh = root / f".{name}-{uuid4().hex[:8]}"
+    fresh.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     _flush(fresh)
-    fresh.replace(root / CURRENT)
+    fresh.replace(root / name)
     _flush(root)
 
 

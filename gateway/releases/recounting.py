@@ -19,13 +19,14 @@ import numpy as np
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Grain, Service
 from gateway.releases.kernel import Ints, unmixed
-from gateway.releases.manifest import Manifest, ReleaseError
+from gateway.releases.manifest import ReleaseError
 from gateway.releases.records import Grid, Records, read_records
+from gateway.releases.restated.versions import version_of
 from gateway.releases.sdc.combined import NONE
 from gateway.releases.sdc.overlaps import Sets, overlaps
 from gateway.releases.sensitive import rolled_up
 from gateway.releases.shelf import Entry, entries
-from gateway.releases.source import Source, digest
+from gateway.releases.source import Source
 from gateway.releases.store import cell_file
 from gateway.releases.verify import REST, Report
 
@@ -63,7 +64,7 @@ def recount(
         group = {name: where for name, where in linked.items() if name in in_force}
         others = ", ".join(sorted(group.keys() - {service.id}))
         name = f"{service.id}{others and ' with '}{others} by records"
-        version = _version(in_force[service.id].manifest, warehouse)
+        version = version_of(in_force[service.id].manifest, warehouse)
         if version is None:
             reports.append(Report(f"{name}, whose warehouse is gone: not recounted", ()))
             continue
@@ -98,16 +99,6 @@ def _group(service: Service, services: Mapping[str, Service]) -> dict[str, dict[
         if any(link.service == service.id for link in other.disclosure.linked):
             found.setdefault(name, {})
     return found
-
-
-def _version(manifest: Manifest, warehouse: Path) -> Path | None:
-    """The version of the warehouse that has the very tables of a release."""
-    stated = {table.table: table.sha256 for table in manifest.inputs}
-    for folder in sorted((warehouse / "versions").glob("[!.]*"), reverse=True):
-        paths = {path.stem: path for path in folder.glob("*.parquet")}
-        if paths.keys() == stated.keys() and all(digest(paths[t]) == h for t, h in stated.items()):
-            return folder
-    return None
 
 
 def _sheets(entry: Entry, where: Mapping[str, str], records: Records) -> Iterator[Sheet]:

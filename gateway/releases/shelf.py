@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from gateway.releases.manifest import Manifest, ReleaseError
-from gateway.releases.publish import point
+from gateway.releases.publish import held, point
 from gateway.releases.store import WITHDRAWN, current, read_manifest, withdrawn
 
-State: TypeAlias = Literal["in force", "kept", "withdrawn"]
+State: TypeAlias = Literal["in force", "ready", "kept", "withdrawn"]
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,13 @@ def entries(root: Path) -> list[Entry]:
 
 def _entries(root: Path) -> Iterator[Entry]:
     in_force, out = set(current(root).values()), withdrawn(root)
+    ready = set(held(root).values())
     for folder in root.glob("S[0-9][0-9]/S[0-9][0-9]-*"):
         manifest = read_manifest(folder)
         if manifest is not None:
-            kept: State = "in force" if folder.name in in_force else "kept"
-            yield Entry(manifest, folder, "withdrawn" if folder.name in out else kept)
+            waiting: State = "ready" if folder.name in ready else "kept"
+            there: State = "in force" if folder.name in in_force else waiting
+            yield Entry(manifest, folder, "withdrawn" if folder.name in out else there)
 
 
 def withdraw(root: Path, release_id: str, reason: str, now: datetime) -> None:

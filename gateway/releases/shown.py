@@ -17,9 +17,9 @@ from gateway.releases.sdc.lattice import Flags
 from gateway.releases.table import Table
 
 Marks: TypeAlias = npt.NDArray[np.uint8]
-OK, SUPPRESSED, HIDDEN, ROUNDED, ESTIMATED = b"oscre"
-FIGURES = (ROUNDED, OK, ESTIMATED)
-"""Marks of what is published."""
+OK, SUPPRESSED, HIDDEN, ROUNDED, ESTIMATED, CARRIED = b"oscrev"
+FIGURES = (ROUNDED, OK, ESTIMATED, CARRIED)
+"""Marks of what is published; `CARRIED` is a figure of an earlier release, not restated."""
 ABSENT = 0  # the measure is not answered for cells of this shape
 
 

@@ -27,7 +27,7 @@ from gateway.releases.ranges import Query, Range, ranges
 CURRENT = "CURRENT.json"
 WITHDRAWN = "WITHDRAWN.json"
 _RELEASE = re.compile(r"S\d\d-[0-9a-f]{16}")
-_FLAGS = {"o": "ok", "r": "r", "e": "e", "s": "s", "c": "s", "-": "s"}
+_FLAGS = {"o": "ok", "r": "r", "e": "e", "v": "v", "s": "s", "c": "s", "-": "s"}
 """One flag for all that is hidden. Told that a cell is hidden for another's sake, a reader would
 know that it holds k persons or more, and the protection bounds hidden cells for no such reader."""
 _SPARSE = 8  # from here on single look-ups beat reading the stretch between them

@@ -50,6 +50,7 @@ from gateway.serving.repeats import (
     uses_nothing,
 )
 from gateway.serving.watermark import tag
+from gateway.tracing import span
 from gateway.watermark.marking import Marks
 from metering.calendar import day_of
 
@@ -195,9 +196,11 @@ class Desk:
             fetched = fetch(self.releases, self.marks, tenant, decided.pinned, obligations)
             return fetched, RENDER[media](fetched.table)
 
-        if size.is_small:
-            return prepare()
-        return await asyncio.get_running_loop().run_in_executor(self.threads, prepare)
+        service = decided.pinned.question.service.id
+        with span("release.page", sluice__service=service, sluice__cells=size.cells):
+            if size.is_small:
+                return prepare()
+            return await asyncio.get_running_loop().run_in_executor(self.threads, prepare)
 
     async def _hand_over(
         self,

@@ -40,17 +40,17 @@ deny contains "D807" if not payable
 #   a part of them left, of each at least one.
 quota[name] := limit if {
 	some name, limit in _agreed
-	not _slowed(name)
+	count({name} & _slowed) == 0
 }
 
 quota[name] := max([1, floor(limit * data.limits.brake.share)]) if {
 	some name, limit in _agreed
-	_slowed(name)
+	name in _slowed
 }
 
-_slowed(name) if {
+_slowed contains name if {
 	object.get(data.stops.brake, input.tenant.id, "none") != "none"
-	name in data.limits.brake.quotas
+	some name in data.limits.brake.quotas
 }
 
 _agreed := _limits if not data.facts.reference

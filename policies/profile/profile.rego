@@ -55,7 +55,7 @@ _name(service, scenario, fields) := concat("-", sort({service.sdc, scenario.sdc.
 
 _combined(service, sources) := object.union_n([ordered, _percentiles(sources, ordered), _sensitive(sources)]) if {
 	named := {field | some source in sources; some field, _ in source}
-	fields := (named - _special) - (_aside - object.keys(data.sdc_profiles[service.sdc]))
+	fields := (named - _special) - ((_aside - object.keys(data.sdc_profiles[service.sdc])) - _compared(service))
 	ordered := {field: _strictest(_rule[field], values) |
 		some field in fields
 		values := [source[field] | some source in sources; field in object.keys(source)]
@@ -63,12 +63,16 @@ _combined(service, sources) := object.union_n([ordered, _percentiles(sources, or
 	count(ordered) == count(fields)
 }
 
-# Rules of jobs' egress and of peer comparison bind only services whose own profile has them.
+# Rules of jobs' egress and of peer comparison bind only services whose own profile has them; those of
+# peers also bind a service that tells institutions of their own data beside its cells (S24).
 _aside := {
 	"exact_match_max", "dcr_p5_ratio_min", "mia_auc_max", "egress_review", "egress_sdc",
-	"apply_same_sdc_as_production", "own_detail", "peer_min_institutions", "peer_k_person",
-	"peer_top1_share_max",
-}
+	"apply_same_sdc_as_production", "own_detail",
+} | _peers
+
+_peers := {"peer_min_institutions", "peer_k_person", "peer_top1_share_max"}
+
+_compared(service) := {field | some field in _peers; service.own == "beside"}
 
 _special := {"name", "percentiles", "percentile_min_n", "sensitive_dx"}
 

@@ -92,6 +92,15 @@ test_rules_of_jobs_and_peers_bind_services_that_have_them if {
 	merge(peers, loose, {}, "drop").peer_min_institutions == 5
 }
 
+test_rules_of_peers_bind_a_service_with_own_data_beside_its_cells if {
+	scenario := {"sdc": {"profile": "DC9", "override": {}}, "sensitive_dx": "drop"}
+	peers := object.union(strict, {"peer_min_institutions": 5, "own_detail": true})
+	given := {"DC8": loose, "DC9": peers}
+	merged := data.profile.merged({"sdc": "DC8", "own": "beside"}, scenario) with data.sdc_profiles as given
+	merged.peer_min_institutions == 5
+	object.get(merged, "own_detail", "none") == "none"
+}
+
 test_every_field_of_the_policy_data_has_a_rule if data.profile.unknown_fields == set()
 
 test_a_field_without_a_rule_is_reported if {

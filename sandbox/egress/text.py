@@ -14,7 +14,10 @@ CARD_LENGTH: Final = 20_000
 _ENCODED: Final = re.compile(r"[A-Za-z0-9+/_=-]{40,}")
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}[ :]?){20,}")
 _NUMBER: Final = re.compile(r"[0-9](?:[ -]?[0-9]){10,}[Xx]?")
-_TABLE: Final = re.compile(r"(?:-?[0-9.]+[ \t]*[,;|\t][ \t]*){8,}")
+_TABLE: Final = re.compile(
+    r"(?<![0-9.])(?:-?[0-9.]++ *+(?:[,;|][ \t]*+|\t[ \t]*+(?:[,;|][ \t]*+)?+)){8,}"
+)
+"""Every character can be read in one way only: a long line of digits or tabs took minutes."""
 _MOST_DISORDER: Final = 5.6
 """Bits a character of a piece of Latin text; base64 has 5.9 and more, prose about 4.3."""
 _PIECE: Final = 512

@@ -18,7 +18,7 @@ from tests.detection_traffic import SEEN, UNSEEN, growth, steady_insurer
 from tests.detection_trial import RULES, Outcome, attacked, normal
 
 DAYS, BEFORE = 90, 28
-SEEDS = (101, 102, 103)
+SEEDS = (101, 102)
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def _rules(outcomes: list[Outcome]) -> Table:
     """True and false alarms of each rule, and how many attacks it was the first to find."""
     true = sum((one.true for one in outcomes), Counter[str]())
     false = sum((one.false for one in outcomes), Counter[str]())
-    first = Counter(rule for one in outcomes for rule in one.found.values())
+    first = Counter(rules[0] for one in outcomes for rules in one.found.values())
     table = Table("rule", "true", "false", "precision", "first to find")
     for rule in RULES:
         told = true[rule.id] + false[rule.id]

@@ -7,14 +7,19 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from gateway.api import statements
+from gateway.billing import books
 from gateway.billing.closing import close
 from gateway.billing.opening import open_billing
 from gateway.billing.table import as_csv
 from gateway.db.billing_tables import PaperRow
 from gateway.db.engine import open_engine, reading, sqlite_url, writing
+from gateway.portal.offers import money
+from gateway.portal.transparency import Published
+from gateway.serving.accept import JSON
 from tests.billing_factory import AFTER, MONTH
 from tests.gateway_factory import Gateway, copy_home, copy_policies, serving
 
@@ -103,3 +108,43 @@ def test_no_provider_statement_names_another_provider(closed):
     assert len(texts) > 2
     for own, text in texts.items():
         assert not [other for other in texts if other != own and f'"{other}"' in text]
+
+
+def test_the_portal_shows_own_papers_as_they_were_sealed(closed):
+    reply = closed.http.post("/v1/portal/sessions", auth=closed.auth("ins-app"))
+    with httpx.Client(base_url=closed.settings.base_url, timeout=60) as browser:
+        assert browser.post(reply.json()["url"]).status_code == 303
+        page = browser.get("/portal/own/statements", params={"lang": "en"}).text
+        assert OWN in page
+        assert "T-PHA" not in page
+        for form, accept in (("json", JSON), ("csv", "text/csv"), ("pdf", statements.PDF)):
+            shown = browser.get(f"/portal/own/statements/{OWN}", params={"form": form})
+            auth, wanted = closed.auth("ins-app"), {"Accept": accept}
+            api = closed.http.get(f"/v1/statements/{OWN}", auth=auth, headers=wanted)
+            assert shown.content == api.content
+            assert shown.headers["sluice-seal"] == api.headers["sluice-seal"]
+        assert browser.get(f"/portal/own/statements/CS-{MONTH}-T-PHA").status_code == 404
+
+
+def test_the_public_reads_what_a_closed_month_came_to(closed):
+    engine, folder = closed.app.state.identity.engine, closed.settings.home / "transparency"
+    shutil.rmtree(folder, ignore_errors=True)
+    page = closed.http.get("/transparency", params={"lang": "en"}).text
+    told = Published.model_validate_json((folder / f"{MONTH}.json").read_text())
+    with reading(engine) as session:
+        charged = books.balances(session, MONTH)
+        year = books.income_by_year(session)[int(MONTH[:4])]
+    assert f'<td class="number">{money(year)}</td>' in page  # a year's income is told whole
+    assert 0 < sum(fen > 0 for name, fen in charged.items() if name.startswith("receivable:")) < 5
+    amounts = (told.income_fen, told.tax_fen, told.operator_fen, told.providers_fen)
+    assert amounts == (None,) * 4  # of so few organisations one could read another's bill
+    assert (told.calls, told.organisations, told.denials) == (None,) * 3
+    assert "T-INS" not in page
+    figures = closed.app.state.portal.public.archive._count(MONTH)
+    assert sum(each.calls for each in figures.called) >= 5
+    assert {each.tenant for each in figures.called} == {"T-INS", "T-INS2", "T-PHA"}
+    assert sum(each.refused for each in figures.called) == 1
+    assert figures.moved_fen["income"] == year
+    assert sum(figures.moved_fen.values()) == 2 * year  # what came in went somewhere, all of it
+    (folder / f"{MONTH}.json").write_text(told.model_copy(update={"stops": 77}).model_dump_json())
+    assert '<td class="number">77</td>' in closed.http.get("/transparency").text  # as published

@@ -94,7 +94,7 @@ def test_the_rules_data_and_the_revision_do_not_know_persons(identity: Identity)
     identity.directory.refresh()
     after: Any = identity.directory.policy_data()
     assert PERSON not in json.dumps(after)
-    assert set(after["stops"]) == {"tenant", "scenario", "service", "region"}
+    assert set(after["stops"]) == {"tenant", "scenario", "service", "region", "brake"}
     with closing(EmbeddedPolicy(POLICIES, catalogue(), before)) as policy:
         version = policy.version
         policy.load(after)

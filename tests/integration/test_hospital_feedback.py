@@ -270,6 +270,23 @@ def test_own_indicators_count_own_units(gateway: Gateway) -> None:
     assert split["amount"]["value"] == "24600.00"
 
 
+def test_a_hospital_is_told_its_place_among_its_peers_by_indicator(gateway: Gateway) -> None:
+    """Nobody splits stays here, so that each rate is nought and so is every quantile: a figure that
+    lies at the lowest one is in the lowest band."""
+    dims = [*OWN, "peer_group", "indicator14"]
+    for code in SECONDARY:
+        rows = ask(gateway, code, "S24", dims=dims)["data"]
+        (split,) = (row for row in rows if row["indicator14"] == "F02")
+        assert split["peer_group"] == "S-1"
+        assert split["checked"] == {"value": 3, "flag": "ok"}
+        assert split["peer_hits_1000_p75"] == {"value": 0.0, "flag": "r"}
+        assert split["peer_band"] == {"value": "p0_p25", "flag": "r"}
+    alone = ask(gateway, TERTIARY, "S24", dims=dims)["data"]
+    assert alone
+    assert {row["peer_band"]["flag"] for row in alone} == {"s"}
+    assert refused(gateway, f"app-{FIRST}", "S24", dims=dims[1:]) == (403, ["D501"])
+
+
 def test_own_quality_is_of_what_the_hospital_delivered(gateway: Gateway) -> None:
     data = ask(gateway, FIRST, "S26", dims=[*OWN, "kpi4"])["data"]
     assert {row["kpi4"] for row in data} >= {"completeness", "consistency"}

@@ -116,9 +116,35 @@ CASES: list[tuple[str, dict[str, str], str]] = [
         },
         "30m",
     ),
+    (
+        "SluiceBudgetBurnsFast",
+        {
+            'gateway_metered_calls_total{outcome="failed"}': "0+2x90",
+            'gateway_metered_calls_total{outcome="answered"}': "0+98x90",
+        },
+        "80m",
+    ),
+    (
+        "SluiceBudgetBurns",
+        {
+            'gateway_metered_calls_total{outcome="failed"}': "0+0.2x5000",
+            'gateway_metered_calls_total{outcome="answered"}': "0+99.8x5000",
+        },
+        "80h",
+    ),
+    (
+        "SluiceSlownessBurns",
+        {
+            'gateway_request_seconds_bucket{le="1.0"}': "0+80x90",
+            "gateway_request_seconds_count": "0+100x90",
+        },
+        "80m",
+    ),
 ]
 QUIET: dict[str, str] = {
     "gateway_ready": "1x60",
+    'gateway_request_seconds_bucket{le="1.0"}': "0+99x60",
+    "gateway_request_seconds_count": "0+100x60",
     'gateway_metered_calls_total{outcome="answered"}': "0+100x60",
     'gateway_metered_calls_total{outcome="failed"}': "0x60",
     "meter_events_acked_total": "0+100x60",

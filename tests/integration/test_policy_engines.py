@@ -57,6 +57,13 @@ def test_a_refusal_names_its_codes_and_its_revision(policy: Engine) -> None:
     assert decision.policy_version == policy.version
 
 
+def test_an_allowance_says_how_far_it_holds(policy: Engine) -> None:
+    """Replicas that share quotas lease by this; without it nothing of a grant leaves."""
+    holds = policy.decide(ask(PRICING)).holds
+    assert holds is not None
+    assert {"calls_day", "cells_day", "cells_month"} <= set(holds.usage)
+
+
 def test_every_decision_has_an_id_of_its_own(policy: Engine) -> None:
     ids = {policy.decide(ask(PRICING)).decision_id for _ in range(5)}
     assert len(ids) == 5

@@ -23,6 +23,7 @@ from gateway.releases.attack.intervals import Season
 from gateway.releases.attack.plain import differing, revised, subtractions
 from gateway.releases.attack.program import Effort
 from gateway.releases.attack.reading import Told
+from gateway.releases.attack.restated import late_persons
 from gateway.releases.attack.space import Space, space_of
 from gateway.releases.attack.tables import Rules, Tables, tables_of
 from gateway.releases.build import Order, build
@@ -234,6 +235,21 @@ def test_a_late_revision_gives_the_late_persons_away(spaces: Mapping[str, Space]
     assert list(revised(space, "persons", old, old, 11)) == []
 
 
+@pytest.mark.parametrize(("late", "found"), [(3, [3]), (13, []), (0, [])])
+def test_what_two_releases_tell_of_a_cell_neither_restates(
+    spaces: Mapping[str, Space], late: int, found: list[float]
+) -> None:
+    """Both restate the city and its women; the men follow, whatever is told of them."""
+    space, city, women = spaces["S02"], ("2024Q1", CITY), ("2024Q1", CITY, "gend=2")
+    old = published(space, {city: 100, women: 60}, 0, 1)
+    new = published(space, {city: 117 + late, women: 77}, 0, 1)
+    told = list(late_persons(space, measure(space, "persons"), old, new, RULES))
+    assert [one.low for one in told] == found
+    assert all(one.rule == "revision" for one in told)
+    rounded = published(space, {city: 117 + late, women: 77}, 4)
+    assert not list(late_persons(space, measure(space, "persons"), old, rounded, RULES))
+
+
 def test_a_linked_service_that_shows_what_another_hides(spaces: Mapping[str, Space]) -> None:
     stay = ("2024Q1", CITY, "benefit5=IP")
     hides = published(spaces["S02"], {("2024Q1", CITY): 900, stay: 400}, 4)
@@ -274,7 +290,7 @@ def test_a_clean_build_has_no_finding_and_says_what_was_left_out(
     assert cut.left_out == f"{len(cut.not_begun)} systems not begun"
 
 
-def test_a_finding_stops_the_publication_and_a_revision_is_told() -> None:
+def test_a_finding_stops_the_publication_and_what_was_not_bounded_exactly_is_told() -> None:
     one = Finding(
         rule="few_persons", season="2024", cells=("S05 2024/990100",), measure="persons",
         low=3, high=9, sentence="The hidden persons lie between 3 and 9.", figures=(),
@@ -284,12 +300,11 @@ def test_a_finding_stops_the_publication_and_a_revision_is_told() -> None:
         refuse(empty.model_copy(update={"findings": (one,)}))
     assert refused.value.code == "release_exposed"
     refuse(empty)
-    for rule in ("narrow_interval", "figures_differ"):
+    for rule in ("narrow_interval", "figures_differ", "revision"):
         with pytest.raises(ReleaseError):
             refuse(empty.model_copy(update={"findings": (one.model_copy(update={"rule": rule}),)}))
     rough = one.model_copy(update={"rule": "amount_known", "exact": False})
-    for told in (one.model_copy(update={"rule": "revision"}), rough):
-        refuse(empty.model_copy(update={"findings": (told,)}))
+    refuse(empty.model_copy(update={"findings": (rough,)}))
     for stops in (
         rough.model_copy(update={"exact": True}),
         one.model_copy(update={"exact": False}),

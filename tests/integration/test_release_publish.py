@@ -21,6 +21,7 @@ from gateway.cli.release import app
 from gateway.errors import OperatorError
 from gateway.releases.build import Order, build
 from gateway.releases.manifest import Manifest, Waived
+from gateway.releases.publish import HELD, publish_held
 from gateway.releases.shelf import entries, withdraw
 from gateway.releases.store import ReleaseStore, current
 from gateway.releases.verify import verify
@@ -62,7 +63,11 @@ def _release(settings: Settings) -> Manifest:
 def test_the_same_input_gives_the_same_release_byte_for_byte(home: Path, tmp_path: Path) -> None:
     settings = _copy(home, tmp_path)
     shutil.rmtree(settings.releases)
-    again = _s09(build(settings, ORDER, NOW + timedelta(days=3)))
+    held = build(settings, replace(ORDER, hold=True), NOW + timedelta(days=3))
+    assert current(settings.releases) == {}, "what is held serves nobody"
+    assert {entry.state for entry in entries(settings.releases)} == {"ready"}
+    assert publish_held(settings.releases) == {each.service: each.release_id for each in held}
+    again = _release(settings)
     first = _release(Settings(home=home))
     assert again.release_id == first.release_id
     assert again.files == first.files
@@ -72,6 +77,30 @@ def test_the_same_input_gives_the_same_release_byte_for_byte(home: Path, tmp_pat
             mine.read_bytes()
             == (settings.releases / "S09" / again.release_id / file.name).read_bytes()
         )
+
+
+def test_what_lies_ready_is_published_beside_what_it_was_examined_with_and_once(
+    home: Path, tmp_path: Path
+) -> None:
+    settings = _copy(home, tmp_path)
+    chosen = current(settings.releases)
+    lies_ready = {"releases": chosen, "beside": chosen}
+    with pytest.raises(OperatorError) as nothing:
+        publish_held(settings.releases)
+    (settings.releases / HELD).write_text(json.dumps(lies_ready), encoding="utf-8")
+    withdraw(settings.releases, chosen["S12"], "wrong source", NOW)
+    with pytest.raises(OperatorError) as changed:
+        publish_held(settings.releases)
+    assert (nothing.value.code, changed.value.code) == ("release.state", "release.state")
+    assert current(settings.releases) == {"S09": chosen["S09"]}
+    (settings.releases / "WITHDRAWN.json").unlink()
+    lies_ready["beside"] = current(settings.releases)
+    (settings.releases / HELD).write_text(json.dumps(lies_ready), encoding="utf-8")
+    told = CliRunner().invoke(app, ["publish"], env={"SLUICE_HOME": str(settings.home)})
+    assert told.exit_code == 0, told.output
+    assert current(settings.releases) == chosen
+    again = CliRunner().invoke(app, ["publish"], env={"SLUICE_HOME": str(settings.home)})
+    assert again.exit_code == 1, "once"
 
 
 def test_another_rounding_key_is_refused_and_the_old_one_serves_again(

@@ -9,7 +9,7 @@ from itertools import pairwise
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gateway.releases.own.peers import Guard, Member, benchmark, quantile
+from gateway.releases.own.peers import Guard, Member, band, benchmark, quantile
 
 GUARD = Guard(institutions=5, persons=11, top1=Decimal("0.5"))
 PERCENTS = (25, 50, 75)
@@ -95,6 +95,25 @@ def test_quantiles_rise_with_their_rank_and_lie_within_the_figures(found, window
     assert all(low <= high for low, high in pairwise(told))
     assert min(found) <= told[0]
     assert told[-1] <= max(found)
+
+
+@given(own=figures, told=st.dictionaries(st.sampled_from(PERCENTS), figures))
+def test_a_band_says_no_more_than_the_quantiles_that_are_told(own, told) -> None:
+    found = band(own, told)
+    if not told:
+        assert found is None
+        return
+    low, high = (int(end[1:]) for end in str(found).split("_"))
+    assert low < high
+    assert low == 0 or own > told[low]
+    assert high == 100 or own <= told[high]
+    assert all(own <= figure for p, figure in told.items() if p > low)
+
+
+def test_a_figure_that_a_quantile_equals_is_below_it() -> None:
+    told = {25: Decimal(10), 75: Decimal(30)}
+    places = [band(Decimal(own), told) for own in (10, 11, 30, 31)]
+    assert places == ["p0_p25", "p25_p75", "p25_p75", "p75_p100"]
 
 
 def test_five_institutions_are_too_few_as_one_is_left_out() -> None:

@@ -13,9 +13,12 @@ from starlette.routing import Route
 from gateway.api.queries import PATH
 from tests.gateway_factory import COST, Gateway
 
-OTHERWISE_PROVEN = ("/oauth/", "/person", "/me/", "/admin/", "/policy/")
-"""Addresses with a proof of their own: client authentication, the person's or the staff's session,
-the bundle's token; their tests are in test_oauth_*, tests/console, test_admin_*, test_policy_*."""
+OTHERWISE_PROVEN = ("/oauth/", "/person", "/me/", "/admin/", "/policy/", "/console", "/portal")
+"""Addresses with a proof of their own: client authentication, the person's, the staff's or the
+portal's session, the bundle's token; their tests are in test_oauth_*, tests/console, test_admin_*,
+test_policy_*, test_console_*, test_portal_*."""
+FOR_ALL = ("/pages/", "/transparency")
+"""Style sheets, and what the bureau publishes of itself."""
 PUBLIC = {
     "/healthz",
     "/v1/fhir/metadata",  # what is spoken, of nobody
@@ -50,7 +53,7 @@ def test_every_route_but_the_public_ones_refuses_who_has_no_token(gateway: Gatew
     guarded = [
         (method, path)
         for method, path in walked
-        if path not in PUBLIC and not path.startswith(OTHERWISE_PROVEN)
+        if path not in PUBLIC and not path.startswith((*OTHERWISE_PROVEN, *FOR_ALL))
     ]
     assert len(guarded) >= 4
     for method, path in guarded:

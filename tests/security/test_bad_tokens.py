@@ -34,7 +34,9 @@ from tests.gateway_factory import copy_home, enter_parties, free_port, utc_now
 PATH = "/v1/services"
 FOREIGN = new_key("foreign")
 RSA = RSAKey.generate_key(2048)
-HIDDEN = ("date", "server", "sluice-request-id", "x-fapi-interaction-id", "dpop-nonce")
+HIDDEN = (
+    "date", "server", "sluice-request-id", "x-fapi-interaction-id", "dpop-nonce", "traceresponse",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from tests.detection_attacks import (
     volume,
 )
 from tests.detection_traffic import SEEN, UNSEEN, Event, Tenant, growth, month_end, steady_insurer
-from tests.detection_trial import Outcome, attacked, normal, source
+from tests.detection_trial import RULES, Outcome, attacked, normal, source
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,36 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 def test_every_attack_is_found_before_it_has_learnt_anything(small: Outcome) -> None:
     assert small.missed == ()
     assert len(small.found) == len(ATTACKS) + 2
+
+
+MEANT = {
+    "enumeration": "enumeration",
+    "enumeration_slow": "enumeration_slow",
+    "night_with_own_key": "off_hours_burst",
+    "quota_edge": "quota_edge",
+    "consent_farm": "consent_farming",
+    "consent_farm_slow": "consent_farming_slow",
+    "consent_script": "consent_burst",
+    "differencing": "near_duplicates",
+    "lattice": "lattice_walk",
+    "lattice_slow": "lattice_walk_slow",
+    "canary": "canary_hit",
+    "taken_key_by_day": "two_places",
+    "taken_key_by_night": "strange_network",
+    "probing": "scope_probing",
+    "replayed_proofs": "proof_replay",
+    "volume": "volume_spike",
+    "sweep": "person_sweep",
+    "new_tenant": "new_tenant_ramp",
+    "policy_mistake": "suppression_fall",
+}
+
+
+def test_every_rule_finds_in_time_what_it_is_there_for(small: Outcome) -> None:
+    """Other rules may find it too; none may rest on that."""
+    found = {attack.partition(" of ")[0]: rules for attack, rules in small.found.items()}
+    assert {attack: rule for attack, rule in MEANT.items() if rule in found[attack]} == MEANT
+    assert set(MEANT.values()) == {rule.id for rule in RULES}
 
 
 def test_alarms_about_attacks_are_about_them_alone(small: Outcome) -> None:
@@ -84,22 +114,23 @@ def composed(seed: int) -> Attack:
 
 
 def test_attacks_of_other_parts_and_rates_are_found(tmp_path: Path) -> None:
-    outcome = attacked(tmp_path, 7, 21, [composed(seed) for seed in range(4)], growth, goes_on=1)
+    outcome = attacked(tmp_path, 7, 21, [composed(seed) for seed in range(2)], growth, goes_on=1)
     assert outcome.missed == ()
 
 
-@pytest.mark.slow  # 120 composed attacks: two minutes
+@pytest.mark.slow  # 75 composed attacks: two minutes
 def test_many_attacks_of_other_parts_and_rates_are_found(tmp_path: Path) -> None:
     for base in (growth, steady_insurer, month_end):
-        seeds = range(100, 140)
+        seeds = range(100, 125)
         folder = tmp_path / base.__name__
-        outcome = attacked(folder, 14, 22, [composed(seed) for seed in seeds], base)
+        attacks = [composed(seed) for seed in seeds]
+        outcome = attacked(folder, 14, 22, attacks, base, goes_on=4)
         assert outcome.missed == ()
 
 
-@pytest.mark.slow  # three months of nine organisations, all attacks on two kinds: a minute
-@pytest.mark.parametrize("seed", [301, 302])
-def test_whole_months_keep_both_goals(tmp_path: Path, seed: int) -> None:
+@pytest.mark.slow  # three months of ten organisations, all attacks on two kinds: two minutes
+def test_whole_months_keep_both_goals(tmp_path: Path) -> None:
+    seed = 301
     for profiles in (SEEN, UNSEEN):
         outcome = normal(tmp_path, profiles, 90, seed)
         assert outcome.false.total() <= len(profiles) * 3, outcome.false

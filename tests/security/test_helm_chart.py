@@ -180,6 +180,25 @@ def test_every_command_of_the_chart_is_one_of_the_program(
         assert (first,) in known or (first, second) in known, (first, second)
 
 
+def test_the_compose_file_asks_what_there_is_and_lets_nothing_more() -> None:
+    """Read, not run: commands, settings, secrets and limits of the program's services."""
+    document = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
+    known, names = verbs(), {f"SLUICE_{name.upper()}" for name in Settings.model_fields}
+    ours = {name: one for name, one in document["services"].items() if "build" in one}
+    assert set(ours) == {"migrations", "check", "gateway-a", "gateway-b"}
+    for name, one in ours.items():
+        assert (one["user"], one["read_only"], one["cap_drop"]) == ("10001:10001", True, ["ALL"])
+        for first, second in re.findall(
+            r"\bsluice ([a-z]+)(?: ([a-z][a-z-]*))?", " ".join(one.get("command", []))
+        ):
+            assert (first,) in known or (first, second) in known, name
+        assert set(one["environment"]) <= names
+        files = {Path(value).name for value in one["environment"].values() if "/run/" in value}
+        assert files <= set(one["secrets"]) <= set(document["secrets"])
+        assert "ports" not in one
+    assert document["networks"]["inside"] == {"internal": True}
+
+
 def test_every_setting_of_the_chart_is_one_of_the_program(
     objects: tuple[dict[str, Any], ...],
 ) -> None:

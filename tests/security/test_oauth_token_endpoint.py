@@ -325,7 +325,7 @@ def refusals_by(server: Served, machine: Machine) -> list[tuple[int, str, dict[s
         token_form(sign({"alg": "PS256"}, machine.claims(now), RSA)),
     ]
     replies = [server.post(form) for form in forms]
-    volatile = {"date", "server", "sluice-request-id", "x-fapi-interaction-id"}
+    volatile = {"date", "server", "sluice-request-id", "x-fapi-interaction-id", "traceresponse"}
     return [
         (
             reply.status_code,

@@ -26,7 +26,7 @@ from gateway.identity.entries import (
 from gateway.identity.model import Document
 from gateway.identity.narrowing import widenings
 from gateway.identity.software_statement import LIFE, issue_statement
-from gateway.identity.store import read_contents, read_region_flags
+from gateway.identity.store import read_region_flags, read_stops
 
 
 class TerminationForm(Entry):
@@ -203,8 +203,7 @@ def _grant_to(status: str) -> Run:
 
 
 def _stops(call: Call) -> Answer:
-    stops = read_contents(call.session).stops
-    return [_stop(each.kind, each.name, each.document()) for each in stops]
+    return [_stop(each.kind, each.name, each.document()) for each in read_stops(call.session)]
 
 
 def _stop(kind: str, target: str, document: Document) -> Document:
@@ -226,7 +225,7 @@ def _stop_target(call: Call) -> str:
 
 
 def _regions(call: Call) -> Answer:
-    flags = read_contents(call.session).region_flags
+    flags = read_region_flags(call.session)
     regions = call.office.bounds.with_regions(flags).regions
     return [{"admdvs": admdvs, **region} for admdvs, region in sorted(regions.items())]
 

@@ -15,6 +15,7 @@ from gateway.identity.model import Document
 from gateway.identity.record import record_change
 from gateway.privacy.ledger import Ledger
 from gateway.releases.manifest import Manifest
+from gateway.releases.publish import publish_held
 from gateway.releases.shelf import Entry, entries, withdraw
 from gateway.releases.store import withdrawn
 
@@ -91,6 +92,13 @@ def _difference(before: Manifest, after: Manifest) -> Document:
     return {"compared_with": before.release_id, "cells": cells, "changed": changed}
 
 
+def _publish(call: Call) -> Answer:
+    """All of the build that lies ready, at once: linked services were examined together."""
+    told: Document = dict(publish_held(call.office.offer.root))
+    record_change(call.session, call.act, "publish", ("releases", "held"), before=None, after=told)
+    return told
+
+
 def _withdraw(call: Call) -> Answer:
     release = call.at["release"]
     withdraw(call.office.offer.root, release, call.act.reason, call.act.at)
@@ -149,6 +157,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/releases/{release}",
         _release,
         summary="发布版本详情及与上一版的差异 / A release, and how it differs from the one before",
+    ),
+    Endpoint(
+        "release.publish",
+        "POST",
+        "/releases/publish",
+        _publish,
+        summary="发布待发布的构建 / Put the build that lies ready in force",
     ),
     Endpoint(
         "release.withdraw",

@@ -10,7 +10,7 @@ from gateway.api.admin.endpoint import Answer, Call, Endpoint, Run
 from gateway.errors import BadRequest
 from gateway.identity.entries import Entry, Line
 from gateway.identity.model import Document
-from gateway.identity.record import DIRECTORY, Chain, append, read_entries
+from gateway.identity.record import DIRECTORY, Chain, append, newest_entries, read_entries
 from gateway.staff import accounts, sessions
 from gateway.staff.accounts import StaffEntry
 from gateway.staff.guarding import vouch, vouching_code
@@ -135,8 +135,11 @@ def _end_sessions(call: Call) -> Answer:
 
 def _record_of(chain: Chain) -> Run:
     def run(call: Call) -> Answer:
-        after, limit = _number(call, "after", 0), _number(call, "limit", 100)
-        entries = read_entries(call.session, chain, after, min(limit, _MOST_ENTRIES))
+        limit = min(_number(call, "limit", 100), _MOST_ENTRIES)
+        if "before" in call.query:
+            before = _number(call, "before", 0)
+            return {"entries": newest_entries(call.session, chain, before, limit)}
+        entries = read_entries(call.session, chain, _number(call, "after", 0), limit)
         return {"entries": entries}
 
     return run
@@ -149,6 +152,11 @@ def _number(call: Call, name: str, default: int) -> int:
     return int(text)
 
 
+_RECORD = {
+    "after": "Only entries after this number, oldest first.",
+    "before": "Only entries before this number, newest first; 0: from the newest.",
+    "limit": "At most so many; 100 by default.",
+}
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("me.read", "GET", "/me", _me),
     Endpoint("me.sessions", "GET", "/me/sessions", _my_sessions),
@@ -169,6 +177,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         PersonForm,
         says_why=True,
     ),
-    Endpoint("audit.directory", "GET", "/audit/directory", _record_of(DIRECTORY)),
-    Endpoint("audit.staff", "GET", "/audit/staff", _record_of(RECORD)),
+    Endpoint("audit.directory", "GET", "/audit/directory", _record_of(DIRECTORY), query=_RECORD),
+    Endpoint("audit.staff", "GET", "/audit/staff", _record_of(RECORD), query=_RECORD),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,17 +16,18 @@ from gateway.db.tables import ClientRow, GrantRow, StopRow, TenantRow
 from gateway.editions.store import read_records
 from gateway.identity.listing import count_by_state
 from gateway.identity.model import Document
-from gateway.journal.activity import Line, day_of
+from gateway.journal.activity import DAYS, IN_A_REQUEST, Counts, day_of
 from gateway.quality import waivers
+from gateway.releases.publish import held
 from gateway.rules import submissions
 
-DAYS = 30
+MOST_PAIRS = 400
 
 
 def _overview(call: Call) -> Answer:
     office, session, now = call.office, call.session, call.act.at
-    counted = office.activity.catch_up(now)
-    lines = office.activity.since(now, DAYS)
+    counted = office.activity.catch_up(now, IN_A_REQUEST)
+    counts = office.activity.counts
     return {
         "waiting": _waiting(call),
         "tenants": count_by_state(session, TenantRow),
@@ -40,10 +40,10 @@ def _overview(call: Call) -> Answer:
             for each in office.offer.catalogue().released
         ),
         "counted": counted,
-        "days": _days(lines, now),
-        "refusals": _top(lines, lambda line: line.code if line.result == "refused" else ""),
-        "tenants_asking": _top(lines, lambda line: line.tenant if line.kind == "read" else ""),
-        "services_asked": _top(lines, lambda line: line.service if line.kind == "read" else ""),
+        "days": _days(counts, now),
+        "refusals": _top(counts.codes),
+        "tenants_asking": _top(counts.tenants),
+        "services_asked": _top(counts.services),
     }
 
 
@@ -61,7 +61,9 @@ def _waiting(call: Call) -> list[Document]:
     ]
     proposed = sa.select(sa.func.count()).select_from(ClosingProposalRow)
     disputed = sa.select(sa.func.count()).select_from(DisputeRow).where(DisputeRow.state == "held")
+    ready = len(held(office.offer.root))
     found = {
+        "releases": ("release.publish", ready),
         "grants": ("grant.approve", count_by_state(session, GrantRow).get("review", 0)),
         "policies": ("edition.approve", drafts.count("tested")),
         "rule_packages": (
@@ -79,6 +81,23 @@ def _waiting(call: Call) -> list[Document]:
         for page, (operation, number) in found.items()
         if number and office.operations.allows(operation, call.visitor.roles)
     ]
+
+
+def _usage(call: Call) -> Answer:
+    """Answers and refusals of the last days by organisation and service: those most asked."""
+    office, now = call.office, call.act.at
+    counted, counts = office.activity.catch_up(now, IN_A_REQUEST), office.activity.counts
+    most = [key[:2] for key, number in counts.pairs.most_common(MOST_PAIRS) if number]
+    rows: list[Document] = [
+        {
+            "tenant": tenant,
+            "service": service,
+            "answered": counts.pairs[tenant, service, False],
+            "refused": counts.pairs[tenant, service, True],
+        }
+        for tenant, service in dict.fromkeys(most)
+    ]
+    return {"counted": counted, "days": _days(counts, now), "lines": rows}
 
 
 def consent_states(session: Session) -> dict[str, int]:
@@ -103,25 +122,17 @@ def _number(session: Session, query: sa.Select[Any]) -> int:  # Any: one number
     return int(session.scalars(query).one())
 
 
-def _days(lines: list[tuple[Line, int]], now: datetime) -> list[Document]:
+def _days(counts: Counts, now: datetime) -> list[Document]:
     """Answers and refusals of each of the last days, also of those on which nothing happened."""
-    answered: Counter[str] = Counter()
-    refused: Counter[str] = Counter()
-    for line, number in lines:
-        if line.result == "refused":
-            refused[line.day] += number
-        elif line.kind == "read":
-            answered[line.day] += number
     days = [day_of(now - timedelta(days=back)) for back in reversed(range(DAYS))]
-    return [{"day": day, "answered": answered[day], "refused": refused[day]} for day in days]
+    return [
+        {"day": day, "answered": counts.answered[day], "refused": counts.refused[day]}
+        for day in days
+    ]
 
 
-def _top(lines: list[tuple[Line, int]], name: Callable[[Line], str]) -> list[Document]:
-    counts: Counter[str] = Counter()
-    for line, number in lines:
-        if found := name(line):
-            counts[found] += number
-    return [{"name": found, "number": number} for found, number in counts.most_common(8)]
+def _top(counts: Counter[str]) -> list[Document]:
+    return [{"name": name, "number": number} for name, number in counts.most_common(8) if number]
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -131,6 +142,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/overview",
         _overview,
         summary="今日概况：待办、调用、拒绝、同意 / What waits, calls, refusals, consents",
+    ),
+    Endpoint(
+        "usage.read",
+        "GET",
+        "/usage",
+        _usage,
+        summary="近 30 日调用统计 / Calls of the last 30 days by organisation and service",
     ),
     Endpoint(
         "consent.counts",

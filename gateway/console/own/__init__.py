@@ -10,6 +10,7 @@ from gateway.console.pages import Page
 OWN: Mapping[str, Callable[..., Page]] = {
     "overview": today.overview,
     "consents": today.consents,
+    "usage": today.usage,
     "months": money.months,
     "balances": money.balances,
     "prices": money.prices,

@@ -18,41 +18,53 @@ _CLOSES = {"billing.propose": "open", "billing.close": "proposed", "billing.repl
 
 
 def months(visit: Visit, entry: str = "") -> Detail:
-    """Every month and where it stands; one of them with its checklist, fees and shares."""
-    words = visit.words
+    """Every month and where it stands; or one of them with its checklist, fees and shares."""
     known: Any = visit.read("billing.months")  # Any: JSON of the operation's own shape
     states = {each["month"]: each["state"] for each in known}
+    return _one(visit, entry, states.get(entry, "open")) if entry else _all(visit, known, states)
+
+
+def _all(visit: Visit, known: Any, states: dict[str, str]) -> Detail:
+    """The list alone: to rate a month takes its time."""
+    words = visit.words
     now, before = _month(visit.now), _month(visit.now.replace(day=1) - timedelta(days=1))
-    rows = [
-        {"month": each, "state": states.get(each, "open")} for each in {now, before} - states.keys()
-    ]
-    rows = sorted([*rows, *known], key=lambda row: row["month"], reverse=True)
-    chosen = entry or before
-    rated: Any = visit.read("billing.rate", {"month": chosen})
+    open_ = [{"month": each, "state": "open"} for each in {now, before} - states.keys()]
+    rows = sorted([*open_, *known], key=lambda row: row["month"], reverse=True)
+    listed = plain_table(
+        words.all_months,
+        rows,
+        words,
+        ("month", "state:state", "at:time", "by:code"),
+        lambda row: f"{HOME}/months/{row['month']}",
+    )
     return Detail(
-        title=f"{words.page_months} · {chosen}",
+        title=words.page_months,
         lead=words.lead_months,
-        facts=_facts(rated, states.get(chosen, "open"), words),
+        facts=(),
+        tables=[listed],
+        texts=(),
+        charts=(),
+        buttons=(),
+        back=Link(words.page_overview, f"{HOME}/overview"),
+    )
+
+
+def _one(visit: Visit, month: str, state: str) -> Detail:
+    words = visit.words
+    rated: Any = visit.read("billing.rate", {"month": month})
+    obstacles = [{"obstacle": each} for each in rated["obstacles"]]
+    return Detail(
+        title=f"{words.page_months} · {month}",
+        lead=words.lead_months,
+        facts=_facts(rated, state, words),
         tables=[
-            plain_table(
-                words.checklist,
-                [{"obstacle": each} for each in rated["obstacles"]],
-                words,
-                ("obstacle",),
-            ),
-            plain_table(
-                words.all_months,
-                rows,
-                words,
-                ("month", "state:state", "at:time", "by:code"),
-                lambda row: f"{HOME}/months/{row['month']}",
-            ),
+            plain_table(words.checklist, obstacles, words, ("obstacle",)),
             *_fees(rated, words),
         ],
         texts=(),
         charts=_chart(rated, words),
-        buttons=_buttons(visit, chosen, states.get(chosen, "open")),
-        back=Link(words.page_overview, f"{HOME}/overview"),
+        buttons=_buttons(visit, month, state),
+        back=Link(words.page_months, f"{HOME}/months"),
     )
 
 

@@ -102,3 +102,20 @@ def consents(visit: Visit) -> Detail:
         buttons=plain_buttons(visit, "consents"),
         back=Link(words.page_overview, f"{HOME}/overview"),
     )
+
+
+def usage(visit: Visit) -> Detail:
+    """Who asked what in the last thirty days, answered and refused."""
+    told: Any = visit.read("usage.read")  # Any: JSON of the operation's own shape
+    words = visit.words
+    columns = ("tenant:code", "service:code", "answered:number", "refused:number")
+    return Detail(
+        title=words.page_usage,
+        lead=words.lead_usage if told["counted"] else words.still_counting,
+        facts=(),
+        tables=[plain_table(words.page_usage, told["lines"], words, columns)],
+        texts=(),
+        charts=_charts(told["days"], words),
+        buttons=(),
+        back=Link(words.page_overview, f"{HOME}/overview"),
+    )

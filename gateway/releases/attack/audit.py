@@ -20,17 +20,13 @@ from gateway.releases.attack.intervals import Season
 from gateway.releases.attack.plain import differing, revised, subtractions
 from gateway.releases.attack.program import Effort
 from gateway.releases.attack.reading import Sheet, Told, read_sheet, spans_in, told
+from gateway.releases.attack.restated import late_persons
 from gateway.releases.attack.space import season_of, space_of
 from gateway.releases.attack.tables import Rules, Tables, tables_of
 from gateway.releases.manifest import Manifest, ReleaseError
 from gateway.releases.shelf import Entry, entries
 
 Progress = Callable[[str, float], None]
-_TOLD_ONLY = frozenset({"revision"})
-"""Found, and no reason to refuse a build: the protection does not yet carry old figures into a new
-release. To be emptied with that. Nor does an amount that propagation alone finds, where the time
-was not enough for programmes: nothing protects amounts by their intervals yet.
-"""
 FILE = "AUDIT.json"
 
 
@@ -105,12 +101,10 @@ def audit(
 
 
 def stopping(report: AttackReport) -> list[Finding]:
-    """The findings for which nothing may be published."""
-    return [
-        one
-        for one in report.findings
-        if one.rule not in _TOLD_ONLY and (one.exact or one.rule != "amount_known")
-    ]
+    """The findings for which nothing may be published: all but an amount that propagation alone
+    finds, where the time was not enough for programmes. Nothing protects amounts by their intervals
+    yet."""
+    return [one for one in report.findings if one.exact or one.rule != "amount_known"]
 
 
 def refuse(report: AttackReport) -> None:
@@ -320,19 +314,22 @@ class _Attack:
         return read_sheet(issue.folder, issue.manifest, key, (measure.name,), spans)
 
     def _revisions(self, name: str) -> Iterator[Finding]:
-        """Each older release with other inputs against the newest, person counts only."""
+        """Each older release with other inputs against the newest, person counts only. What the
+        newest carries over is no figure of its state of the warehouse."""
         service, (*older, newest) = self._services[name], self._issues[name]
         chosen = [m for m in service.measures if m.name == service.disclosure.person_measure]
         for measure in (m for m in chosen if not m.internal):
             for old in (i for i in older if i.manifest.inputs != newest.manifest.inputs):
                 for key in sorted(_exact(old.manifest) & _exact(newest.manifest)):
-                    k = int(newest.manifest.profiles[key]["k_person"])
+                    rules, space = _rules(newest.manifest.profiles[key]), self._spaces[name]
                     before, after = (
-                        told(self._sheet(i, key, measure), i.manifest,
-                             self._spaces[name], measure, self._longest)
+                        told(
+                            self._sheet(i, key, measure), i.manifest, space, measure, self._longest
+                        )
                         for i in (old, newest)
-                    )  # fmt: skip
-                    yield from revised(self._spaces[name], measure.name, before, after, k)
+                    )
+                    yield from revised(space, measure.name, before, after, rules.k)
+                    yield from late_persons(space, measure, before, after, rules)
 
 
 def _of_base(tables: Tables, given: Mapping[str, Sequence[Told]], base: int) -> Tables:

@@ -20,6 +20,12 @@ from gateway.releases.store import cell_file
 
 _SHOWN = (b"r", b"o", b"e")
 _FIGURES = frozenset("roe")
+_CARRIED = "v"  # figures of an earlier release; nothing is told of the cell as it is now
+
+
+def _tested(letters: str) -> bool:
+    """Whether a row says that its cell passed its tests."""
+    return _CARRIED not in letters and not _FIGURES.isdisjoint(letters)
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def read_sheet(
         np.array(held[0], np.int64),
         np.array(held[1], np.int64),
         {name: np.array(held[4 + 2 * i], "S1") for i, name in enumerate(own)},
-        np.array([not _FIGURES.isdisjoint(letters) for letters in held[2]], np.bool_),
+        np.array([_tested(letters) for letters in held[2]], np.bool_),
         {
             name: np.array([np.nan if v is None else float(v) for v in held[3 + 2 * i]])
             for i, name in enumerate(own)

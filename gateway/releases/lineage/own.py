@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.catalogue.load import Catalogue
-from gateway.catalogue.model import OwnMeasure, OwnView, Service
+from gateway.catalogue.model import Band, OwnMeasure, OwnView, Quantile, Service
 from gateway.catalogue.own import INSTITUTION, view_name
 from gateway.releases.engine.sql import Library
 from gateway.releases.lineage.columns import Traced
@@ -70,9 +70,12 @@ def _of(view: OwnView, traced: Traced) -> ViewLineage:
 
 def _measure(view: OwnView, measure: OwnMeasure, traced: Traced) -> Reads:
     peers = view.peers
-    if peers is None or measure.name not in peers.quantiles:
+    compared: dict[str, Quantile | Band] = {}
+    if peers is not None:
+        compared |= {**peers.quantiles, **peers.bands}
+    if measure.name not in compared:
         return together((traced.column(measure.name), traced.rows)).at(measure.name)
-    of = traced.column(peers.quantiles[measure.name].of).acting(Act.AGGREGATION, _COMPARED)
+    of = traced.column(compared[measure.name].of).acting(Act.AGGREGATION, _COMPARED)
     cell = together(traced.column(one) for one in (PERIOD, PLACE, *view.dims))
     left_out = traced.column(HOUSE).acting(Act.FILTER, _COMPARED)
     grouped = cell.acting(Act.GROUP_BY, _COMPARED)

@@ -17,10 +17,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gateway.catalogue.model import OwnView, Service
+from gateway.catalogue.model import OwnView, Peers, Service
 from gateway.catalogue.own import columns_of, is_text, view_name
 from gateway.releases.manifest import OwnTable, ReleaseError, Shown
-from gateway.releases.own.peers import Guard, Member, benchmark
+from gateway.releases.own.peers import Guard, Member, band, benchmark
 from gateway.releases.own.table import Line, own_file, write_own_file
 from gateway.releases.quality import ByProvider
 from gateway.releases.source import Source
@@ -164,12 +164,11 @@ def _lines(
 
 
 def _line(view: OwnView, row: Row, number: int, told: Mapping[tuple[Any, ...], Any]) -> Line:
-    quantiles = {} if view.peers is None else view.peers.quantiles
+    compared = {} if view.peers is None else _compared(view.peers, row, _cell(view, row), told)
     marks, values = [], []
     for measure in view.measures:
-        if measure.name in quantiles:
-            member = row[quantiles[measure.name].of] is not None
-            value = told.get((measure.name, *_cell(view, row))) if member else None
+        if measure.name in compared:
+            value = compared[measure.name]
             marks.append("s" if value is None else "r")
         else:
             value = row[measure.name]
@@ -177,6 +176,25 @@ def _line(view: OwnView, row: Row, number: int, told: Mapping[tuple[Any, ...], A
         values.append(_written(value, measure.unit))
     dims = [row[dim] for dim in view.dims]
     return (row["institution"], row["period"], row["geo"], number, *dims, "".join(marks), *values)
+
+
+def _compared(
+    peers: Peers, row: Row, cell: tuple[Any, ...], told: Mapping[tuple[Any, ...], Any]
+) -> dict[str, Decimal | str | None]:
+    """What an institution is told of its peers in a cell that it is a member of, by name."""
+    quantiles: dict[str, Decimal | None] = {
+        name: None if row[one.of] is None else told.get((name, *cell))
+        for name, one in peers.quantiles.items()
+    }
+    bands = {}
+    for name, place in peers.bands.items():
+        ranked = {
+            one.p: figure
+            for quantile, one in peers.quantiles.items()
+            if one.of == place.of and (figure := quantiles[quantile]) is not None
+        }
+        bands[name] = band(Decimal(row[place.of]), ranked) if ranked else None
+    return {**quantiles, **bands}
 
 
 def _cell(view: OwnView, row: Row) -> tuple[Any, ...]:

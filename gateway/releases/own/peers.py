@@ -71,6 +71,19 @@ def quantile(figures: Sequence[Decimal], p: int, window: int) -> Decimal:
     return sum(ordered[first : first + width], Decimal(0)) / width
 
 
+def band(own: Decimal, told: Mapping[int, Decimal]) -> str | None:
+    """Between which of the quantiles told, by their percents, a figure lies: above the lower one,
+    not above the upper one, as `p25_p50`; `p0` and `p100` are the ends. None where none is told.
+
+    It is made of the figure and of what is told to all alike, so nobody learns more by it.
+    """
+    if not told:
+        return None
+    lower = max((p for p, figure in told.items() if own > figure), default=0)
+    upper = min((p for p, figure in told.items() if p > lower and own <= figure), default=100)
+    return f"p{lower}_p{upper}"
+
+
 def _others(members: Sequence[Member]) -> Iterator[Sequence[Member]]:
     """What each member is compared with: all but itself."""
     return ([*members[:i], *members[i + 1 :]] for i in range(len(members)))
