@@ -34,9 +34,8 @@ test: setup ## unit, property, spec, security, integration tests
 check: setup ## lint, types, contracts, policies, docs freshness
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy & typed=$$!; $(BIN)/python -m tests.secret_scan; scanned=$$?; wait $$typed && exit $$scanned
 	$(BIN)/lint-imports
-	$(BIN)/python -m tests.secret_scan
 	$(SLUICE) catalogue check
 	$(SLUICE) policy check $(if $(or $(shell command -v opa),$(wildcard .tools/bin/opa)),--engine opa)
 	$(SLUICE) policy test

@@ -169,9 +169,11 @@ def ask_provider(provider: Provider, address: str) -> None:
     provider.asked = {name: values[0] for name, values in query.items()}
 
 
-def come_back(browser: Browser, provider: Provider, **changes: str | None) -> httpx.Response:
+def come_back(
+    browser: Browser, provider: Provider, accept: str = "*/*", **changes: str | None
+) -> httpx.Response:
     """The provider sends the browser back."""
     said = {"code": "the-code", "state": provider.asked["state"], "iss": provider.issuer, **changes}
     path = CALLBACK.removeprefix("/admin/v1")
     pairs = [(name, value) for name, value in said.items() if value is not None]
-    return browser.get(add_params_to_uri(path, pairs))
+    return browser.ask("GET", add_params_to_uri(path, pairs), accept=accept)

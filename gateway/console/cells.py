@@ -43,7 +43,7 @@ def cell(value: object, words: Words, kind: str = "", href: str = "") -> Cell:
         return Cell(words.said_yes if value else words.said_no)
     if isinstance(value, int | float):
         return Cell(money(int(value)) if kind == "money" else f"{value:,}", "number")
-    return _composed(value, words)
+    return _composed(value)
 
 
 def _text(value: str, words: Words, kind: str, href: str) -> Cell:
@@ -56,10 +56,10 @@ def _text(value: str, words: Words, kind: str, href: str) -> Cell:
     return Cell(value, "code" if kind == "code" else "text", href=href)
 
 
-def _composed(value: object, words: Words) -> Cell:
+def _composed(value: object) -> Cell:
     """Short lists as their items, anything deeper as JSON."""
     if isinstance(value, list | tuple) and all(isinstance(each, str | int) for each in value):
-        return Cell("", "list", items=[words.of(f"value_{each}", str(each)) for each in value])
+        return Cell("", "list", items=[str(each) for each in value])
     return Cell(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode(), "json")
 
 

@@ -16,7 +16,7 @@ from gateway.api.presented import presented
 from gateway.api.threads import in_thread
 from gateway.console.desk import HOME, Desk, Visit, open_visit
 from gateway.console.drawing import draw, frame_of, sentence_of
-from gateway.console.pages import InvitationPage, Notice, SignInPage
+from gateway.console.pages import EnteredPage, InvitationPage, Notice, SignInPage
 from gateway.db.engine import writing
 from gateway.errors import OperatorError, SluiceError
 from gateway.identity.entries import Entry, check_entry
@@ -71,6 +71,17 @@ def next_page(asked: str) -> str:
     """Where to go after signing in: a page of ours, whatever a stranger put into the address."""
     known = asked.startswith(f"{HOME}/") and asked.isascii() and not set(asked) & set("\\?#:\r\n")
     return asked if known and "//" not in asked else f"{HOME}/overview"
+
+
+async def entered(desk: Desk, request: Request) -> Response:
+    """After single sign-on: from here on the browser comes from our own page, with its cookie."""
+    return await in_thread(desk.office.threads, _entered_page, desk, request)
+
+
+def _entered_page(desk: Desk, request: Request) -> Response:
+    visit = open_visit(desk, request)
+    page = EnteredPage(visit.words.page_entered, "", f"{HOME}/overview")
+    return draw(visit, page, frame_of(visit))
 
 
 def _sign_in_page(desk: Desk, request: Request) -> Response:

@@ -100,6 +100,14 @@ class SignInPage(Page):
 
 
 @dataclass(frozen=True, slots=True)
+class EnteredPage(Page):
+    """Signed in elsewhere: goes on by itself."""
+
+    template: ClassVar[str] = "entered.html"
+    next: str
+
+
+@dataclass(frozen=True, slots=True)
 class InvitationPage(Page):
     """Take up an account: password first, then the first code of the authenticator."""
 

@@ -22,7 +22,7 @@ from gateway.api.admin.endpoint import File, as_http, no_visitor
 from gateway.api.admin.marks import LARGEST_FILE
 from gateway.api.admin.office import Office
 from gateway.api.admin.router import attached
-from gateway.api.admin.upstream import Upstream
+from gateway.api.admin.upstream import ENTERED, Upstream
 from gateway.api.threads import in_thread
 from gateway.console import acting, door, listing
 from gateway.console.desk import HOME, Desk, Visit, open_visit
@@ -70,6 +70,7 @@ def console_router(desk: Desk) -> APIRouter:
 def _add_door(router: APIRouter, desk: Desk) -> None:
     router.add_route(HOME, _home, ["GET"])
     router.add_route(f"{HOME}/sign-in", partial(door.sign_in, desk), ["GET", "POST"])
+    router.add_route(ENTERED, partial(door.entered, desk), ["GET"])
     router.add_route(f"{HOME}/sign-out", partial(door.sign_out, desk), ["POST"])
     router.add_route(f"{HOME}/invitation", partial(door.invitation, desk), ["GET", "POST"])
 

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page
 from gateway.db.engine import writing
 from gateway.identity.grants import enter_grant
 from gateway.identity.record import Act
-from gateway.releases.publish import HELD
+from gateway.releases.publish import HELD, point
 from gateway.releases.store import current
 from gateway.settings import Settings
 from tests.console_browser import NARROW, WIDE, camera, chromium, violations, window
@@ -30,6 +30,8 @@ pytestmark = pytest.mark.services
 CAMERA = camera()
 MOST_CLICKS = 6
 HUGE = 3840
+PICTURES = ("overview", "grants", "releases", "stops")
+"""Pages whose pictures the documents show."""
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +107,7 @@ def test_a_build_is_published_in_few_clicks(office: Bureau, browser: Browser) ->
     chosen = current(root)
     service = min(chosen)
     rest = {each: release for each, release in chosen.items() if each != service}
-    (root / "CURRENT.json").write_text(json.dumps(rest), encoding="utf-8")
+    point(root, rest)  # replaces the file: another home has a link to it
     lies_ready = {"releases": {service: chosen[service]}, "beside": rest}
     (root / HELD).write_text(json.dumps(lies_ready), encoding="utf-8")
     with window(browser, WIDE) as page:
@@ -188,7 +190,8 @@ def test_every_page_of_the_auditor_is_whole_in_chinese_and_light(
         at(office, page, "auditor")
         for name in pages_of(office, page):
             look(office, page, name, WIDE)
-            CAMERA.take(page, f"console-{name}-{WIDE}")
+            if name in PICTURES:
+                CAMERA.take(page, f"console-{name}-{WIDE}")
         assert faults == []
 
 

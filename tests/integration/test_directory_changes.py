@@ -274,6 +274,7 @@ def test_the_policy_sees_the_documents_of_the_specification(identity: Identity) 
         "scenario": {},
         "service": {},
         "region": {"990101": {"reason": "leak suspected", "since": NOON.isoformat()}},
+        "brake": {},
     }
 
 

@@ -233,8 +233,11 @@ def test_a_cancelled_call_settles_its_hold_exactly_if_its_entry_was_stored():
                 await asyncio.to_thread(gate.taken.wait, 60)
         for call in calls:  # the first is being written, the second only waits
             call.cancel()
-        await asyncio.gather(*calls, return_exceptions=True)
+        assert await asyncio.wait(calls[1:]) == ({calls[1]}, set()), "what waits goes at once"
+        await asyncio.sleep(0)
+        assert not calls[0].done(), "what is being written goes when that is known"
         gate.opened.set()
+        await asyncio.gather(*calls, return_exceptions=True)
         await asyncio.to_thread(group.close)
         await asyncio.sleep(0)
 

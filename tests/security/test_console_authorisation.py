@@ -144,6 +144,12 @@ def test_a_form_is_ours_or_nothing_is_done(place: Place, officers: dict[str, Off
     assert officer.send("stop.raise", **body).status_code in {303, 404}, "the right token passes"
 
 
+def test_who_comes_from_single_sign_on_goes_on_from_our_own_page(place: Place) -> None:
+    answer = Window(place).get("/console/entered", follow=False)
+    assert answer.status_code == 200
+    assert 'content="0;url=/console/overview"' in answer.text
+
+
 @pytest.mark.parametrize(
     "asked",
     [

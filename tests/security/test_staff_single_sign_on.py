@@ -71,6 +71,16 @@ def test_somebody_the_table_knows_is_signed_in_with_its_roles(
     assert browser.post("/keys/rotate").status_code == 403
 
 
+def test_a_browser_goes_on_to_the_console_with_its_session(
+    place: Place, provider: Provider
+) -> None:
+    browser = depart(place, provider)
+    answer = come_back(browser, provider, accept="text/html,application/xhtml+xml")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/entered")
+    assert "csrf" not in answer.text
+    assert browser.get("/me").json()["via"] == "single_sign_on"
+
+
 def test_the_provider_is_asked_for_a_code_with_pkce_state_and_nonce(
     place: Place, provider: Provider
 ) -> None:

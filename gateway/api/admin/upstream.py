@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.api.admin.asking import JSON, read_ask
-from gateway.api.admin.cookies import arrival_cookie, with_cookies
+from gateway.api.admin.cookies import arrival_cookie, set_cookies, with_cookies
 from gateway.api.admin.endpoint import Answer, Call, Endpoint, as_http, serve
 from gateway.api.admin.office import Office
 from gateway.api.presented import presented
@@ -50,6 +50,9 @@ from gateway.staff.single_sign_on import (
 from gateway.staff.throttle import count_attempt, forgive, wait_of
 
 CALLBACK = "/admin/v1/single-sign-on/callback"
+ENTERED = "/console/entered"
+"""Where a browser goes next: a page that goes on by itself, since a strict cookie is not sent along
+on a way that began at the provider."""
 
 
 class _Client(OAuth2Client):  # type: ignore[misc]  # Authlib has no types
@@ -218,8 +221,12 @@ async def _finish(office: Office, upstream: Upstream, request: Request) -> Respo
     signed_in = await in_thread(
         office.upstream_threads, _arrived, office, upstream, dict(said), browser=browser, ip=ip
     )
-    body = orjson.dumps({"csrf": sessions.csrf_token(signed_in.session, office.sealer)})
-    response = with_cookies(office, body, signed_in)
+    response: Response
+    if "text/html" in request.headers.get("accept", ""):  # a person's browser, not a program
+        response = set_cookies(office, RedirectResponse(ENTERED, 303), signed_in)
+    else:
+        body = orjson.dumps({"csrf": sessions.csrf_token(signed_in.session, office.sealer)})
+        response = with_cookies(office, body, signed_in)
     response.delete_cookie(arrival_cookie(office), secure=office.secure, httponly=True)
     return response
 
