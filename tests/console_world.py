@@ -82,8 +82,7 @@ def bureau(home: Path, policies: Path) -> Iterator[Bureau]:
     with serving(home, policies) as gateway:
         identity = open_identity(gateway.settings, clock=gateway.clock)
         office = open_office(gateway.settings, identity, hasher=CHEAP)
-        # Any clock that can be moved will do: the gateway's own is one.
-        place = Place(identity, office, gateway.app, gateway.clock)  # type: ignore[arg-type]
+        place = Place(identity, office, gateway.app, gateway.clock)
         try:
             yield Bureau(gateway, place)
         finally:

@@ -124,10 +124,8 @@ def buttons(visit: Visit, page: PageEntry, entry: str, row: Row) -> list[Button]
 
 
 def _more(act: Act, row: Row) -> dict[str, str]:
-    """What an act needs of the entry beyond its name."""
-    ats = {part: str(row[key]) for part, key in act.ats.items()}
-    gives = {f"give.{field}": str(row[key]) for field, key in act.gives.items()}
-    return ats | gives
+    """What an act's form is filled with of the entry."""
+    return {f"give.{field}": str(row[key]) for field, key in act.gives.items()}
 
 
 def _button(

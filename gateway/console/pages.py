@@ -77,7 +77,6 @@ class Frame:
     env: str = ""
     who_may: str = ""
     notice: Notice | None = None
-    status: int = 200
     stop_href: str = ""
 
 

@@ -32,7 +32,6 @@ class Act(Entry):
     when: tuple[str, ...] = ()  # values of the page's `state`; none: always
     grave: bool = False  # asks once more before it is done
     tells: bool = False  # its answer is shown: it is said this once
-    ats: Mapping[str, str] = {}  # parts of the address beyond the page's own, from the entry
     gives: Mapping[str, str] = {}  # fields of the form, filled from the entry
 
 

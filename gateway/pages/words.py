@@ -43,9 +43,6 @@ class Words:
     def __getitem__(self, key: str) -> str:
         return self._sentences[key][self._language]
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._sentences
-
     def of(self, key: str, default: str) -> str:
         """The sentence of a key, or the default for what has no word of its own."""
         return self[key] if key in self._sentences else default

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from pathlib import Path
 
-from tests.secret_scan import facts, scanned
+from tests.secret_scan import BASELINE, facts, scanned
 
 
 def test_a_key_in_a_file_is_a_finding_and_its_name_is_none(tmp_path: Path) -> None:
@@ -15,3 +16,9 @@ def test_a_key_in_a_file_is_a_finding_and_its_name_is_none(tmp_path: Path) -> No
     found = facts(scanned(["bad.py", "good.py"], tmp_path).json())
     assert {name for name, _, _ in found} == {"bad.py"}
     assert "Secret Keyword" in {kind for _, kind, _ in found}
+
+
+def test_what_was_looked_at_is_named_by_its_place_in_the_tree() -> None:
+    found = json.loads(BASELINE.read_text(encoding="utf-8"))["results"]
+    named = {(name, str(one["filename"])) for name, each in found.items() for one in each}
+    assert [pair for pair in named if pair[0] != pair[1] or Path(pair[0]).is_absolute()] == []
