@@ -21,7 +21,7 @@ from gateway.cli.release import app
 from gateway.errors import OperatorError
 from gateway.releases.build import Order, build
 from gateway.releases.manifest import Manifest, Waived
-from gateway.releases.publish import HELD, publish_held
+from gateway.releases.publish import HELD, point, publish_held
 from gateway.releases.shelf import entries, withdraw
 from gateway.releases.store import ReleaseStore, current
 from gateway.releases.verify import verify
@@ -88,6 +88,10 @@ def test_what_lies_ready_is_published_beside_what_it_was_examined_with_and_once(
     with pytest.raises(OperatorError) as nothing:
         publish_held(settings.releases)
     (settings.releases / HELD).write_text(json.dumps(lies_ready), encoding="utf-8")
+    point(settings.releases, {"S09": chosen["S09"]})  # not what it was examined beside
+    with pytest.raises(OperatorError, match="since this build was examined"):
+        publish_held(settings.releases)
+    point(settings.releases, chosen)
     withdraw(settings.releases, chosen["S12"], "wrong source", NOW)
     with pytest.raises(OperatorError) as changed:
         publish_held(settings.releases)
