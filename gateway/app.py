@@ -14,6 +14,8 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Response
 
 from gateway.api import (
+    audit_proofs,
+    audit_views,
     authzen,
     claims,
     codes,
@@ -45,6 +47,8 @@ from gateway.api.openapi import VERSION, openapi_bytes
 from gateway.api.policy_bundle import Shelf, bundle_router
 from gateway.api.queries import cohort_questions, queries
 from gateway.api.traced import Traced
+from gateway.audit.office import Witness
+from gateway.audit.shelf import ShelfNotes
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.tariff import charged_by
 from gateway.cohorts.counting import Counting
@@ -58,10 +62,11 @@ from gateway.exports.opening import open_exports
 from gateway.identity.desk import Identity, open_identity
 from gateway.identity.secrets import secret
 from gateway.journal.activity import Activity, StoredActivity
+from gateway.journal.anchor import open_anchor
 from gateway.journal.failures import FailureBudget
 from gateway.journal.looking import looking
 from gateway.journal.neighbours import alone_at, alone_in, counting
-from gateway.journal.sqlite import CentralStore, SqliteJournal
+from gateway.journal.sqlite import CentralStore, Checkpointing, SqliteJournal
 from gateway.metrics import meters
 from gateway.policy.engines import read_token
 from gateway.policy.packing import bundle_key
@@ -164,7 +169,10 @@ def _open_journal(settings: Settings, clock: Callable[[], datetime]) -> SqliteJo
     store = None
     if settings.postgres_dsn_file is not None:
         store = CentralStore(read_dsn(settings.postgres_dsn_file), settings.node)
-    return SqliteJournal.open(settings.journal, settings.keys, clock(), store=store, clock=clock)
+    every = Checkpointing(anchor=open_anchor(settings.audit_anchor))
+    return SqliteJournal.open(
+        settings.journal, settings.keys, clock(), every=every, store=store, clock=clock
+    )
 
 
 def _open_releases(settings: Settings, catalogue: Catalogue) -> ReleaseStore:
@@ -221,12 +229,13 @@ async def _count(counts: Activity | StoredActivity, clock: Callable[[], datetime
             log.error("records cannot be counted: %s", type(error).__name__)
 
 
-async def _follow(releases: ReleaseStore) -> None:
-    """Notice newly published releases within a second or two."""
+async def _follow(releases: ReleaseStore, shelf: ShelfNotes) -> None:
+    """Notice newly published releases within a second or two, and record that they are."""
     while True:
         await asyncio.sleep(REFRESH_SECONDS)
         try:
             await asyncio.to_thread(releases.refresh)
+            await asyncio.to_thread(shelf.note, *releases.shelved)
         except Exception as error:  # noqa: BLE001 - the old releases stay in use, the next round tries again
             log.error("releases cannot be refreshed: %s", type(error).__name__)
 
@@ -243,11 +252,12 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:  # Any: the type FastAP
             await parts.quotas.leases.begin()
             stack.push_async_callback(parts.quotas.leases.drain)
             tasks = [
-                asyncio.create_task(_follow(parts.releases)),
+                asyncio.create_task(_follow(parts.releases, app.state.shelf)),
                 asyncio.create_task(_count(app.state.activity, app.state.clock)),
                 asyncio.create_task(_tend(parts.quotas.leases, app.state.clock)),
                 asyncio.create_task(app.state.refunds.follow()),
                 asyncio.create_task(app.state.detection.follow()),
+                asyncio.create_task(app.state.witness.follow()),
             ]
             stack.push_async_callback(app.state.claims.source.close)
             async with app.state.exports.at_work():
@@ -297,6 +307,8 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     app.state.detection = open_keeper(
         settings, parts.identity.directory, parts.identity.engine, parts.journal, clock
     )
+    app.state.witness = Witness(parts.identity.engine, parts.journal, clock)
+    app.state.shelf = ShelfNotes(parts.identity.engine, clock)
     app.state.exports = open_exports(settings, parts.desk, parts.identity, clock)
     app.state.oauth = open_office(parts.identity, secret(settings.keys, "oauth"))
     app.state.oauth_audit = OAuthAudit(parts.journal)
@@ -312,6 +324,8 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     claims.install(app, settings, parts.desk, clock)
     rule_packages.install(app, settings)
     reconciliations.install(app)
+    audit_views.install(app)
+    audit_proofs.install(app)
     for router in (
         services.router, lineage.router, usage.router, statements.router, exports.router,
         health.router, fhir.router,

@@ -2,7 +2,7 @@
 
 Every logger, warning, failed thread, unheard exception and complaint of the interpreter ends in one
 handler, whose formatter lets nothing through that may come from a request or a row: of exceptions
-class and place, of other people's loggers the first line of what they wrote and never its
+class and place, of other people's loggers the first words of what they wrote and never its
 arguments, and of our own lines whatever looks neither like a number of a person nor like Chinese
 text. Metrics have closed labels (`gateway.metrics`), errors have `gateway.api.problems`.
 """
@@ -29,6 +29,9 @@ _TELLING = re.compile(
 )
 """What a line may not hold: mail addresses, letters beyond ASCII however written, and numbers of
 six or more digits. Ids of ours (UUIDs) are kept; they say nothing of anybody."""
+
+_VALUE = re.compile(r"[\n('\"<=\[{]")
+"""Where the words of other people's lines end, at the latest."""
 
 
 def redact(text: str) -> str:
@@ -60,13 +63,14 @@ class Redacting(logging.Formatter):
         return said if error is None else f"{said}: {place(error)}"
 
     def _message(self, record: logging.LogRecord) -> str:
-        """What was said: by us, with its values; by others, the first line without them."""
+        """What was said: by us, with its values; by others, the first words without them. Some
+        (asyncio) write values into the text itself, as calls or names in quotes: it ends there."""
         if record.name.partition(".")[0] in _OWN:
             try:
                 return record.getMessage()
             except (TypeError, ValueError):
                 return str(record.msg)
-        return str(record.msg).strip().partition("\n")[0]
+        return _VALUE.split(str(record.msg).strip(), maxsplit=1)[0].rstrip()
 
 
 _log = logging.getLogger("sluice.process")

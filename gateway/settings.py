@@ -36,6 +36,11 @@ class Settings(BaseSettings):
         default=None,
         description="File with the DSN of the journal's PostgreSQL, of the role that may only add.",
     )
+    audit_anchor: Path | None = Field(
+        default=None,
+        description="Folder out of this host's reach (a mount that can only be added to) where "
+        "every checkpoint of the audit trail is kept as well.",
+    )
     person_dsn_file: Path | None = Field(
         default=None,
         description="File with the DSN of the person source's PostgreSQL, of the role that may "

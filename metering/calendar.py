@@ -9,12 +9,12 @@ CHINA = timezone(timedelta(hours=8), "UTC+08:00")
 
 def day_of(time: datetime) -> str:
     """The day of account a moment belongs to, `YYYY-MM-DD`."""
-    return time.astimezone(CHINA).strftime("%Y-%m-%d")
+    return time.astimezone(CHINA).isoformat()[:10]
 
 
 def month_of(time: datetime) -> str:
     """The month of account a moment belongs to, `YYYY-MM`."""
-    return time.astimezone(CHINA).strftime("%Y-%m")
+    return time.astimezone(CHINA).isoformat()[:7]
 
 
 def month_begins(time: datetime) -> datetime:

@@ -127,9 +127,16 @@ def charge(accruals: Accruals, price: Pricing = stamped_price) -> tuple[ChargeLi
 
 def _line(key: LineKey, used: Accrual, tariff: Tariff) -> ChargeLine:
     units = units_of(key.unit, used.billable)
-    micro = tariff.charge(units)
-    fen = (2 * micro + MICRO_PER_FEN) // (2 * MICRO_PER_FEN)
-    return ChargeLine(key.line_id, key, used, units, fen)
+    return ChargeLine(key.line_id, key, used, units, _fen(tariff, units))
+
+
+def amount_fen(key: LineKey, billable: int, tariff: Tariff) -> int:
+    """What a line with so much to be charged comes to."""
+    return _fen(tariff, units_of(key.unit, billable))
+
+
+def _fen(tariff: Tariff, units: int) -> int:
+    return (2 * tariff.charge(units) + MICRO_PER_FEN) // (2 * MICRO_PER_FEN)
 
 
 def rate(events: Iterable[UsageEvent], price: Pricing = stamped_price) -> tuple[ChargeLine, ...]:

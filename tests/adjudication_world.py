@@ -65,7 +65,7 @@ def huimin(version: str = "1", pay: str = "0.8", **term: str) -> dict[str, Any]:
         "exclusions": [{"codes": ["C14"], "reason": "R14"}],
         "rows": [
             deny("R05", waiting=True),
-            deny("R06", dx=["Z41", "Z42", "L81", "K08", "N46", "Z30", "F20"]),
+            deny("R06", dx=["Z41", "Z42", "L81", "K07", "K08", "N46", "Z30", "F20"]),
             deny("R09", med_type=["11"]),
             deny("R10", age={"from": 0, "to": 17}),
             deny("R11", insutype=["390"]),

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from gateway.db.event_ids import uuid7
 from gateway.journal import spool
 from gateway.journal.entry import Entry, Row, canonical
 from gateway.journal.seal import Sealed, seal
 from gateway.journal.sqlite import SqliteJournal
-from gateway.journal.stamp import uuid7
 from metering.usage import time_text
 from tests.journal_factory import answered, opened
 

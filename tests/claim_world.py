@@ -218,9 +218,10 @@ class ClaimWorld:
         """As the gateway does after a load."""
         await self.gateway.app.state.refunds.look()
 
-    def reference(self, person: str) -> str:
-        """The internal token of one of the people."""
-        return self.subjects.reference(PEOPLE[person][0])
+    def reference(self, person: str | tuple[str, str]) -> str:
+        """The internal token of one of the people, or of somebody by number and name."""
+        certno, _ = PEOPLE[person] if isinstance(person, str) else person
+        return self.subjects.reference(certno)
 
     def ask_consent(self, client: str = "claims-app", **changed: Any) -> Consent:
         """A consent that awaits its person."""
@@ -230,7 +231,11 @@ class ClaimWorld:
         return self.consents.ask(wanted, Receiver(tenant, client), secrets.token_hex(8), now)
 
     def consent(
-        self, person: str = "adult", client: str = "claims-app", guardian: str = "", **changed: Any
+        self,
+        person: str | tuple[str, str] = "adult",
+        client: str = "claims-app",
+        guardian: str = "",
+        **changed: Any,
     ) -> str:
         """A consent the person gave to everything that was asked."""
         consent, now = self.ask_consent(client, **changed), self.gateway.clock()

@@ -14,8 +14,8 @@ ELSEWHERE = "45.77"
 
 
 def _marked(name: str, events: Iterator[Event], learnt_at: int) -> Iterator[Event]:
-    """The events of an attack; at the event of this number something was learnt."""
-    for number, event in enumerate(events, start=1):
+    """The events of an attack; at the one that happens as this number something was learnt."""
+    for number, event in enumerate(sorted(events, key=lambda e: e.at), start=1):
         yield replace(event, attack=name, learnt=number == learnt_at)
 
 
@@ -44,6 +44,12 @@ def night_with_own_key(
     answers that nobody ordered."""
     calls = (t.cells(t.at(day, hour + n / 150)) for n in range(number))
     return _marked("night_with_own_key", calls, 200)
+
+
+def night_slow(t: Tenant, day: int, *, an_hour: int = 45, hours: int = 8) -> Iterator[Event]:
+    """The same all night long, below any hourly figure. Learnt: two hundred answers."""
+    calls = (t.cells(t.at(day, 22 + n / an_hour)) for n in range(an_hour * hours))
+    return _marked("night_slow", calls, 200)
 
 
 def quota_edge(t: Tenant, day: int, *, days: int = 14, low: float = 0.92) -> Iterator[Event]:
@@ -164,8 +170,9 @@ def replayed_proofs(t: Tenant, day: int, *, number: int = 20) -> Iterator[Event]
 
 
 def volume(t: Tenant, day: int, *, times: float = 25) -> Iterator[Event]:
-    """As much as there is, in known shapes and by day. Learnt: fifteen usual days' cells."""
-    usual, size = 30 * t.size, 2000
+    """As much as there is, in known shapes and by day. Learnt: fifteen usual days' cells, of thirty
+    questions at least."""
+    usual, size = max(30, t.usual_calls()) * t.size, 2000
     number = int(usual * times / size)
     calls = (t.cells(t.at(day, 9 + 9 * n / number), size=size) for n in range(number))
     return _marked("volume", calls, int(number * 15 / times))
@@ -181,7 +188,7 @@ Attack: TypeAlias = Callable[[Tenant, int], Iterator[Event]]
 ATTACKS: tuple[Attack, ...] = (
     enumeration, enumeration_slow, night_with_own_key, quota_edge, consent_farm, consent_farm_slow,
     consent_script, differencing, lattice, lattice_slow, canary, taken_key_by_day,
-    taken_key_by_night, probing, replayed_proofs, volume, sweep,
+    taken_key_by_night, probing, replayed_proofs, volume, sweep, night_slow,
 )  # fmt: skip
 """Those on a tenant that worked normally before; `new_tenant` and `policy_mistake` are apart."""
 

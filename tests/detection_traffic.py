@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
+from statistics import median
 from typing import Any, TypeAlias
 
 import orjson
@@ -59,6 +60,10 @@ class Tenant:
     def office_hour(self) -> float:
         """Some time of the working day, most of it before and after noon."""
         return min(max(self.rng.gauss(self.rng.choice((10.0, 15.0)), 1.4), 7.2), 20.5)
+
+    def usual_calls(self) -> int:
+        """Questions for cells on a usual working day, as far as there were any."""
+        return int(median(self._used.values() or [1])) or 1
 
     def event(self, at: datetime, audit: Json, asked: Json | None = None) -> Event:
         """An event of this organisation, from one of its own addresses unless it says otherwise."""

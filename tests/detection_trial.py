@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from gateway.db.engine import open_engine, sqlite_url, writing
 from gateway.db.tables import StopRow
-from gateway.detection.book import Alarm, lift_alarm, read_alarms
+from gateway.detection.book import BY_TWO, Alarm, lift_alarm, read_alarms
 from gateway.detection.engine import Detector
 from gateway.detection.follower import Follower
 from gateway.detection.rule import Rule, load_rules
@@ -27,6 +27,8 @@ from tests.detection_traffic import QUOTA, Event, Profile, Tenant, steady_insure
 from tests.directory_factory import empty_database
 
 RULES = load_rules(Settings().policies)
+HOLDING = {rule.id for rule in RULES if rule.response in BY_TWO}
+"""Rules that stop or suspend; what happened long ago is only told, so alarms here do not say it."""
 READER = Reader(Canaries(frozenset({"a-canary"})), lambda tenant, grant: QUOTA)
 
 
@@ -99,12 +101,17 @@ def judge(
 
 def compare(named: dict[str, Event], alarms: Sequence[Alarm]) -> Outcome:
     """An alarm is true if an event of an attack is its last evidence, or the tenant, service or
-    network it is about was under attack within the window before."""
+    network it is about was under attack within the window before. One that stops or suspends holds
+    until two people lift it: whatever begins after it on the same tenant has been found by it."""
     true: Counter[str] = Counter()
     false: Counter[str] = Counter()
     found: dict[str, list[str]] = {}
     attacked = [event for event in named.values() if event.attack]
     learnt = {name_of(event): event.at for event in attacked if event.learnt}
+    begun: dict[str, Event] = {}
+    for event in attacked:
+        first = begun.setdefault(name_of(event), event)
+        begun[name_of(event)] = min(first, event, key=lambda e: e.at)
     for alarm in sorted(alarms, key=lambda one: one.event_time):
         at = datetime.fromisoformat(alarm.event_time)
         causes = {
@@ -113,7 +120,9 @@ def compare(named: dict[str, Event], alarms: Sequence[Alarm]) -> Outcome:
             if concerns(alarm, e) and at - timedelta(days=14) <= e.at <= at
         }
         (true if causes else false)[alarm.rule] += 1
-        for attack in causes:
+        held = alarm.rule in HOLDING and bool(causes)
+        later = {a for a, e in begun.items() if held and concerns(alarm, e) and e.at > at}
+        for attack in causes | later:
             if at <= learnt.get(attack, at):
                 found.setdefault(attack, []).append(alarm.rule)
     missed = set(map(name_of, attacked)) - found.keys()

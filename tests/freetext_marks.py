@@ -9,6 +9,7 @@ from typing import NamedTuple
 FRESH = Path(__file__).parent / "data" / "freetext_names_fresh.txt"
 BLIND = Path(__file__).parent / "data" / "freetext_names_blind.txt"
 STYLES = Path(__file__).parent / "data" / "freetext_names_styles.txt"
+WARDS = Path(__file__).parent / "data" / "freetext_names_wards.txt"
 
 
 class Marked(NamedTuple):

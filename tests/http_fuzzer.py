@@ -14,6 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from joserfc.jwk import import_key
+
+from sluice_client.proof import make_proof
+from tests.gateway_factory import utc_now
+
 LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 ALLOWED = {b"too_busy", b"timed_out"}
 """503 that a flood may earn; every other 5xx is a finding."""
@@ -144,7 +149,7 @@ async def _one(port: int, message: bytes) -> bytes:
 
 
 async def fuzz(
-    port: int, count: int, seed: int, valid: Callable[[random.Random], bytes], together: int = 48
+    port: int, count: int, seed: int, valid: Callable[[random.Random], bytes], together: int = 24
 ) -> Harvest:
     """Send `count` damaged requests, so many at once; one in ten is left whole."""
     chance, harvest = random.Random(seed), Harvest()  # noqa: S311 - it has to repeat
@@ -159,3 +164,32 @@ async def fuzz(
 
     await asyncio.gather(*(worker() for _ in range(together)))
     return harvest
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What a fuzzing process is told: whom to ask, how often, and by whose key and token."""
+
+    base_url: str
+    port: int
+    count: int
+    seed: int
+    kept: Sequence[Seed]
+    key: dict[str, Any]
+    token: str
+    nonce: str
+
+
+def run(errand: Errand) -> Harvest:
+    """Fuzz in this process; half of the valid requests carry a proof, so that they get inside."""
+    key = import_key(errand.key, "EC")
+
+    def valid(chance: random.Random) -> bytes:
+        one = chance.choice(errand.kept)
+        if chance.random() < 0.5:
+            return one.octets({})
+        url, token = f"{errand.base_url}{one.path}", errand.token
+        proof = make_proof(key, one.method, url, utc_now(), nonce=errand.nonce, access_token=token)
+        return one.octets({"Authorization": f"DPoP {token}", "DPoP": proof})
+
+    return asyncio.run(fuzz(errand.port, errand.count, errand.seed, valid))

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from gateway.db.event_ids import uuid7
 from gateway.journal.charges import Cells
 from gateway.journal.entry import Entry
 from gateway.journal.sqlite import SqliteJournal
-from gateway.journal.stamp import uuid7
 from metering.usage import UsageEvent
 
 NOON = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)  # noon in China

@@ -1,10 +1,10 @@
 """Reads along what leaves the gateway in a test run, and finds persons in it.
 
 Everything the application answers in this process (bodies, headers, error documents, pages, the
-metrics page) and every log record is searched as it passes, so nothing has to be kept: for
-resident ids with the digit that checks them, and for names and person numbers that the tests plant
-in person sources. JWS that are answered (proofs, tokens, security events) are opened first. Servers
-that tests start as processes of their own are not seen.
+metrics page), every log record and every span of a trace is searched as it passes, so nothing has
+to be kept: for resident ids with the digit that checks them, and for names and person numbers that
+the tests plant in person sources. JWS that are answered (proofs, tokens, security events) are
+opened first. Servers that tests start as processes of their own are not seen.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
+
+from opentelemetry.sdk.trace import Span
 
 from gateway.api.edge import Edge
 
@@ -108,7 +110,7 @@ def watching() -> Iterator[Watch]:
     for each in own:
         each.addHandler(_Inner())
     try:
-        with patch.object(Edge, "__call__", _watched) if len(_watches) == 1 else _nothing():
+        with _looking() if len(_watches) == 1 else _nothing():
             yield watch
     finally:
         for each in own:
@@ -126,11 +128,25 @@ class _Inner(logging.Handler):
 
 
 @contextmanager
+def _looking() -> Iterator[None]:
+    with patch.object(Edge, "__call__", _watched), patch.object(Span, "end", _ended):
+        yield
+
+
+@contextmanager
 def _nothing() -> Iterator[None]:
     yield
 
 
-_answer = Edge.__call__
+_answer, _end = Edge.__call__, Span.end
+
+
+def _ended(self: Span, end_time: int | None = None) -> None:
+    """A span as it is handed to whoever sends it: its name, facts and events."""
+    facts = [self.name, dict(self.attributes or {}), self.status.description]
+    facts += [(event.name, dict(event.attributes or {})) for event in self.events]
+    _watches[-1].look(f"span {self.name[:40]}", repr(facts).encode())
+    _end(self, end_time)
 
 
 async def _watched(self: Edge, scope: Any, receive: Any, send: Any) -> None:

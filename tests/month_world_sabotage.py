@@ -16,9 +16,10 @@ from gateway.audit import reconcile, verify
 from gateway.billing import books, disputes, truth
 from gateway.catalogue import tariff as catalogue
 from gateway.db.billing_tables import DisputeRow
+from gateway.db.event_ids import uuid7
 from gateway.journal import counters, schema
 from gateway.journal.spool import Spool
-from gateway.journal.stamp import Stamp, Stamper, uuid7
+from gateway.journal.stamp import Stamp, Stamper
 from metering import allotment, ledger, movements, rating
 from metering.movements import Booking
 from tests.month_world_lean import everywhere

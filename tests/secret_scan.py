@@ -60,7 +60,9 @@ def main(asked: list[str]) -> int:
     found = scanned(versioned())
     if "--write" in asked:
         with default_settings():
-            baseline.save_to_file(found, str(BASELINE))
+            told = baseline.format_for_output(found)
+        text = json.dumps(told, indent=2).replace(f"{ROOT}/", "")  # by place in the tree
+        BASELINE.write_text(f"{text}\n", encoding="utf-8")
         return 0
     known = facts(json.loads(BASELINE.read_text("utf-8"))["results"])
     fresh = sorted(facts(found.json()) - known)

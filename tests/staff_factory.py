@@ -37,6 +37,7 @@ OFFICER_ROLES = (
     "output_reviewer",
     "security_officer",
     "administrator",
+    "regulator",
 )
 
 

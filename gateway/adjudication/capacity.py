@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import comb, log2
-from string import ascii_uppercase
 
 from gateway.adjudication.model import Row, RulePackage
+from gateway.adjudication.singling import Fault, formula, singled_out
 from gateway.adjudication.terms import Terms
 
 _ENGINE = 4
@@ -27,18 +26,9 @@ _BROAD = 4
 """A prefix of a national item code no longer than this names a whole class of items."""
 
 
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong with a package: a stable code, where, and what to do."""
-
-    code: str
-    where: str
-    sentence: str
-
-
 def outcomes(package: RulePackage, reasons_max: int) -> int:
     """No fewer than the distinct coded outcomes the package can give."""
-    distinct = {_formula(row): row for row in package.rows}
+    distinct = {formula(row): row for row in package.rows}
     return _ALWAYS + sum(_of_row(package, row, reasons_max) for row in distinct.values())
 
 
@@ -53,15 +43,10 @@ def faults(package: RulePackage, terms: Terms) -> list[Fault]:
         *_sizes(package, terms),
         *_reasons(package, terms),
         *_too_telling(package, terms),
-        *_singled_out(package, terms),
+        *singled_out(package, terms),
         *_items_singled_out(package, terms),
         *_unreachable(package),
     ]
-
-
-def _formula(row: Row) -> tuple[object, ...]:
-    then = row.then
-    return then.decision, tuple(sorted(then.reasons)), tuple(sorted(then.layers))
 
 
 def _of_row(package: RulePackage, row: Row, reasons_max: int) -> int:
@@ -113,34 +98,6 @@ def _too_telling(package: RulePackage, terms: Terms) -> Iterator[Fault]:
         )
 
 
-def _singled_out(package: RulePackage, terms: Terms) -> Iterator[Fault]:
-    behind: dict[tuple[object, ...], set[str]] = defaultdict(set)
-    places: dict[tuple[object, ...], list[str]] = defaultdict(list)
-    general = {_formula(row) for row in package.rows if _is_general(row)}
-    for number, row in enumerate(package.rows):
-        if row.when is not None and not _is_general(row):
-            behind[_formula(row)] |= _categories(row)
-            places[_formula(row)].append(f"rows[{number}]")
-    bounds = terms.bounds
-    for formula, categories in behind.items():
-        if formula in general:
-            continue
-        sensitive = sum(map(terms.is_sensitive, categories))
-        where = ", ".join(places[formula])
-        if len(categories) < bounds.categories_min:
-            yield Fault(
-                "rules_single_out", where,
-                f"The outcome tells {len(categories)} categories of diagnosis; at least "
-                f"{bounds.categories_min} must share it: give more of them one decision.",
-            )  # fmt: skip
-        elif sensitive > bounds.sensitive_share_max * len(categories):
-            yield Fault(
-                "rules_sensitive", where,
-                f"{sensitive} of {len(categories)} categories behind the outcome are sensitive "
-                f"diagnoses; at most {bounds.sensitive_share_max:.0%} may be.",
-            )  # fmt: skip
-
-
 def _items_singled_out(package: RulePackage, terms: Terms) -> Iterator[Fault]:
     """An exclusion's reason says that the person was given one of its items."""
     codes: dict[str, set[str]] = defaultdict(set)
@@ -150,12 +107,12 @@ def _items_singled_out(package: RulePackage, terms: Terms) -> Iterator[Fault]:
     for reason, told in codes.items():
         where = f"exclusions {reason}"
         sensitive = sum(one.startswith(terms.sensitive_drugs) for one in told)
-        broad = any(len(one) <= _BROAD for one in told)
-        if len(told) < bounds.categories_min and not broad:
+        narrow = sum(len(one) > _BROAD for one in told)
+        if 0 < narrow - sensitive < bounds.categories_min:
             yield Fault(
                 "rules_single_out", where,
-                f"The reason tells {len(told)} narrow codes; at least {bounds.categories_min}, or "
-                f"one of at most {_BROAD} characters, must share it.",
+                f"The reason tells {narrow - sensitive} narrow codes; at least "
+                f"{bounds.categories_min}, or none longer than {_BROAD} characters, must share it.",
             )  # fmt: skip
         elif sensitive > bounds.sensitive_share_max * len(told):
             yield Fault(
@@ -163,43 +120,6 @@ def _items_singled_out(package: RulePackage, terms: Terms) -> Iterator[Fault]:
                 f"{sensitive} of {len(told)} codes are drugs that give a sensitive diagnosis away; "
                 f"at most {bounds.sensitive_share_max:.0%} may be.",
             )  # fmt: skip
-
-
-def _is_general(row: Row) -> bool:
-    """Whether a row says nothing of what the person suffers from."""
-    return row.when is None or not (row.when.diagnoses or row.when.operation)
-
-
-def _categories(row: Row) -> set[str]:
-    """The three-character categories a row's diagnoses lie in; an operation stands for one each."""
-    when = row.when
-    if when is None:
-        return set()
-    if when.diagnoses:
-        told = [_expanded(one) for one in (when.dx, when.dx_any) if one]
-        return set.intersection(*told)
-    return {f"operation {code[:2]}" for code in when.operation}
-
-
-def _expanded(prefixes: tuple[str, ...]) -> set[str]:
-    return {
-        category
-        for prefix in prefixes
-        for category in _ALL.get(prefix[:3].upper(), ())
-    }  # fmt: skip
-
-
-def _all_categories() -> dict[str, set[str]]:
-    found: dict[str, set[str]] = defaultdict(set)
-    for letter in ascii_uppercase:
-        for number in range(100):
-            category = f"{letter}{number:02}"
-            for length in (1, 2, 3):
-                found[category[:length]].add(category)
-    return dict(found)
-
-
-_ALL = _all_categories()
 
 
 def _unreachable(package: RulePackage) -> Iterator[Fault]:

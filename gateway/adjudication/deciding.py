@@ -40,7 +40,7 @@ def adjudicate(
         return _unpaid(package, "deny", (OUTSIDE,))
     row = next(row for row in package.rows if _applies(row, claim, package.waiting_days))
     if row.then.decision != "pay":
-        return _unpaid(package, row.then.decision, row.then.reasons[:reasons_max])
+        return _unpaid(package, row.then.decision, _told(row.then.reasons, reasons_max))
     return _paid(package, row, claim, used, reasons_max)
 
 
@@ -52,6 +52,11 @@ def undone(package: RulePackage, reason: str) -> Outcome:
 def _unpaid(package: RulePackage, decision: Decision, reasons: tuple[str, ...]) -> Outcome:
     """All that is not paid looks alike: no amount, no layer."""
     return Outcome(decision, 0, 0, None, reasons, package.version)
+
+
+def _told(reasons: Iterable[str], most: int) -> tuple[str, ...]:
+    """Each once, in the order of their numbers: a package's own order would be a code too."""
+    return tuple(sorted({*reasons}))[:most]
 
 
 def _paid(
@@ -66,7 +71,7 @@ def _paid(
         payments.append(payment)
     payable = sum(one.payable for one in payments)
     reasons = (*_by_amount(payments, payable), *row.then.reasons, *struck)
-    told, counted = tuple(dict.fromkeys(reasons))[:reasons_max], _counted(payments)
+    told, counted = _told(reasons, reasons_max), _counted(payments)
     if not payable and not any(one.deductible for one in payments):
         return replace(_unpaid(package, "deny", told), eligible=counted)
     reduced = bool(struck) or any(one.capped for one in payments) or not payable

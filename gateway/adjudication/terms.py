@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -55,6 +55,8 @@ class Terms:
     reasons: Mapping[str, Reason]
     sensitive: tuple[tuple[str, str], ...]
     sensitive_drugs: tuple[str, ...]
+    unseen: frozenset[str]
+    """Three-character categories that are nobody's main diagnosis: naming them hides nobody."""
 
     def is_sensitive(self, category: str) -> bool:
         """Whether a three-character diagnosis is of the bureau's sensitive set."""
@@ -80,7 +82,17 @@ def _made(adjudication: bytes, sensitive: bytes) -> Terms:
     told = yaml.load(adjudication, Loader=yaml.CSafeLoader)
     listed = yaml.load(sensitive, Loader=yaml.CSafeLoader)["sensitive"]
     reasons = {code: Reason.model_validate(one) for code, one in told["reasons"].items()}
-    return Terms(Bounds.model_validate(told["bounds"]), reasons, _ranges(listed), _drugs(listed))
+    bounds, unseen = Bounds.model_validate(told["bounds"]), _categories(told["never_main"])
+    return Terms(bounds, reasons, _ranges(listed), _drugs(listed), unseen)
+
+
+def _categories(ranges: Iterable[str]) -> frozenset[str]:
+    """Categories of ranges within one letter, written `A10-A14` or `A29`."""
+    found = set()
+    for one in ranges:
+        low, _, high = one.partition("-")
+        found |= {f"{low[0]}{n:02}" for n in range(int(low[1:]), int((high or low)[1:]) + 1)}
+    return frozenset(found)
 
 
 def _ranges(listed: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -4,6 +4,7 @@ its body can be read in one way only."""
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -67,10 +68,21 @@ def check_names(body: bytes) -> None:
     """Raise for JSON in which an object names a member twice: of two readers of it, one would take
     the first value and one the last (RFC 7493 §2.3). What is no JSON is left to who asked for it.
     """
+    if len(body) <= _SHORT:
+        _check_short(body)
+    else:
+        _check(body)
+
+
+def _check(body: bytes) -> None:
     try:
         _ONCE.decode(body.decode())
     except (ValueError, RecursionError):
         return
+
+
+_SHORT: Final = 2048
+_check_short = lru_cache(maxsize=1024)(_check)  # the same questions come again; no error is kept
 
 
 def _once(members: list[tuple[str, object]]) -> None:

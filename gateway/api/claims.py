@@ -14,6 +14,7 @@ from gateway.authserver.office import Office as OAuth
 from gateway.claims.book import Book
 from gateway.claims.decisions import Decisions
 from gateway.claims.desk import ClaimDesk
+from gateway.claims.proving import Proofs
 from gateway.claims.refunds import Refunds
 from gateway.consent.subjects import open_subjects
 from gateway.identity.desk import Identity
@@ -35,7 +36,12 @@ def install(app: FastAPI, settings: Settings, desk: Desk, clock: Callable[[], da
         source=open_source(settings),
         book=book,
         decisions=Decisions(book, rules_key(settings.keys), lambda: read_terms(settings.policies)),
-        sign=oauth.parts.sign,
+        proofs=Proofs(
+            oauth.parts.sign,
+            identity.gm_ring,
+            tenants=lambda: identity.directory.snapshot.tenants,
+            clients=lambda: identity.directory.snapshot.clients,
+        ),
         issuer=identity.issuer,
         stopped=lambda: identity.directory.snapshot.stopped_persons,
     )

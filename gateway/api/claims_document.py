@@ -95,7 +95,8 @@ def claim_answer_schema(contract: PersonContract) -> Schema:
     """The body of an answer: data, meta, and the bureau's signature over the data."""
     proof = {
         "type": "string",
-        "description": "A compact JWS (ES256, typ sluice-claim+jwt) by a key of /oauth/jwks: iss, "
+        "description": "A compact JWS (typ sluice-claim+jwt; ES256 by a key of /oauth/jwks, or "
+        "SGD_SM3_SM2 by one of /oauth/jwks/gm for tenants of the GM profile): iss, "
         "aud, iat, jti, service, consent_id, release and the same data.",
     }
     meta = {"type": "object"}

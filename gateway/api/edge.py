@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.api.admission import STRANGER, check_head, check_names, kind_of, open_places, stranger
 from gateway.api.headers import SAFE, STRICT_TRANSPORT
 from gateway.api.problems import of_error, problem
+from gateway.api.signing import SignedAnswer, digested
 from gateway.api.tracing import trace_id, trace_response
 from gateway.errors import SluiceError, Unavailable
 from gateway.identity.desk import Identity
@@ -75,7 +76,7 @@ class Visit:
         self.nonce, self.secure = nonce, secure
         self.begun: Callable[[], None] = _nothing
         proves = headers.get("authorization", "")[:5].lower() == "dpop "
-        self.uses_dpop = proves or "dpop" in headers
+        self.uses_dpop = proves or "dpop" in headers or "signature-input" in headers
         self.started = time.perf_counter()
         self.request_id = str(uuid_utils.uuid7())
         given = headers.get("x-fapi-interaction-id", "")
@@ -180,13 +181,15 @@ class Edge:
             request_id=visit.request_id,
             interaction_id=visit.interaction_id,
             trace_id=visit.trace_id,
+            started=visit.started,
         )
 
         async def watched(message: Message) -> None:
             visit.watch(message)
             await send(message)
 
-        await self._serve(scope, receive, watched, headers, visit)
+        way = SignedAnswer(scope, watched) if "accept-signature" in headers else watched
+        await self._serve(scope, receive, way, headers, visit)
         if visit.status:  # else the caller had gone before anything was said
             meters.responded(visit.status)
         if access.isEnabledFor(logging.INFO):
@@ -200,7 +203,10 @@ class Edge:
             check_head(scope, headers)
             if _declared_too_large(headers, limit):
                 raise BodyTooLarge
-            await self._work(scope, _checked(receive, limit), send, visit)
+            body = _checked(receive, limit)
+            if stated := ", ".join(headers.getlist("content-digest")):
+                body = digested(body, stated)
+            await self._work(scope, body, send, visit)
         except ClientDisconnect:
             pass  # nobody is left to answer; that is no failure of ours
         except SluiceError as error:

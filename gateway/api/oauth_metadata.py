@@ -21,6 +21,13 @@ async def jwks(request: Request) -> JSONResponse:
     return JSONResponse(ring.jwks, headers={"Cache-Control": "public, max-age=60"})
 
 
+async def gm_jwks(request: Request) -> JSONResponse:
+    """The same of SM2, by themselves: most readers of a key set refuse a curve they do not know."""
+    ring = _identity(request).gm_ring()
+    published = {"keys": []} if ring is None else ring.jwks
+    return JSONResponse(published, headers={"Cache-Control": "public, max-age=60"})
+
+
 async def authorization_server(request: Request) -> JSONResponse:
     """RFC 8414 metadata."""
     return JSONResponse(server_metadata(_identity(request).issuer))
@@ -44,6 +51,7 @@ def _identity(request: Request) -> Identity:
 def add_to(router: APIRouter) -> None:
     """Put the documents at their well-known addresses."""
     router.add_route("/oauth/jwks", jwks, ["GET"])
+    router.add_route("/oauth/jwks/gm", gm_jwks, ["GET"])
     router.add_route("/.well-known/oauth-authorization-server", authorization_server, ["GET"])
     router.add_route("/.well-known/openid-configuration", openid_configuration, ["GET"])
     for path in ("", RESOURCE_PATH):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import orjson
 
+from gateway.api import audit_document
 from gateway.api import authzen_document as authzen
 from gateway.api import exports_document as exports
 from gateway.api import jobs_document as jobs
@@ -34,6 +35,7 @@ from gateway.api.traces_document import trace_path
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.model import Service
 from gateway.fhir.capability import MEDIA as FHIR
+from gateway.identity.sealing import MEDIA as SEALED
 from gateway.serving.accept import ARROW, CSV, JSON
 from gateway.serving.repeats import HEADER, PATTERN, REPLAYED
 
@@ -119,6 +121,13 @@ def _query(service: Service) -> Schema:
     }
 
 
+_SEALED: Schema = {
+    "schema": {
+        "type": "string",
+        "description": "To clients registered for it: a compact JWE, the proof (cty JWT) or the "
+        "FHIR Bundle (cty fhir+json) inside.",
+    }
+}
 _BUNDLE: Schema = {
     "schema": {
         "type": "object",
@@ -218,7 +227,11 @@ def _paths(catalogue: Catalogue) -> dict[str, object]:
         told = _success({JSON: {"schema": _ref("schemas", f"{counted.id}Answer")}}, *_MARKS)
         paths |= cohort_path(counted, {"200": told} | _problems(_QUERY_STATUSES))
     for person in catalogue.persons.values():
-        spoken = {JSON: {"schema": _ref("schemas", f"{person.id}Answer")}, FHIR: _BUNDLE}
+        spoken = {
+            JSON: {"schema": _ref("schemas", f"{person.id}Answer")},
+            FHIR: _BUNDLE,
+            SEALED: _SEALED,
+        }
         told = _success(spoken, REPLAYED, *_MARKS)
         paths |= claim_path(person, {"200": told} | _problems(_QUERY_STATUSES))
     for reference in catalogue.references.values():
@@ -233,6 +246,7 @@ def _paths(catalogue: Catalogue) -> dict[str, object]:
         | jobs.paths(catalogue, _headers("Sluice-Watermark", *_RATES), _problems)
         | _decision_point()
         | portal.link_path(_headers(), _problems(portal.STATUSES))
+        | audit_document.paths(_read)
         | {
             "/v1/services": {
                 "get": _read("listServices", "Every data service on offer.", _LIST, (401, 503))

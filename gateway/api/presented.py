@@ -44,7 +44,15 @@ def presented(request: Request) -> Presented:
         dpop=tuple(request.headers.getlist("dpop")),
         cert=_header_cert(request, proxies) if through_proxy else _connection_cert(scope),
         ip=_forwarded_for(request, proxies, peer) if through_proxy else peer,
+        query=query_of(scope),
+        fields=scope["headers"],
     )
+
+
+def query_of(scope: Scope) -> str:
+    """The query with its question mark, empty where there is none."""
+    query: bytes = scope["query_string"]
+    return f"?{query.decode('latin-1')}" if query else ""
 
 
 def source(request: Request) -> str:

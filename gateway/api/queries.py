@@ -51,6 +51,7 @@ def call_of(request: Request, body: bytes, now: datetime) -> Call:
         content_type=headers.get("content-type"),
         body=body,
         idempotency=tuple(headers.getlist(HEADER)),
+        started=state["started"],
     )
 
 

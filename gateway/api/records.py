@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
@@ -17,16 +17,21 @@ import orjson
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
 from gateway.api.me import FormToken, SignedInPerson
 from gateway.api.person.browser import check_form
 from gateway.api.person.home import Home
 from gateway.api.person.mine import my_consents
-from gateway.api.person.office import PersonOffice
+from gateway.api.person.office import Office, PersonOffice
+from gateway.api.person.receiver import qr_of, receiving
 from gateway.api.presented import presented
 from gateway.claims.desk import ClaimDesk
-from gateway.claims.own import ALL, SENSITIVE, Own, OwnRecords
+from gateway.claims.own import ALL, SCENARIO, SENSITIVE, Own, OwnRecords, own_contract
+from gateway.claims.paper import MEDIA as PDF
+from gateway.claims.paper import paper
 from gateway.consent import shares
+from gateway.consent.own_use import count_look
 from gateway.consent.people import Person
 from gateway.consent.rules import ADULT
 from gateway.consent.shares import WantedShare
@@ -34,9 +39,13 @@ from gateway.db.engine import reading, writing
 from gateway.errors import Forbidden, NotFound, TooMany, Unauthenticated
 from gateway.fhir.capability import MEDIA as FHIR
 from gateway.fhir.owned import owned
+from gateway.pages.browser import Fields, one, read_fields
 from gateway.serving.accept import JSON, choose
 
 router = APIRouter(tags=["person"], include_in_schema=False)
+READING: Final = "/person/shared"
+FORMS: Final = (JSON, FHIR, PDF)
+"""In which own records are told."""
 WINDOW: Final = timedelta(minutes=1)
 MOST_MISSES: Final = 20
 _MOST_ADDRESSES: Final = 10_000
@@ -98,6 +107,7 @@ def _desk(request: Request) -> RecordDesk:
 
 
 Records: TypeAlias = Annotated[RecordDesk, Depends(_desk)]
+PostedFields: TypeAlias = Annotated[Fields, Depends(read_fields)]
 Accept: TypeAlias = Annotated[str | None, Header(max_length=1000)]
 
 
@@ -114,7 +124,7 @@ def records(
     home: SignedInPerson, desk: Records, accept: Accept = None, about: str = "self"
 ) -> Response:
     """Own records but what is sensitive, or those of a child in one's care (`about=child-1`)."""
-    return _mine(home, desk, choose(accept, (JSON, FHIR)), about, ALL)
+    return _mine(home, desk, choose(accept, FORMS), about, ALL)
 
 
 @router.post("/me/records/sensitive")
@@ -129,7 +139,7 @@ def sensitive(
 ) -> Response:
     """The second confirmation: own records with sensitive diagnoses and what implies them."""
     check_form(request, token, home.form())
-    return _mine(home, desk, choose(accept, (JSON, FHIR)), about, (*ALL, SENSITIVE))
+    return _mine(home, desk, choose(accept, FORMS), about, (*ALL, SENSITIVE))
 
 
 @router.get("/me/shares")
@@ -156,7 +166,8 @@ def share(
         told = shares.document(row, home.now)
     office.audit.decided("share", subject, person, home.ip, home.now)
     where = f"{office.issuer}/person/shared-records"
-    return _json({**told, "token": secret, "open_at": where}, 201)
+    code = qr_of(f"{office.issuer}{READING}#{secret}")  # browsers keep what follows # to themselves
+    return _json({**told, "token": secret, "open_at": where, "qr": code}, 201)
 
 
 @router.post("/me/shares/{share_id}/revoke")
@@ -204,11 +215,36 @@ def shared(
     request: Request, office: PersonOffice, desk: Records, ask: SharedAsk, accept: Accept = None
 ) -> Response:
     """What a link opens. One that is wrong, expired, used up or ended is answered alike."""
-    media, now, ip = choose(accept, (JSON, FHIR)), office.clock(), presented(request).ip
+    return _opened(request, office, desk, ask.token, choose(accept, FORMS))
+
+
+@router.get(READING)
+def reading_page(request: Request, office: PersonOffice) -> Response:
+    """Where the receiver of a link enters its code; without scripts nothing can do it for them."""
+    return receiving(request, office)
+
+
+@router.post(READING)
+async def read_shared(
+    request: Request, office: PersonOffice, desk: Records, fields: PostedFields
+) -> Response:
+    """What a link opens, as a PDF; a link that opens nothing is a page that says so."""
+    return await run_in_threadpool(_read_on_paper, request, office, desk, fields)
+
+
+def _read_on_paper(request: Request, office: Office, desk: RecordDesk, fields: Fields) -> Response:
+    try:
+        return _opened(request, office, desk, one(fields, "token").strip(), PDF)
+    except (NotFound, TooMany) as error:
+        return receiving(request, office, error)
+
+
+def _opened(request: Request, office: Office, desk: RecordDesk, token: str, media: str) -> Response:
+    now, ip = office.clock(), presented(request).ip
     desk.probing.check(ip, now)
     office.audit.refuse_when_down()
     with writing(office.engine) as session:
-        row = shares.take(session, office.subjects, ask.token, now)
+        row = shares.take(session, office.subjects, token, now)
         link = None if row is None else shares.document(row, now)
         about = None if row is None else (row.id, row.subject_ref, tuple(row.scopes))
     if link is None or about is None:
@@ -224,7 +260,10 @@ def shared(
     facts = _facts(own, media) | {"reason": "share_opened", "share_id": share_id}
     office.audit.records_told(subject, facts, {"ip": ip}, now)
     said = {name: link[name] for name in ("receiver", "purpose", "scopes", "expires_at")}
-    return _answer(own, media, share_id, now, more={"shared": said}, consents=())
+    told_to = f"{said['receiver']} · {said['purpose']}"
+    return _answer(
+        desk, own, media, share_id, now, more={"shared": said}, consents=(), notes=(told_to,)
+    )
 
 
 def subject_of(person: Person, about: str) -> str:
@@ -247,13 +286,17 @@ def _mine(
 ) -> Response:
     person, office = _person(home), home.office
     subject = subject_of(person, about)
+    quota = desk.reader().documents["scenarios"][SCENARIO]["quota"]
+    with writing(office.engine) as session:
+        count_look(session, person.ref, quota, home.now, download=media != JSON)
     own = _read(desk, subject, scopes, home.now)
     actor = {"person": office.subjects.audit_token(person.ref), "ip": home.ip}
     facts = _facts(own, media) | {"reason": "own_records"}
     office.audit.records_told(subject, facts, actor, home.now)
     found = my_consents(office.consents, person) if media == FHIR else ()
     given = [each.for_receiver(home.now) for each in found if each.subject_ref == subject]
-    return _answer(own, media, about, home.now, more={"csrf_token": home.form()}, consents=given)
+    more = {"csrf_token": home.form()}
+    return _answer(desk, own, media, about, home.now, more=more, consents=given)
 
 
 def _read(desk: RecordDesk, subject: str, scopes: Collection[str], now: datetime) -> Own:
@@ -270,6 +313,7 @@ def _facts(own: Own, media: str) -> dict[str, object]:
 
 
 def _answer(
+    desk: RecordDesk,
     own: Own,
     media: str,
     subject: str,
@@ -277,11 +321,16 @@ def _answer(
     *,
     more: dict[str, Any],
     consents: Collection[dict[str, Any]],
+    notes: Sequence[str] = (),
 ) -> Response:
     headers = {"Cache-Control": "no-store"}
+    if media == PDF:
+        headers["Content-Disposition"] = 'attachment; filename="records.pdf"'
+        body = paper(own, own_contract(desk.reader().catalogue), now, notes)
+        return Response(body, 200, headers, PDF)
     if media == FHIR:
-        body = owned(own.data, list(consents), subject=subject, made=now)
-        return Response(orjson.dumps(body), 200, headers, FHIR)
+        bundle = owned(own.data, list(consents), subject=subject, made=now)
+        return Response(orjson.dumps(bundle), 200, headers, FHIR)
     said = {"data": own.data, "load": own.load, **more}
     return Response(orjson.dumps(said), 200, headers, JSON)
 

@@ -7,27 +7,53 @@ were rewritten together with all later hashes. Works on a journal that is being 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from gateway.audit.archive import check_archive
 from gateway.audit.findings import Finding, Findings
+from gateway.audit.segment import NOTHING_ARCHIVED, Checked
+from gateway.audit.treed import TreeCheck, notes_of
 from gateway.audit.vouching import vouched
 from gateway.journal import checkpoint
+from gateway.journal.archived import is_stub, segment_of
 from gateway.journal.checkpoint import Checkpoint
 from gateway.journal.entry import canonical
 from gateway.journal.reader import Recorded, identity, recorded
 from gateway.journal.schema import connect_reading
 from gateway.journal.seal import cells_hash, content_hash, genesis, link
+from gateway.journal.tree import Kept, kept_in
 from metering.usage import time_of
 
 IN_FLIGHT = timedelta(minutes=1)
 """Longer than any request is worked on: so far may stamps of neighbours be out of order."""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What is known of a journal from elsewhere: an anchor's copy of its checkpoints, and notes
+    that somebody kept."""
+
+    lines: list[tuple[bytes, Checkpoint | None]] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+
+
+NOTHING_OUTSIDE = Outside()
+
+
+def no_anchor(_journal: str) -> Outside:
+    """Where nothing is known of any journal from elsewhere."""
+    return NOTHING_OUTSIDE
+
+
+NO_TREE = Kept({}, {})
 
 
 @dataclass(frozen=True)
@@ -43,15 +69,21 @@ class Verdict:
     findings: tuple[Finding, ...]
 
 
-def verify(path: Path, key: Ed25519PublicKey) -> Verdict:
-    """Check the whole journal at `path` against its checkpoints, signed by `key`."""
+def verify(path: Path, key: Ed25519PublicKey, outside: Outside = NOTHING_OUTSIDE) -> Verdict:
+    """Check the whole journal at `path` against its checkpoints, signed by `key`, and against what
+    is known of it from `outside`."""
     found = Findings()
     # Read before the journal: a checkpoint is written after its event, so never ahead of it.
     lines = checkpoint.read(path)
     with closing(connect_reading(path)) as db:
         db.execute("BEGIN")
         journal_id, created = identity(db)
-        walk = _Walk(journal_id, created, _Signed(lines, journal_id, key, found), found)
+        signed = _Signed(lines, journal_id, key, found)
+        signed.compare(outside, journal_id, key, found)
+        elsewhere = [*notes_of(signed.by_seq), *outside.notes]
+        tree = partial(TreeCheck, journal_id, key, kept_in(db), elsewhere, signed.by_seq)
+        walk = _Walk(journal_id, created, signed, found, tree)
+        walk.take(check_archive(path, db, key))
         try:
             if not walk.passes(db):
                 for event in recorded(db):
@@ -68,10 +100,19 @@ def verify_chain(
     events: Iterable[Recorded],
     lines: list[tuple[bytes, Checkpoint | None]],
     key: Ed25519PublicKey,
+    *,
+    archive: Checked = NOTHING_ARCHIVED,
+    kept: Kept = NO_TREE,
+    outside: Outside = NOTHING_OUTSIDE,
 ) -> Verdict:
     """Check a chain wherever it lies; `lines` are its checkpoints, read before its events."""
     found = Findings()
-    walk = _Walk(journal_id, created, _Signed(lines, journal_id, key, found), found)
+    signed = _Signed(lines, journal_id, key, found)
+    signed.compare(outside, journal_id, key, found)
+    elsewhere = [*notes_of(signed.by_seq), *outside.notes]
+    tree = partial(TreeCheck, journal_id, key, kept, elsewhere, signed.by_seq)
+    walk = _Walk(journal_id, created, signed, found, tree)
+    walk.take(archive)
     for event in events:
         walk.step(event)
     return walk.end()
@@ -90,20 +131,56 @@ class _Signed:
         trusted = _trusted(lines, journal_id, key, found)
         self.count, self.by_seq = len(lines), {one.seq: one for one in trusted}
 
+    def compare(
+        self, outside: Outside, journal_id: str, key: Ed25519PublicKey, found: Findings
+    ) -> None:
+        """Against the checkpoints that an anchor has: what it has more was put back here."""
+        if not outside.lines:
+            return
+        last = max(self.by_seq, default=0)
+        anchored = _trusted(outside.lines, journal_id, key, found)
+        further = [one.seq for one in anchored if one.seq > last]
+        if further:
+            said = f"the anchor has checkpoints up to event {max(further)}, this store up to {last}"
+            found.add("rolled_back", last + 1, said, max(further))
+        for one in anchored:
+            own = self.by_seq.setdefault(one.seq, one)
+            if own.hash != one.hash:
+                said = f"the anchor has another checkpoint of event {one.seq}"
+                found.add("rewritten", one.seq, said)
+
 
 class _Walk:
     """Follows the chain from event to event."""
 
-    def __init__(self, journal: str, created: str, signed: _Signed, found: Findings) -> None:
+    def __init__(
+        self,
+        journal: str,
+        created: str,
+        signed: _Signed,
+        found: Findings,
+        tree: Callable[[], TreeCheck],
+    ) -> None:
+        self._new_tree = tree
+        self._tree = tree()
         self.seq, self.count, self.prev = 0, 0, genesis(journal, created)
         self._journal, self._time = journal, ""
         self._checkpoints, self._signed, self._found = signed.count, signed.by_seq, found
         self._last_good = 0
+        self._archive, self._missing = NOTHING_ARCHIVED, set[str]()
+
+    def take(self, archive: Checked) -> None:
+        """What the chain's archive is found to be, before its first event."""
+        self._archive = archive
+        for first, fault in archive.faults:
+            self._found.add("archive", first, fault)
 
     def passes(self, db: sqlite3.Connection) -> bool:
         """Whether a quick pass vouches for all events: then this stands on the last one."""
-        end = vouched(db, self.prev, self._signed, IN_FLIGHT)
-        if end is not None:
+        end = vouched(db, self.prev, self._signed, IN_FLIGHT, self._tree.add)
+        if end is None:
+            self._tree = self._new_tree()
+        else:
             self.seq = self.count = end.seq
             self.prev = end.hash
         return end is not None
@@ -113,6 +190,7 @@ class _Walk:
         self._check_order(event)
         self._check_content(event)
         self._check_signed(event)
+        self._tree.add(event.seq, event.hash)
         self.seq, self.prev = event.seq, event.hash
         self.count += 1
 
@@ -126,6 +204,9 @@ class _Walk:
                 f"the journal ends at event {self.seq}, a checkpoint signed {max(missing)}",
                 max(missing),
             )
+        self._tree.end()
+        for first, last, fault in self._tree.faults:
+            self._found.add("tree", first, fault, last)
         return Verdict(
             journal=self._journal,
             events=self.count,
@@ -152,6 +233,9 @@ class _Walk:
             )
 
     def _check_content(self, event: Recorded) -> None:
+        if is_stub(event.body):
+            self._check_stub(event)
+            return
         if link(event.prev_hash, event.body.encode()) != event.hash:
             self._found.add("edited", event.seq, f"audit event {event.seq} was edited")
             return
@@ -160,6 +244,14 @@ class _Walk:
             if not ok:
                 self._found.add(code, event.seq, f"event {event.seq}: {message}")
         self._check_clock(event.seq, str(body.get("time")))
+
+    def _check_stub(self, event: Recorded) -> None:
+        """Of an event only its hash is left: the time of its segment is over, or it is lost."""
+        name = segment_of(event.body)
+        if not self._archive.is_gone(event.seq) and name not in self._missing:
+            self._missing.add(name)
+            said = f"of event {event.seq}, in segment {name} of the archive, only its hash is left"
+            self._found.add("archive_missing", event.seq, said)
 
     def _check_clock(self, seq: int, time: str) -> None:
         """Events are stamped when a request arrives and stored when it is answered."""

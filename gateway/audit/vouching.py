@@ -7,7 +7,7 @@ the walk has nothing to find. It names nothing; that is the walk's.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha256
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import orjson
 
+from gateway.journal.archived import filled
 from gateway.journal.checkpoint import Checkpoint
 from gateway.journal.entry import canonical
 from gateway.journal.reader import USAGE_COLUMNS
@@ -42,11 +43,12 @@ def vouched(
     genesis: bytes,
     signed: Mapping[int, Checkpoint],
     in_flight: timedelta,
+    met: Callable[[int, bytes], None],
 ) -> End | None:
     """The end of the chain where every event is as it was sealed and signed; None: look closer."""
     # What cannot be read, or is of another kind than we write, is for the walk to name.
     with suppress(sqlite3.Error, TypeError, ValueError, AttributeError):
-        return _pass(db, genesis, signed, in_flight)
+        return _pass(db, genesis, signed, in_flight, met)
     return None
 
 
@@ -55,10 +57,11 @@ def _pass(
     genesis: bytes,
     signed: Mapping[int, Checkpoint],
     in_flight: timedelta,
+    met: Callable[[int, bytes], None],
 ) -> End | None:
     charged = _Charged(db)
     seq, prev, latest = 0, genesis, ""
-    for row in db.execute(_EVENTS):
+    for row in filled(db, db.execute(_EVENTS)):
         body, digest = row[2].encode(), row[4]
         if row[0] != seq + 1 or row[3] != prev or sha256(prev + body).digest() != digest:
             return None
@@ -72,6 +75,7 @@ def _pass(
         if time < latest and time_of(time) < time_of(latest) - in_flight:
             return None
         latest = max(latest, time)
+        met(seq, digest)
     return End(seq, prev)
 
 

@@ -1,11 +1,13 @@
 """Client metadata (RFC 7591) where it comes in, and how it becomes the terms of a client.
 
 Members this server has no use for are ignored, as the standard wants; members that would ask for
-something it does not do (a secret, another algorithm, another response type) are refused.
+something it does not do (a secret, another algorithm, another response type, encryption of a
+response other than answers about persons) are refused.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeAlias
 
@@ -16,9 +18,11 @@ from gateway.errors import OperatorError
 from gateway.identity.entries import ClientTerms, check_entry
 from gateway.identity.jwks import accept_jwks
 from gateway.identity.model import AuthMethod, Client, Document, GrantType, Product
+from gateway.identity.sealing import CONTENT
 
 Algorithm: TypeAlias = Literal["PS256", "ES256", "EdDSA", "Ed25519"]
 _CODE = "authorization_code"
+_ENCRYPTION = re.compile(r"_encrypt(ed_response|ion)_(alg|enc)$")
 
 
 def _printable(text: str) -> str:
@@ -53,8 +57,25 @@ class ClientMetadata(BaseModel):
     authorization_signed_response_alg: Literal["ES256"] | None = None
     id_token_signed_response_alg: Literal["ES256"] | None = None
     introspection_signed_response_alg: Literal["ES256"] | None = None
+    claims_encrypted_response_alg: Literal["ECDH-ES+A256KW", "RSA-OAEP-256"] | None = None
+    """Of this server: answers about persons (S18 to S20) as JWE."""
+    claims_encrypted_response_enc: Literal["A256GCM"] | None = None
     subject_type: Literal["pairwise"] = "pairwise"
     software_id: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _encrypts_nothing_else(cls, document: object) -> object:
+        """What is not encrypted must not be thought to be: such members are never ignored."""
+        named = document if isinstance(document, dict) else {}
+        wrong = [
+            name
+            for name in named
+            if _ENCRYPTION.search(str(name)) and str(name) not in cls.model_fields
+        ]
+        if wrong:
+            raise ValueError("only claims_encrypted_response_alg and _enc are encrypted here")
+        return document
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -64,6 +85,8 @@ class ClientMetadata(BaseModel):
             self.tls_client_certificate_bound_access_tokens
         ):
             raise ValueError("every token is bound: by DPoP, or by certificate")
+        if self.claims_encrypted_response_enc and not self.claims_encrypted_response_alg:
+            raise ValueError("claims_encrypted_response_enc needs claims_encrypted_response_alg")
         if self.response_types and _CODE not in self.grant_types:
             raise ValueError("response_types code needs grant_types authorization_code")
         return self
@@ -109,6 +132,7 @@ def narrowed(
         "auth_method": PRIVATE_KEY_JWT,
         "binding": "mtls" if asked.tls_client_certificate_bound_access_tokens else "dpop",
         "message_signing": asked.require_signed_request_object,
+        "answer_encryption": asked.claims_encrypted_response_alg,
         "registration_digest": digest,
     }
     checked = check_entry(ClientTerms, terms, "The metadata is refused")
@@ -174,6 +198,8 @@ def metadata_of(client: Client) -> Document:
         "require_signed_request_object": client.message_signing,
         "authorization_signed_response_alg": "ES256" if client.message_signing else None,
         "id_token_signed_response_alg": "ES256" if asks_people else None,
+        "claims_encrypted_response_alg": client.answer_encryption,
+        "claims_encrypted_response_enc": CONTENT if client.answer_encryption else None,
         "subject_type": "pairwise",
         "software_id": client.product_id,
     }

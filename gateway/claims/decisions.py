@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from math import ceil
+from math import ceil, log2
 from typing import ClassVar, Final
 
 import orjson
@@ -114,7 +114,9 @@ class Decisions:
             )
             self.book.enter(session, counted)
             if chosen is not None:
-                session.add(self._row(put, counted, said, outcome, chosen))
+                row = self._row(put, counted, said, outcome, chosen)
+                row.bits_milli = self._telling(session, put, read_kept(chosen.signed))
+                session.add(row)
             return said
 
     def _subject(self, put: Put) -> str:
@@ -189,11 +191,19 @@ class Decisions:
         terms, package = self.terms(), read_kept(chosen.signed)
         number = self._settlement(put)
         spent = sum(one.bits_milli for one in others if one.settlement == number)
-        if spent + _telling(package, terms) > terms.bounds.bits * _MILLI:
+        if spent + self._telling(session, put, package) > terms.bounds.bits * _MILLI:
             raise Probing("adjudication_bits_spent", "")
         for other in self._packages(session, others):
             if likeness(package, other) > terms.bounds.likeness_max:
                 raise Probing("adjudication_near_duplicate", "")
+
+    def _telling(self, session: Session, put: Put, package: RulePackage) -> int:
+        """What the answer could tell beside its amounts, in thousandths of a bit, rounded up: the
+        coded outcomes, and which of the product's versions decided, for that tells the day."""
+        own = read_submissions(session, self.key, put.tenant, put.ask.product)
+        versions = sum(one.state == "approved" for one in own)
+        told = bits(package, self.terms().bounds.reasons_max) + log2(max(1, versions))
+        return ceil(told * _MILLI)
 
     def _packages(
         self, session: Session, rows: Sequence[ClaimDecisionRow]
@@ -205,7 +215,6 @@ class Decisions:
     def _row(
         self, put: Put, noted: Noted, said: Said, outcome: Outcome, chosen: Submission
     ) -> ClaimDecisionRow:
-        package = read_kept(chosen.signed)
         return ClaimDecisionRow(
             event_id=noted.event_id,
             tenant_id=put.tenant,
@@ -219,15 +228,9 @@ class Decisions:
             told=orjson.dumps(said.data).decode(),
             eligible=orjson.dumps(dict(outcome.eligible)).decode(),
             payable_fen=outcome.payable,
-            bits_milli=_telling(package, self.terms()),
             decided_at=noted.at,
             refunded_at=noted.at if said.refunded else None,
         )
-
-
-def _telling(package: RulePackage, terms: Terms) -> int:
-    """What the coded answers of a package could tell, in thousandths of a bit, rounded up."""
-    return ceil(bits(package, terms.bounds.reasons_max) * _MILLI)
 
 
 def _again(kept: ClaimDecisionRow) -> Said:

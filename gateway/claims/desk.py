@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import orjson
 
@@ -33,11 +33,14 @@ from gateway.claims.decisions import Decisions, Probing, Put
 from gateway.claims.entries import Judged
 from gateway.claims.meta import meta_of
 from gateway.claims.party import Party, find_grant, find_party, grant_id, places
+from gateway.claims.proving import Proofs
 from gateway.claims.reading import leaving, statements, withheld
-from gateway.claims.telling import Said, eligibility, verification
+from gateway.claims.telling import Naming, Said, eligibility, verification
 from gateway.editions.running import Running
 from gateway.errors import BadRequest, NotFound
 from gateway.fhir.verified import verified
+from gateway.identity.sealing import MEDIA as SEALED
+from gateway.identity.sealing import Seal
 from gateway.journal.counters import Hold
 from gateway.persons.keeping import name_mac
 from gateway.persons.port import Found, PersonSource
@@ -62,9 +65,6 @@ from gateway.serving.refusals import NOT_COVERED, PERSON, SDC, attempt_decision,
 from gateway.serving.repeats import KeyUse, arriving, uses_nothing
 from metering.calendar import day_of
 
-Sign: TypeAlias = Callable[[str, dict[str, Any]], str]
-"""Media type and claims to a JWS by the current key of the ring."""
-PROOF_TYPE: Final = "sluice-claim+jwt"
 _CONSENT: Final = "D6"
 
 
@@ -76,7 +76,7 @@ class ClaimDesk:
     source: PersonSource
     book: Book
     decisions: Decisions
-    sign: Sign
+    proofs: Proofs
     issuer: str
     stopped: Callable[[], Collection[str]]
     """References of the persons whose data the bureau has stopped."""
@@ -94,13 +94,14 @@ class ClaimDesk:
                 media, ask = media_of(contract.id, call), read_ask(contract.id, call)
             except SdcParameter:
                 return await self._refuse_attempt(case, contract, SDC, edition)
+            seal = self.proofs.seal(case.caller.client_id)
             hashed = bytes.fromhex(
                 self.book.hashed("body", f"{contract.id}\0{hashlib.sha256(call.body).hexdigest()}")
             )
             async with arriving(self.desk.journal, case, contract.id, media, hashed) as key:
                 if key is None:
                     raise BadRequest("idempotency_key_needed", "")
-                return await _Path(self, case, contract, ask, edition, key, media).run()
+                return await _Path(self, case, contract, ask, edition, key, media, seal).run()
 
     async def _refuse_attempt(
         self, case: Case, contract: PersonContract, code: str, edition: Running
@@ -121,6 +122,7 @@ class _Path:
     edition: Running
     key: KeyUse
     media: str
+    seal: Seal | None
 
     @property
     def desk(self) -> Desk:
@@ -245,6 +247,7 @@ class _Path:
     async def _answer(self, judged: Judged, told: Obligations, party: Party, hold: Hold) -> Answer:
         """Read, count the use, sign, record; only then may it leave."""
         try:
+            self.office.proofs.ready(self.case.caller.tenant_id)
             found = await self._read(told, party)
             said = await asyncio.to_thread(lambda: self._said(told, party, found))
         except Exception:
@@ -273,7 +276,8 @@ class _Path:
         else:
             entry = entries.repeated(judged, told, found.load, sent, first)
             await self.desk.journal.record(entry)
-        return Answer(body, self.media, meta, None, replayed=first is not None)
+        media = self.media if self.seal is None else SEALED
+        return Answer(body, media, meta, None, replayed=first is not None)
 
     async def _final(
         self, judged: Judged, told: Obligations, party: Party, found: Found, said: Said
@@ -287,11 +291,14 @@ class _Path:
             raise
 
     def _body(self, said: Said, meta: dict[str, object]) -> bytes:
-        proof = self._proof(said, meta)
+        proof, seal = self._proof(said, meta), self.seal
         if self.media == JSON:
+            if seal is not None:
+                return seal.seal(proof.encode("ascii"), "JWT")
             return orjson.dumps({"data": said.data, "meta": meta, "proof": proof})
         made, consent_id = self.case.stamp.time, self.ask.consent_id
-        return orjson.dumps(verified(said.data, consent_id=consent_id, proof=proof, made=made))
+        told = orjson.dumps(verified(said.data, consent_id=consent_id, proof=proof, made=made))
+        return told if seal is None else seal.seal(told, "fhir+json")
 
     async def _read(self, told: Obligations, party: Party) -> Found:
         asked = statements(self.contract, told, party.scopes, party.subject)
@@ -311,7 +318,9 @@ class _Path:
                     self.contract,
                     masks,
                     found.rows,
-                    book.reference(tenant, ask.consent_id),
+                    Naming(
+                        book.reference(tenant, ask.consent_id), self.office.proofs.digest(tenant)
+                    ),
                     withheld=withheld(told, ask.dx_family),
                     agreed=party.agreed,
                 )
@@ -370,7 +379,7 @@ class _Path:
             "release": meta["release"],
             "data": said.data,
         }
-        return self.office.sign(PROOF_TYPE, claims)
+        return self.office.proofs.prove(caller.tenant_id, claims)
 
 
 def _of_person(party: Party) -> dict[str, int]:

@@ -14,7 +14,7 @@ from gateway.catalogue.person import PersonContract
 from gateway.journal.entry import Entry, Keyed
 from gateway.policy.decision_log import event
 from gateway.policy.port import Decision, Obligations, PolicyInput
-from gateway.serving.entries import actor_of
+from gateway.serving.entries import actor_of, took
 from gateway.serving.model import Case
 from metering.usage import UsageEvent
 
@@ -93,6 +93,7 @@ def _audit(judged: Judged, result: str) -> dict[str, object]:
             "given": sorted(asked.params),
         },
         "deny_codes": list(judged.decision.deny),
+        **took(case),
         **({"locked": True} if judged.locked else {}),
     }
 

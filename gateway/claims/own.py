@@ -15,7 +15,7 @@ from typing import Any, Final
 from gateway.catalogue.load import Catalogue
 from gateway.catalogue.person import Block, PersonContract, Told
 from gateway.claims.reading import statements
-from gateway.claims.telling import Document, records
+from gateway.claims.telling import Document, Naming, records
 from gateway.consent.subjects import Subjects
 from gateway.persons.port import Found, PersonSource
 from gateway.policy.documents import Documents
@@ -64,7 +64,9 @@ class OwnRecords:
         def reference(number: str) -> str:
             return f"s{self.subjects.mac('own-settlement', f'{subject} {number}')[:32]}"
 
-        return Own(found.load, records(contract, masks, found.rows, reference), told.columns)
+        return Own(
+            found.load, records(contract, masks, found.rows, Naming(reference)), told.columns
+        )
 
 
 def own_contract(catalogue: Catalogue) -> PersonContract:

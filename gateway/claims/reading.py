@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from gateway.catalogue.person import Block, PersonContract
 from gateway.persons.keeping import readable
 from gateway.persons.port import Statement
-from gateway.policy.filters import HIDDEN, Reading, inside, select
+from gateway.policy.filters import HIDDEN, Filters, Reading
 from gateway.policy.port import Obligations, PolicyUnavailable
 
 KEY = "key_"
@@ -27,24 +27,22 @@ def statements(
     """The query of each block that these scopes open, over the rows the decision allows."""
     named = {rule.column.partition(".")[0] for rule in told.rows}
     opened = {*scopes, "*"}
-    allowed = leaving(told)
+    allowed, filters = leaving(told), Filters(readable(), told, {"subject": (subject,)})
     found = {}
     for name, block in contract.blocks.items():
         fields = [field for field in block.fields if field in allowed]
         if block.table not in named or not opened & {*block.scopes}:
             continue
         if fields:
-            found[name] = _statement(block, fields, told, subject)
+            found[name] = _statement(block, fields, filters)
         elif block.inside:
-            bound = {"subject": (subject,)}
-            found[name] = inside(readable(), told, block.table, block.inside, bound)
+            found[name] = filters.inside(block.table, block.inside)
     return found
 
 
-def _statement(block: Block, fields: list[str], told: Obligations, subject: str) -> Statement:
+def _statement(block: Block, fields: list[str], filters: Filters) -> Statement:
     columns = {field: block.fields[field].column for field in fields}
-    reading = Reading(block.table, columns)
-    statement = select(readable(), told, reading, {"subject": (subject,)})
+    statement = filters.select(Reading(block.table, columns))
     (table,) = statement.get_final_froms()
     if not isinstance(table, sa.TableClause):
         raise PolicyUnavailable("filter: no table")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -11,6 +10,7 @@ from typing import Any, TypeAlias
 
 from gateway.catalogue.person import Block, PersonContract, Told
 from gateway.claims.asking import Eligibility, Verification
+from gateway.claims.proving import sha256
 from gateway.claims.reading import KEY
 from gateway.masking.plan import apply, plan
 from gateway.persons.port import Row, Rows
@@ -18,6 +18,8 @@ from gateway.persons.port import Row, Rows
 Document: TypeAlias = dict[str, Any]  # a JSON object
 Reference: TypeAlias = Callable[[str], str]
 """The reference of a settlement for one receiver and consent."""
+Digest: TypeAlias = Callable[[str], str]
+"""A digest in hex, by the suite of the receiver."""
 Agreed: TypeAlias = tuple[date, date]
 """First and last day of the data that a consent opens."""
 
@@ -32,6 +34,28 @@ class Said:
     refunded: frozenset[str] = frozenset()
     amount_fen: int = 0
     repeats: str | None = None
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How settlements and invoices are called for one receiver."""
+
+    reference: Reference
+    digest: Digest = sha256
+
+    def of(self, number: str) -> _Named:
+        """The names that belong to one settlement."""
+        return _Named(self.reference(number), self.digest)
+
+
+@dataclass(frozen=True)
+class _Named:
+    token: str
+    digest: Digest
+
+
+_NAMELESS = _Named("", sha256)
+"""Of rows that are no settlement's."""
 
 
 def eligibility(
@@ -57,7 +81,7 @@ def verification(
     contract: PersonContract,
     masks: Mapping[str, str],
     rows: Mapping[str, Rows],
-    reference: Reference,
+    naming: Naming,
     *,
     withheld: bool,
     agreed: Agreed,
@@ -81,7 +105,7 @@ def verification(
         total = sum(_fen(row.get("medfee_sumamt")) for row in claimed)
         data |= {
             "found": len(claimed),
-            "settlements": [_settlement(row, contract, masks, rows, reference) for row in claimed],
+            "settlements": [_settlement(row, contract, masks, rows, naming) for row in claimed],
             "match": _match(ask.submitted, claimed, contract, masks),
         }
     else:
@@ -98,7 +122,7 @@ def records(
     contract: PersonContract,
     masks: Mapping[str, str],
     rows: Mapping[str, Rows],
-    reference: Reference,
+    naming: Naming,
 ) -> Document:
     """S21: every spell of insurance and every settlement, newest first, with what belongs to it."""
     data: Document = {}
@@ -112,7 +136,7 @@ def records(
             key=lambda row: (row["begndate"], row[f"{KEY}setl_id"]),
             reverse=True,
         )
-        told = [_settlement(row, contract, masks, rows, reference) for row in settled]
+        told = [_settlement(row, contract, masks, rows, naming) for row in settled]
         data["settlements"] = told
     return data
 
@@ -134,9 +158,9 @@ def _settlement(
     contract: PersonContract,
     masks: Mapping[str, str],
     rows: Mapping[str, Rows],
-    reference: Reference,
+    naming: Naming,
 ) -> Document:
-    told = _fields(row, contract.blocks["settlement"], masks, reference(row[f"{KEY}setl_id"]))
+    told = _fields(row, contract.blocks["settlement"], masks, naming.of(row[f"{KEY}setl_id"]))
     for name, key in (("institution", "fixmedins_code"), ("diagnosis", "mdtrt_id")):
         if name in rows:
             block = contract.blocks[name]
@@ -161,8 +185,8 @@ def _nothing(block: Block, masks: Mapping[str, str]) -> Document:
     return {name: None for name in block.fields if name in masks}
 
 
-def _fields(row: Row, block: Block, masks: Mapping[str, str], own: str = "") -> Document:
-    """The fields of a row that may leave; `own` is the reference of its settlement."""
+def _fields(row: Row, block: Block, masks: Mapping[str, str], own: _Named = _NAMELESS) -> Document:
+    """The fields of a row that may leave; `own` names its settlement."""
     return {
         name: _value(row[name], told, masks[name], own)
         for name, told in block.fields.items()
@@ -170,9 +194,9 @@ def _fields(row: Row, block: Block, masks: Mapping[str, str], own: str = "") -> 
     }
 
 
-def _value(value: Any, told: Told, mask: str, own: str) -> object:
+def _value(value: Any, told: Told, mask: str, own: _Named) -> object:
     if told.form == "token":
-        return own
+        return own.token
     if told.form == "flag":
         return value == "1"
     return None if value is None else _FORMS[told.form](value, mask, own)
@@ -186,12 +210,12 @@ def _masked(text: str, mask: str) -> object:
     return apply(plan({_ONE: mask}), {_ONE: [text]})[_ONE][0]
 
 
-_FORMS: Mapping[str, Callable[[Any, str, str], object]] = {
+_FORMS: Mapping[str, Callable[[Any, str, _Named], object]] = {
     "text": lambda value, mask, _: _masked(value, mask),
     "day": lambda value, mask, _: _masked(_day(value).isoformat(), mask),
     "amount": lambda value, _, __: f"{Decimal(value):.2f}",
     "number": lambda value, _, __: f"{Decimal(value).normalize():f}",
-    "hash": lambda value, _, own: hashlib.sha256(f"{own}.{value}".encode()).hexdigest(),
+    "hash": lambda value, _, own: own.digest(f"{own.token}.{value}"),
     "year": lambda value, _, __: _day(value).year,
 }
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -15,12 +16,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.audit.central import verify_store
 from gateway.audit.export import chain_events, chain_lines, cloud_events, plain_lines
+from gateway.audit.findings import Finding
+from gateway.audit.outside import Abroad, abroad
 from gateway.audit.verify import Verdict
 from gateway.audit.verify import verify as verify_journal
+from gateway.cli import audit_chains
+from gateway.cli.audit_archive import archive
+from gateway.cli.audit_chains import verify_chains
 from gateway.cli.central import chosen, read_store
 from gateway.errors import OperatorError
 from gateway.journal.checkpoint import PUBLIC_KEY, public_key
-from gateway.journal.neighbours import journals_in
+from gateway.journal.neighbours import journal_id, journals_in
+from gateway.journal.postgres import DIRECT
 from gateway.journal.postgres_reading import ChainReader
 from gateway.journal.schema import connect_reading
 from gateway.settings import Settings
@@ -33,6 +40,14 @@ Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Central = Annotated[
     bool, typer.Option("--central", help="Every chain in PostgreSQL, not this home's files.")
 ]
+AnchorFolder = Annotated[
+    Path | None,
+    typer.Option(help="Folder of anchored checkpoints; default: that of the settings, if any."),
+]
+Notes = Annotated[
+    list[Path] | None, typer.Option(help="A signed note that somebody kept; may be repeated.")
+]
+app.command("archive")(archive)
 SHOWN = 50
 
 
@@ -41,25 +56,49 @@ def verify(
     journal: Journal = None,
     public: Key = None,
     central: Central = False,
+    *,
+    anchor: AnchorFolder = None,
+    note: Notes = None,
     as_json: Json = False,
 ) -> None:
-    """Replay hash chains and signed checkpoints; exit 1 when anything was changed."""
+    """Replay hash chains, trees and signed checkpoints, of calls and of the office; exit 1 when
+    anything was changed. With an anchor or a kept note, also when all was put back together."""
     settings = Settings()
+    known = abroad(anchor or settings.audit_anchor, note or ())
     key = public or settings.keys / PUBLIC_KEY
     if not key.is_file():
         raise OperatorError("no_audit_key", f"There is no public key at {key}; give --public.")
     if central:
-        verdicts = _stored(settings, public_key(key))
+        stored = verify_store(read_store(settings), settings.home, public_key(key), known.of)
+        verdicts = [verdict for _, verdict in stored]
     else:
         paths = _files(settings, journal)
-        verdicts = [verify_journal(path, public_key(key)) for path in paths]
+        verdicts = [_verified(path, public_key(key), known) for path in paths]
+    if not journal:
+        verdicts += _lost(known, {one.journal for one in verdicts}, central=central)
+    chains = [] if journal else verify_chains(settings)
     if as_json:
-        told = [asdict(verdict) for verdict in verdicts]
+        told = [*map(asdict, verdicts), *map(asdict, chains)]
         typer.echo(orjson.dumps(told[0] if len(told) == 1 else told).decode())
     else:
         for verdict in verdicts:
             _show(verdict)
-    raise typer.Exit(1 if any(verdict.findings for verdict in verdicts) else 0)
+        for chain in chains:
+            audit_chains.show(chain)
+    found = [*(one.findings for one in verdicts), *(one.findings for one in chains)]
+    raise typer.Exit(1 if any(found) else 0)
+
+
+@app.command()
+def verifier(
+    out: Annotated[Path | None, typer.Option(help="File to write; default: output.")] = None,
+) -> None:
+    """Write the stand-alone verifier: one Python file that needs nothing of Sluice."""
+    text = files("gateway.audit").joinpath("standalone.py").read_bytes()
+    if out is None:
+        sys.stdout.buffer.write(text)
+    else:
+        out.write_bytes(text)
 
 
 @app.command()
@@ -108,8 +147,17 @@ def _of_chains(reader: ChainReader, cloudevents: bool) -> Iterator[bytes]:
             yield from chain_lines(chain.journal_id, chain.created, events)
 
 
-def _stored(settings: Settings, key: Ed25519PublicKey) -> list[Verdict]:
-    return [verdict for _, verdict in verify_store(read_store(settings), settings.home, key)]
+def _verified(path: Path, key: Ed25519PublicKey, known: Abroad) -> Verdict:
+    name = journal_id(path) if path.is_file() else ""
+    return verify_journal(path, key, known.of(name))
+
+
+def _lost(known: Abroad, met: set[str], *, central: bool) -> list[Verdict]:
+    """Journals that are known elsewhere and are not here. What a node writes straight into
+    PostgreSQL is there only, and its spool may not have been shipped."""
+    kind = [name for name in sorted(known.journals() - met) if name.endswith(DIRECT) == central]
+    said = "it is known elsewhere, and is not here"
+    return [Verdict(name, 0, 0, 0, "", (Finding("journal_missing", 1, 1, said),)) for name in kind]
 
 
 def _show(verdict: Verdict) -> None:

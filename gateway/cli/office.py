@@ -15,14 +15,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.db.engine import reading
+from gateway.db.engine import reading, writing
 from gateway.db.place import database_there
 from gateway.editions.store import edition_key, folder_of, in_place, live_folder
 from gateway.identity.boundaries import load_boundaries
 from gateway.identity.changes import new_act
 from gateway.identity.desk import prepare_database
 from gateway.identity.narrowing import Boundaries
-from gateway.identity.record import Act
+from gateway.identity.record import Act, Entity, record_change
 from gateway.identity.store import Contents, read_contents
 from gateway.settings import Settings
 
@@ -88,6 +88,23 @@ def contents(settings: Settings) -> Contents:
 def act_now(actor: str, reason: str = "") -> Act:
     """An act by the named person, or by who is logged in."""
     return new_act(actor or _login(), datetime.now(UTC), reason)
+
+
+def record_act(
+    settings: Settings, act: Act, action: str, entity: Entity, after: Mapping[str, object]
+) -> None:
+    """An entry of the directory's record for an act outside the database, and so of the audit."""
+    with office(settings) as engine, writing(engine) as session:
+        record_change(session, act, action, entity, before=None, after=dict(after))
+
+
+def record_here(
+    settings: Settings, act: Act, action: str, entity: Entity, after: Mapping[str, object]
+) -> None:
+    """The same where there is a database: a machine that only builds has none, and what it builds
+    is recorded when a gateway sees it in force."""
+    if database_there(settings):
+        record_act(settings, act, action, entity, after)
 
 
 def _login() -> str:

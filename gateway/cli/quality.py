@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import quality_audit, quality_waiver
-from gateway.cli.office import Json, say
+from gateway.cli.office import Json, act_now, record_here, say
 from gateway.cli.quality_drift import drift
 from gateway.errors import OperatorError
 from gateway.quality.duties import read_duties
@@ -48,6 +48,9 @@ def report(
     told = _manifest(folder)
     if not public:
         _note(settings, folder, found)
+        about = ("quality_run", folder.name)
+        figures = {"figures": [one.as_dict() for one in found.kpis]}
+        record_here(settings, act_now(""), "appraise", about, figures)
     made = make_report(
         found,
         folder.name,

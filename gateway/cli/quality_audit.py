@@ -8,10 +8,8 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.office import Actor, Json, act_now, office, say, show
-from gateway.db.engine import writing
+from gateway.cli.office import Actor, Json, act_now, record_act, say, show
 from gateway.errors import OperatorError
-from gateway.identity.record import record_change
 from gateway.quality.audit import compare, draw, fingerprint, read_sheet, sheet
 from gateway.quality.audits import Audit, Audits
 from gateway.settings import Settings
@@ -43,7 +41,8 @@ def draw_sample(
     drawn = fingerprint(stay.id for stay in sample)
     made = Audit(quarter, folder.name, len(stays), len(sample), drawn)
     audits.drawn(made)
-    _record(settings, actor, "draw", made)
+    entity = ("quality_audit", made.quarter)
+    record_act(settings, act_now(actor), "draw", entity, made.as_dict())
     _write(path, sheet(sample))
     say(made.as_dict(), as_json, f"{len(sample)} of {len(stays)} stays of {quarter}: {path}")
 
@@ -72,7 +71,8 @@ def read_back(
         )
     found = compare(_delivered(settings, audit, set(coded)), coded)
     made = audits.came_back(audit, found)
-    _record(settings, actor, "read", made)
+    entity = ("quality_audit", made.quarter)
+    record_act(settings, act_now(actor), "read", entity, made.as_dict())
     part = found.error
     say(
         made.as_dict(),
@@ -97,18 +97,6 @@ def _delivered(settings: Settings, audit: Audit, drawn: set[str]) -> tuple[Disch
     if not folder.is_dir():
         folder = current(settings.warehouse)
     return tuple(stay for stay in discharges(folder, audit.quarter) if stay.id in drawn)
-
-
-def _record(settings: Settings, actor: str, action: str, audit: Audit) -> None:
-    with office(settings) as engine, writing(engine) as session:
-        record_change(
-            session,
-            act_now(actor),
-            action,
-            ("quality_audit", audit.quarter),
-            before=None,
-            after=audit.as_dict(),
-        )
 
 
 def _write(path: Path, text: str) -> None:

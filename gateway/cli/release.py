@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from gateway.catalogue.load import load_catalogue
-from gateway.cli.office import by_edition, to_build
+from gateway.cli.office import act_now, by_edition, record_here, to_build
 from gateway.cli.quality_waiver import signed_waivers
 from gateway.cli.release_audit import audit_releases
 from gateway.cli.release_lineage import lineage
@@ -92,6 +92,9 @@ def build_releases(
                     hold,
                 )
                 made = build(settings, order, datetime.now(UTC), tell)
+            if not hold:
+                built = {one.service: one.release_id for one in made}
+                record_here(chosen, act_now(""), "publish", ("releases", "built"), built)
         except OperatorError as error:
             raise _fail(error) from error
     if last.reuse is not None:
@@ -211,7 +214,10 @@ def _reported(report: Report) -> dict[str, object]:
 def publish_releases() -> None:
     """Put the build that lies ready (`build --hold`) in force, all of it at once."""
     try:
-        for service, release_id in publish_held(Settings().releases).items():
+        settings = Settings()
+        published = publish_held(settings.releases)
+        record_here(settings, act_now(""), "publish", ("releases", "held"), dict(published))
+        for service, release_id in published.items():
             typer.echo(f"{service}  {release_id}  in force")
     except OperatorError as error:
         raise _fail(error) from error
@@ -224,7 +230,10 @@ def withdraw_release(
 ) -> None:
     """Take a release out of service; it stays on disk and can no longer be asked for."""
     try:
-        withdraw(Settings().releases, release_id, reason, datetime.now(UTC))
+        settings, act = Settings(), act_now("", reason)
+        withdraw(settings.releases, release_id, reason, act.at)
+        told = {"id": release_id, "state": "withdrawn", "reason": reason}
+        record_here(settings, act, "withdraw", ("release", release_id), told)
     except OperatorError as error:
         raise _fail(error) from error
     typer.echo(f"{release_id} withdrawn")

@@ -12,8 +12,11 @@ import uvicorn
 from gateway import logs
 from gateway.api import collector
 from gateway.api.connection import GatewayProtocol, tls_options
+from gateway.api.openapi import VERSION
 from gateway.app import create_app
-from gateway.cli.office import office
+from gateway.cli.office import act_now, office, record_act
+from gateway.db.chains import digest
+from gateway.identity.model import Document
 from gateway.keystore.book import open_book
 from gateway.masking.rows import check_row_masks
 from gateway.settings import Settings
@@ -26,6 +29,14 @@ def _check_masks(settings: Settings) -> None:
     check_row_masks(settings.policies)
     with office(settings) as engine:
         open_book(engine, settings, datetime.now(UTC))
+
+
+def _record_start(settings: Settings) -> None:
+    """With which configuration this process serves: names and a digest, never a secret's value."""
+    told = settings.model_dump(mode="json")
+    named: Document = {"settings": sorted(settings.model_fields_set), "digest": digest(told)}
+    act = act_now("", f"node {settings.node}, version {VERSION}")
+    record_act(settings, act, "serve", ("settings", settings.node), named)
 
 
 def verb(
@@ -50,6 +61,7 @@ def verb(
     given = {key: value for key, value in named.items() if value}
     settings = Settings(**given)  # type: ignore[arg-type]  # checked by Settings itself
     _check_masks(settings)
+    _record_start(settings)
     logs.install(access=access_log)
     app = create_app(settings)
     collector.settle()

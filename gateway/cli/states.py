@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.audit.subjects import QUESTION_TRANSITIONS
 from gateway.consent import states as consent
 from gateway.editions.model import EDITION_TRANSITIONS
 from gateway.identity.model import (
@@ -56,6 +57,12 @@ def states_document() -> str:
             "Submitted signed, checked by one officer, approved by another; decides from the first "
             "day of its term.",
             diagram(SUBMISSION_TRANSITIONS, "submitted"),
+        ),
+        (
+            "Question of who is behind a pseudonym",
+            "Asked by one officer, agreed to within a day by another of another role; who asked "
+            "may look for an hour.",
+            diagram(QUESTION_TRANSITIONS, "asked"),
         ),
         ("Consent", "Who may take a step stands in brackets.", consent.diagram()),
         (

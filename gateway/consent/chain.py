@@ -17,6 +17,7 @@ from gateway.consent.states import State
 from gateway.consent.store import consent_of
 from gateway.db.chains import Walk, digest
 from gateway.db.consent_tables import ConsentEventRow, ConsentHeadRow, ConsentRow
+from gateway.db.office_journal import OfficeEvent, record_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,31 @@ def append(session: Session, consent: Consent, change: Change) -> str:
     session.add(row)
     session.execute(sa.update(ConsentHeadRow).values(hash=row.hash))
     session.flush()
+    record_event(session, _audited(row, consent))
     return row.hash
+
+
+def _audited(row: ConsentEventRow, consent: Consent) -> OfficeEvent:
+    """The change as an audit event; it names nobody but by the consent."""
+    actor = {"role": row.actor_kind}
+    if row.actor_kind not in {"person", "guardian"}:  # the internal token of a person stays here
+        actor["user"] = row.actor_ref
+    return OfficeEvent(
+        kind="consent-change",
+        result="done",
+        time=row.at,
+        actor=actor,
+        tenant=consent.tenant_id,
+        facts={
+            "action": row.act,
+            "consent_id": consent.id,
+            "scenario": consent.scenario,
+            "states": [row.before, row.after],
+            "evidence_hash": row.evidence_hash,
+            "output_hash": row.content_hash,
+            "entry": {"table": row.__tablename__, "number": row.seq, "hash": row.hash},
+        },
+    )
 
 
 def history(session: Session, consent_id: str) -> list[ConsentEventRow]:

@@ -27,6 +27,7 @@ LASTING = (
     "paper",
     "privacy_entry",
     "privacy_draw",
+    "office_event",
 )
 """Tables whose rows are added only; migrations put a trigger on each as well."""
 

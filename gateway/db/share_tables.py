@@ -1,4 +1,4 @@
-"""Tables of what persons decide beside consents: share links, and the register of opting out."""
+"""Tables of what persons do beside consents: share links, the register of opting out, looks."""
 
 from __future__ import annotations
 
@@ -35,3 +35,13 @@ class PersonOptOutRow(Table):
 
     subject_ref: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     since: Mapped[datetime]
+
+
+class PersonUseRow(Table):
+    """How often a person looked at records in one day (`2025-06-02`), or took them in one month."""
+
+    __tablename__ = "person_use"
+
+    subject_ref: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    period: Mapped[str] = mapped_column(sa.String(10), primary_key=True)
+    uses: Mapped[int]

@@ -73,6 +73,7 @@ class TenantRow(Table):
     cut_off_date: Mapped[date | None]
     cut_off_strategy: Mapped[str]
     credit_limit_fen: Mapped[int | None] = mapped_column(sa.BigInteger)
+    signed_requests: Mapped[bool]
     created_at: Mapped[datetime]
 
 
@@ -96,6 +97,7 @@ class ClientRow(Table):
     tls_san_dns: Mapped[str | None]
     binding: Mapped[str]
     message_signing: Mapped[bool]
+    answer_encryption: Mapped[str | None] = mapped_column(sa.String(40))
     registration_digest: Mapped[str | None] = mapped_column(sa.String(64))
     created_at: Mapped[datetime]
 

@@ -27,7 +27,7 @@ from gateway.editions.trial import Trial
 from gateway.errors import OperatorError
 from gateway.identity.model import Document
 from gateway.identity.narrowing import Boundaries, widenings
-from gateway.identity.record import Act
+from gateway.identity.record import Act, record_change
 from gateway.identity.store import Contents, read_contents
 from gateway.policy.contents import PolicyFiles, read_folder
 from gateway.policy.packing import BundleKey
@@ -123,6 +123,8 @@ class PolicyOffice:
         """Let what the live edition took the place of decide again."""
         if outlook is not None and outlook.clashing:
             raise OperatorError("edition.prices", "; ".join(outlook.clashing) + ".")
+        if outlook is not None:
+            _tell_prices(session, act, outlook)
         return changes.roll_back(session, act, self.key)
 
     def push(
@@ -155,6 +157,7 @@ class PolicyOffice:
     ) -> EditionRecord:
         """Let an edition decide for some tenants, if this installation can serve by it."""
         self._refuse(session, outlook)
+        _tell_prices(session, act, outlook)
         return changes.canary(session, act, outlook.name, tenants, self.key)
 
     def promote(
@@ -168,6 +171,7 @@ class PolicyOffice:
         if outlook.adopted is not None:
             version = outlook.now.edition.documents.get("policy", {}).get("version", "0")
             changes.adopt(session, act, outlook.adopted, str(version), self.key)
+        _tell_prices(session, act, outlook)
         return changes.promote(session, act, outlook.name, self.key, lost=list(lost))
 
     def _refuse(self, session: Session, outlook: Outlook) -> None:
@@ -201,6 +205,22 @@ class PolicyOffice:
                 is_served = scenario in served and profile_key(served[scenario]) in keys
                 if is_served and profile_key(profile) not in keys:
                     yield f"{service} under {scenario}"
+
+
+def _tell_prices(session: Session, act: Act, outlook: Outlook) -> None:
+    """Prices that differ from those of now are a change of prices, beside the change of rules."""
+    now, then = (_prices(each) for each in (outlook.now, outlook.then))
+    changed = sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
+    if changed:
+        before, after = ({name: one.get(name) for name in changed} for one in (now, then))
+        entity = ("prices", outlook.name)
+        record_change(session, act, "change", entity, before=before, after=after)
+
+
+def _prices(edition: Prepared) -> Document:
+    """The tariff of each service, as it is published."""
+    tariffs = edition.catalogue.tariffs
+    return {name: one.model_dump(mode="json") for name, one in tariffs.items()}
 
 
 def _read(files: PolicyFiles) -> Prepared:

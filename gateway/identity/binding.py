@@ -52,6 +52,10 @@ class Presented:
     """Every DPoP header of the request; a good request has at most one."""
     cert: ClientCert | None = None
     ip: str = ""
+    query: str = ""
+    """With its question mark, as it was sent."""
+    fields: Iterable[tuple[bytes, bytes]] = ()
+    """The request's header fields as they came, for who verifies its signature."""
 
 
 @lru_cache(maxsize=4096)

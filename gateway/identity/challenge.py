@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gateway.errors import Unauthenticated
 from gateway.identity.dpop import ProofRefused
 from gateway.identity.jose import ALGORITHMS
+from gateway.identity.signatures import SignatureRefused
 
 _SAYINGS: dict[str, tuple[str, str]] = {
     "token_missing": (
@@ -71,6 +72,13 @@ class Challenge:
             refused.description,
             refused.zh,
             www_authenticate=self._header("DPoP", error, refused.description),
+        )
+
+    def signature(self, refused: SignatureRefused, *, scheme: str = "DPoP") -> Unauthenticated:
+        """Refused for the signature of the request (RFC 9421)."""
+        header = self._header(scheme, "invalid_request", refused.description)
+        return Unauthenticated(
+            refused.code, refused.description, refused.zh, www_authenticate=header
         )
 
     def _header(self, scheme: str, error: str, description: str) -> str:

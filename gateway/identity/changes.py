@@ -29,8 +29,10 @@ from gateway.identity.model import (
     Tenant,
 )
 from gateway.identity.narrowing import Boundaries
+from gateway.identity.organisations import check_crypto
 from gateway.identity.products import live_product
 from gateway.identity.record import Act, record_change
+from gateway.identity.sealing import seal_for
 from gateway.identity.states import allow
 from gateway.identity.store import (
     client_of,
@@ -51,6 +53,7 @@ def register_tenant(session: Session, act: Act, entry: TenantEntry) -> Tenant:
     """Put a new organisation into the directory, active."""
     if session.get(TenantRow, entry.id):
         raise OperatorError("tenant.exists", f"Tenant {entry.id} is already registered.")
+    check_crypto(entry.crypto)
     facts = entry.model_dump(exclude={"qualifications"})
     shown = tuple(Qualification(**each.model_dump()) for each in entry.qualifications)
     tenant = Tenant(**facts, status="active", qualifications=shown)
@@ -140,10 +143,22 @@ def _keys(jwks: object, terms: ClientTerms) -> Document:
     if jwks is not None and terms.jwks_uri:
         raise OperatorError("client.jwks_twice", "Give either a key set or a jwks_uri, not both.")
     if jwks is not None:
-        return accept_jwks(jwks)
+        return _serving(accept_jwks(jwks), terms)
     if terms.jwks_uri or terms.auth_method == "tls_client_auth":
         return {"keys": []}
     raise OperatorError("client.jwks_missing", "A client needs a key set or a jwks_uri.")
+
+
+def _serving(keys: Document, terms: ClientTerms) -> Document:
+    """The key set, where it has a key for whatever these terms want one for."""
+    if terms.auth_method == "private_key_jwt" and not algorithms_of(keys):
+        raise OperatorError("client.jwks_refused", "The key set holds no key for signatures.")
+    if terms.answer_encryption and seal_for(keys, terms.answer_encryption) is None:
+        raise OperatorError(
+            "client.jwks_refused",
+            f"Answers encrypted by {terms.answer_encryption} need a key of use enc that fits.",
+        )
+    return keys
 
 
 def disable_client(session: Session, act: Act, client_id: str) -> Client:

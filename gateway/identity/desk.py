@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import sqlalchemy as sa
 from authlib.common.security import is_secure_transport
@@ -18,7 +20,14 @@ from gateway.identity.caretaker import Caretaker
 from gateway.identity.directory import Directory, Snapshot
 from gateway.identity.dpop import ProofChecker
 from gateway.identity.jwks_remote import FetchRule
-from gateway.identity.keyring import Ring, ensure_keys, load_ring
+from gateway.identity.keyring import (
+    GmRing,
+    Ring,
+    ensure_gm_keys,
+    ensure_keys,
+    load_gm_ring,
+    load_ring,
+)
 from gateway.identity.metadata import resource_metadata_url, resource_of
 from gateway.identity.narrowing import Boundaries
 from gateway.identity.record import Act
@@ -29,6 +38,8 @@ from gateway.identity.verifier import Verifier
 from gateway.settings import Settings
 
 Clock = Callable[[], datetime]
+
+_log = logging.getLogger(__name__)
 
 
 def utc_now() -> datetime:
@@ -50,6 +61,33 @@ class _CurrentRing:
         self._ring = self._load()
 
 
+class _CurrentGmRing:
+    """The SM2 ring, made with the first tenant of the GM profile and then followed like the other.
+
+    Where a library or a file is missing there is none: answers that need it are refused, nobody
+    else's.
+    """
+
+    def __init__(self, engine: sa.Engine, keys: Path, clock: Clock) -> None:
+        self._engine, self._keys, self._clock = engine, keys, clock
+        self._ring: GmRing | None = None
+
+    def __call__(self) -> GmRing | None:
+        return self._ring
+
+    def reload(self, snapshot: Snapshot) -> None:
+        wanted = any(tenant.crypto == "gm" for tenant in snapshot.tenants.values())
+        try:
+            self._ring = load_gm_ring(self._engine, self._keys, self._clock())
+            if wanted and self._ring is None:
+                act = Act("sluice", self._clock(), "first tenant of the GM profile")
+                ensure_gm_keys(self._engine, self._keys, act)
+                self._ring = load_gm_ring(self._engine, self._keys, self._clock())
+        except OperatorError as error:
+            _log.error("no GM signing key: %s", error.code)
+            self._ring = None
+
+
 @dataclass(frozen=True)
 class Identity:
     """What the API needs of identity; `start` before serving, `close` after."""
@@ -58,6 +96,7 @@ class Identity:
     engine: sa.Engine
     directory: Directory
     ring: Callable[[], Ring]
+    gm_ring: Callable[[], GmRing | None]
     rule: TokenRule
     replay: ReplayGuard
     proofs: ProofChecker
@@ -103,6 +142,8 @@ def open_identity(
     directory = Directory(engine, bounds or load_boundaries(settings.policies))
     ring = _CurrentRing(lambda: load_ring(engine, settings.keys, clock()))
     directory.on_change(ring.reload)
+    gm_ring = _CurrentGmRing(engine, settings.keys, clock)
+    directory.on_change(gm_ring.reload)
     rule = TokenRule(issuer, resource_of(issuer), settings.env, settings.token_ttl_seconds)
     replay, proofs, revocations = ReplayGuard(engine), ProofChecker(), Revocations(engine, clock)
     return Identity(
@@ -110,6 +151,7 @@ def open_identity(
         engine=engine,
         directory=directory,
         ring=ring,
+        gm_ring=gm_ring,
         rule=rule,
         replay=replay,
         proofs=proofs,

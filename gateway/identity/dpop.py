@@ -175,6 +175,10 @@ class ProofChecker:
         self._use_once(held, f"{proof_key.jkt}{compact.claims['jti']}")
         return proof_key.jkt
 
+    def use_nonce(self, nonce: str, named: str, now: datetime) -> None:
+        """Use a nonce of this process for what is named so, once; raises `ProofRefused`."""
+        self._use_once(self._round_of(nonce, now), named)
+
     def _turn(self, now: datetime) -> _Round:
         """The current round. A clock that is set back prolongs it: no used proof is forgotten."""
         minute = int(now.timestamp()) // _BUCKET
@@ -236,11 +240,12 @@ def _read_key(header: dict[str, Any]) -> _ProofKey:
     unnamed = {name: value for name, value in jwk.items() if name != "kid"}
     try:
         # The same gate as for registered keys: public, strong, of an allowed kind.
-        accepted = read_keys(accept_jwks({"keys": [unnamed]}))[0]
+        signing = read_keys(accept_jwks({"keys": [unnamed]}))
     except OperatorError as error:
         raise ProofRefused("dpop_key") from error
-    if header["alg"] not in accepted.algorithms:
+    if not signing or header["alg"] not in signing[0].algorithms:
         raise ProofRefused("dpop_key")
+    accepted = signing[0]
     return _ProofKey(header["alg"], accepted.key, thumbprint(accepted.key))
 
 

@@ -115,6 +115,7 @@ class TenantEntry(Entry):
     cert_thumbprints: tuple[Thumbprint, ...] = ()
     contact: MaybeLine = ""
     credit_limit_fen: Credit | None = None
+    signed_requests: bool = False
 
 
 class TenantUpdate(Entry):
@@ -122,11 +123,13 @@ class TenantUpdate(Entry):
 
     name: Line | None = None
     contact: MaybeLine | None = None
+    crypto: Literal["intl", "gm"] | None = None
     data_security_officer: MaybeLine | None = None
     qualifications: tuple[QualificationEntry, ...] | None = None
     source_ips: tuple[Network, ...] | None = None
     cert_thumbprints: tuple[Thumbprint, ...] | None = None
     credit_limit_fen: Credit | None = None
+    signed_requests: bool | None = None
 
 
 class LimitEntry(Entry):
@@ -177,6 +180,7 @@ class ClientTerms(Entry):
     tls_san_dns: Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,200}$")] | None = None
     binding: Binding = "dpop"
     message_signing: bool = False
+    answer_encryption: Literal["ECDH-ES+A256KW", "RSA-OAEP-256"] | None = None
     registration_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
+from gateway.identity.sm2 import Sm2PrivateKey
+
 PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 PUBLIC_KEYS = (ec.EllipticCurvePublicKey, rsa.RSAPublicKey, ed25519.Ed25519PublicKey)
 
@@ -172,3 +174,9 @@ def sign_es256(
     r, s = decode_dss_signature(key.sign(signing_input.encode("ascii"), _ECDSA))
     signature = r.to_bytes(_COORDINATE) + s.to_bytes(_COORDINATE)
     return f"{signing_input}.{encode_segment(signature)}"
+
+
+def sign_sm2(key: Sm2PrivateKey, header: dict[str, Any], claims: dict[str, Any]) -> str:
+    """A compact JWS signed by SM2 with SM3."""
+    signing_input = f"{encode_json(header)}.{encode_json(claims)}"
+    return f"{signing_input}.{encode_segment(key.sign(signing_input.encode('ascii')))}"

@@ -1,4 +1,7 @@
-"""Public keys of clients: which may be registered, and which one an assertion must have used."""
+"""Public keys of clients: which may be registered, and which one an assertion must have used.
+
+A key is for signatures, or by its `use` (`enc`) for what is encrypted to a client; never both.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ RSA_BITS = (2048, 3072, 4096)
 """Sizes an RSA key may be registered with; there is a decoy of each (`authserver.clients`)."""
 RSA_EXPONENT = 65537
 """The one public exponent: a large one would make each of its signatures costly to check."""
+ENCRYPTION = "enc"
+"""`use` of a key to which answers are encrypted."""
 _LEAST_RSA_BITS = 2048
 _LEAST_RSA_TEXT = 342  # characters of a 2048-bit modulus in base64url
 _MOST_RSA_BITS = 8192
@@ -45,6 +50,8 @@ def accept_jwks(document: object) -> Document:
     accepted = [_accept_key(each) for each in keys]
     if len({each["kid"] for each in accepted}) != len(accepted):
         raise _refused("two keys carry the same kid")
+    if len({(_bare(each), each["use"]) for each in accepted}) > len({_bare(e) for e in accepted}):
+        raise _refused("one key is for signatures and for encryption")
     return {"keys": accepted}
 
 
@@ -54,11 +61,11 @@ def algorithms_of(jwks: Document) -> tuple[str, ...]:
 
 
 def read_keys(jwks: Document) -> tuple[VerificationKey, ...]:
-    """The keys of a stored (accepted) key set, ready to verify with."""
+    """The keys for signatures of a stored (accepted) key set, ready to verify with."""
     keys = jwks["keys"]
     if not isinstance(keys, list):
         raise _refused("a stored key set is damaged")
-    return tuple(_verification_key(each) for each in keys)
+    return tuple(_verification_key(each) for each in keys if each.get("use") != ENCRYPTION)
 
 
 def choose_key(
@@ -86,8 +93,9 @@ def _accept_key(jwk: object) -> dict[str, Any]:
         raise _refused("a key carries its private part; register only public keys")
     if _REMOTE_MEMBERS & jwk.keys():
         raise _refused("keys with x5u, x5c or jku are not accepted")
-    if jwk.get("use", "sig") != "sig":
-        raise _refused("a key is not for signatures")
+    use = jwk.get("use", "sig")
+    if use not in ("sig", ENCRYPTION):
+        raise _refused("a key's use is sig or enc")
     if jwk.get("kty") == "RSA" and len(str(jwk.get("n", ""))) < _LEAST_RSA_TEXT:
         raise _refused("an RSA key needs at least 2048 bits")
     try:
@@ -97,14 +105,41 @@ def _accept_key(jwk: object) -> dict[str, Any]:
     except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise _refused("a key cannot be read") from error
     stated = jwk.get("alg")
-    _algorithms(key, stated)
+    _check_use(key, stated, use)
     if isinstance(key, rsa.RSAPublicKey):
         _check_rsa(key)
     kid = jwk.get("kid", thumbprint)
     if not isinstance(kid, str) or not 1 <= len(kid) <= 128:
         raise _refused("a kid is a string of 1 to 128 characters")
     material = {name: jwk[name] for name in ("kty", *_MATERIAL) if name in jwk}
-    return {**material, "kid": kid, "use": "sig", **({"alg": stated} if stated else {})}
+    return {**material, "kid": kid, "use": use, **({"alg": stated} if stated else {})}
+
+
+def encryption_algorithm(jwk: Mapping[str, Any]) -> str | None:
+    """How content keys are wrapped for a key of this type (RFC 7518 §4); None for other types."""
+    if jwk.get("kty") == "RSA":
+        return "RSA-OAEP-256"
+    return "ECDH-ES+A256KW" if (jwk.get("kty"), jwk.get("crv")) == ("EC", "P-256") else None
+
+
+def _bare(jwk: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(jwk.get(name) for name in ("kty", *_MATERIAL))
+
+
+def _check_use(key: object, stated: object, use: str) -> None:
+    """A key of a type, and with a stated algorithm, that fits what it is for."""
+    if use != ENCRYPTION:
+        _algorithms(key, stated)
+        return
+    match key:
+        case ec.EllipticCurvePublicKey() if isinstance(key.curve, ec.SECP256R1):
+            possible = "ECDH-ES+A256KW"
+        case rsa.RSAPublicKey():
+            possible = "RSA-OAEP-256"
+        case _:
+            raise _refused("a key for encryption must be EC P-256 or RSA")
+    if stated not in (None, possible):
+        raise _refused(f"the alg of such a key for encryption is {possible}")
 
 
 def _check_rsa(key: rsa.RSAPublicKey) -> None:

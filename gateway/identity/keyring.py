@@ -4,14 +4,19 @@ The private halves are files of mode 0600 under `home/keys`; public halves and s
 every replica publishes the same key set. A key is published one rotation before it signs, so no
 verifier ever meets a token whose key it could not know; a retired key stays published until every
 token it signed has expired.
+
+Answers to tenants of the GM profile are signed by a second ring of SM2 keys, made when the first
+such tenant is there and published by itself: the key set of everybody else is what it was.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,10 +30,16 @@ from sqlalchemy.orm import Session
 from gateway.db.engine import reading, writing
 from gateway.db.tables import SigningKeyRow
 from gateway.errors import OperatorError
+from gateway.identity.jose import encode_segment
 from gateway.identity.model import Document
 from gateway.identity.record import Act, record_change
+from gateway.identity.sm2 import COORDINATE, Sm2PrivateKey
 
 ALGORITHM = "ES256"
+GM_ALGORITHM = "SGD_SM3_SM2"
+"""SM2 with SM3, by the name of GM/T 0125.1-2022; IANA registers none."""
+GM_CURVE = "SM2-P-256"
+"""`crv` of a key on SM2's curve (GM/T 0125.4-2022)."""
 KEEP_RETIRED = timedelta(hours=1)
 """Longer than any access token lives (settings allow at most 900 s) plus every clock's error."""
 
@@ -43,12 +54,30 @@ class Ring:
     jwks: Document
 
 
+@dataclass(frozen=True)
+class GmRing:
+    """The SM2 keys of one moment: what signs, and the published set."""
+
+    kid: str
+    signing: Sm2PrivateKey
+    jwks: Document
+
+
 def ensure_keys(engine: sa.Engine, folder: Path, act: Act) -> None:
     """Make the first signing key and its successor when there are none."""
+    _ensure(engine, folder, act, ALGORITHM)
+
+
+def ensure_gm_keys(engine: sa.Engine, folder: Path, act: Act) -> None:
+    """The same of SM2; `Sm2Unavailable` where no library computes it."""
+    _ensure(engine, folder, act, GM_ALGORITHM)
+
+
+def _ensure(engine: sa.Engine, folder: Path, act: Act, algorithm: str) -> None:
     with writing(engine) as session:
-        if not session.scalars(sa.select(SigningKeyRow)).first():
-            _create(session, folder, act, "current")
-            _create(session, folder, act, "next")
+        if not _rows(session, algorithm):
+            _create(session, folder, act, "current", algorithm)
+            _create(session, folder, act, "next", algorithm)
 
 
 def rotate(engine: sa.Engine, folder: Path, act: Act) -> str:
@@ -58,8 +87,14 @@ def rotate(engine: sa.Engine, folder: Path, act: Act) -> str:
 
 
 def rotate_in(session: Session, folder: Path, act: Act) -> str:
-    """The same inside a session that has more to write."""
-    rows = list(session.scalars(sa.select(SigningKeyRow)))
+    """The same inside a session that has more to write; SM2 keys, where there are any, turn too."""
+    if _rows(session, GM_ALGORITHM):
+        _rotate(session, folder, act, GM_ALGORITHM)
+    return _rotate(session, folder, act, ALGORITHM)
+
+
+def _rotate(session: Session, folder: Path, act: Act, algorithm: str) -> str:
+    rows = _rows(session, algorithm)
     current, following = _only(rows, "current"), _only(rows, "next")
     for row in rows:
         if row.keep_until is not None and row.keep_until <= act.at:
@@ -67,7 +102,7 @@ def rotate_in(session: Session, folder: Path, act: Act) -> str:
             _private_file(folder, row.kid).unlink(missing_ok=True)
     current.status, current.keep_until = "retired", act.at + KEEP_RETIRED
     following.status = "current"
-    _create(session, folder, act, "next")
+    _create(session, folder, act, "next", algorithm)
     record_change(
         session,
         act,
@@ -82,16 +117,26 @@ def rotate_in(session: Session, folder: Path, act: Act) -> str:
 def load_ring(engine: sa.Engine, folder: Path, now: datetime) -> Ring:
     """The keys as the directory states them now; refuses when the signing key's file is missing."""
     with reading(engine) as session:
-        rows = [
-            row
-            for row in session.scalars(sa.select(SigningKeyRow).order_by(SigningKeyRow.created_at))
-            if row.keep_until is None or row.keep_until > now
-        ]
+        rows = _published(session, ALGORITHM, now)
         current = _only(rows, "current")
         return Ring(
             kid=current.kid,
             signing=_read_private(folder, current.kid),
             verifying={row.kid: _public_key(row.public_jwk) for row in rows},
+            jwks={"keys": [row.public_jwk for row in rows]},
+        )
+
+
+def load_gm_ring(engine: sa.Engine, folder: Path, now: datetime) -> GmRing | None:
+    """The SM2 keys as the directory states them now; None before there was a tenant for them."""
+    with reading(engine) as session:
+        rows = _published(session, GM_ALGORITHM, now)
+        if not rows:
+            return None
+        current = _only(rows, "current")
+        return GmRing(
+            kid=current.kid,
+            signing=_read_sm2(folder, current.kid),
             jwks={"keys": [row.public_jwk for row in rows]},
         )
 
@@ -112,15 +157,42 @@ def describe_keys(engine: sa.Engine) -> list[Document]:
         ]
 
 
-def _create(session: Session, folder: Path, act: Act, status: str) -> None:
-    key = ECKey.generate_key("P-256")
-    kid = key.thumbprint()
-    write_private(_private_file(folder, kid), {**key.as_dict(private=True), "kid": kid})
-    public = {**key.as_dict(private=False), "kid": kid, "use": "sig", "alg": ALGORITHM}
+def _create(session: Session, folder: Path, act: Act, status: str, algorithm: str) -> None:
+    key = _MAKERS[algorithm]()
+    kid = _thumbprint(key)
+    write_private(_private_file(folder, kid), {**key, "kid": kid})
+    public = {name: value for name, value in key.items() if name != "d"}
+    public |= {"kid": kid, "use": "sig", "alg": algorithm}
     session.add(
-        SigningKeyRow(kid=kid, alg=ALGORITHM, public_jwk=public, status=status, created_at=act.at)
+        SigningKeyRow(kid=kid, alg=algorithm, public_jwk=public, status=status, created_at=act.at)
     )
     record_change(session, act, "create", ("signing_key", kid), before=None, after={"kid": kid})
+
+
+def _p256() -> dict[str, Any]:
+    return ECKey.generate_key("P-256").as_dict(private=True)
+
+
+def _sm2() -> dict[str, Any]:
+    key = Sm2PrivateKey.generate()
+    x, y = key.public.point[1 : COORDINATE + 1], key.public.point[COORDINATE + 1 :]
+    return {
+        "kty": "EC",
+        "crv": GM_CURVE,
+        **{name: encode_segment(octets) for name, octets in (("x", x), ("y", y))},
+        "d": encode_segment(key.scalar),
+    }
+
+
+def _thumbprint(jwk: Mapping[str, Any]) -> str:
+    """RFC 7638, of whatever curve."""
+    named = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
+    text = json.dumps(named, separators=(",", ":"), sort_keys=True)
+    return encode_segment(hashlib.sha256(text.encode()).digest())
+
+
+_MAKERS: Mapping[str, Callable[[], dict[str, Any]]] = {ALGORITHM: _p256, GM_ALGORITHM: _sm2}
+"""Private JWKs, by algorithm."""
 
 
 def write_private(path: Path, jwk: Mapping[str, Any]) -> None:
@@ -142,10 +214,15 @@ def _private_file(folder: Path, kid: str) -> Path:
     return folder / f"{kid}.json"
 
 
+def _jwk_of(path: Path) -> dict[str, Any]:
+    jwk: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return jwk
+
+
 def _read_private(folder: Path, kid: str) -> ec.EllipticCurvePrivateKey:
     path = _private_file(folder, kid)
     try:
-        key = ECKey.import_key(json.loads(path.read_text(encoding="utf-8"))).private_key
+        key = ECKey.import_key(_jwk_of(path)).private_key
     except (OSError, ValueError) as error:
         raise OperatorError("keys.unreadable", f"Cannot read signing key {path}.") from error
     if key is None:
@@ -153,8 +230,26 @@ def _read_private(folder: Path, kid: str) -> ec.EllipticCurvePrivateKey:
     return key
 
 
+def _read_sm2(folder: Path, kid: str) -> Sm2PrivateKey:
+    path = _private_file(folder, kid)
+    try:
+        return Sm2PrivateKey.of(urlsafe_b64decode(_jwk_of(path)["d"] + "="))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OperatorError("keys.unreadable", f"Cannot read signing key {path}.") from error
+
+
 def _public_key(jwk: Mapping[str, Any]) -> ec.EllipticCurvePublicKey:
     return ECKey.import_key(dict(jwk)).public_key
+
+
+def _rows(session: Session, algorithm: str) -> list[SigningKeyRow]:
+    oldest_first = sa.select(SigningKeyRow).order_by(SigningKeyRow.created_at)
+    return list(session.scalars(oldest_first.where(SigningKeyRow.alg == algorithm)))
+
+
+def _published(session: Session, algorithm: str, now: datetime) -> list[SigningKeyRow]:
+    rows = _rows(session, algorithm)
+    return [row for row in rows if row.keep_until is None or row.keep_until > now]
 
 
 def _only(rows: list[SigningKeyRow], status: str) -> SigningKeyRow:

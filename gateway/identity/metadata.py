@@ -9,6 +9,8 @@ RESOURCE_PATH = "/v1"
 CONSENT_TYPE = "urn:sluice:params:oauth:consent"
 """The one type of authorization_details: a consent (RFC 9396)."""
 _AUTH_METHODS = ["private_key_jwt", "tls_client_auth"]
+WRAPPING = ("ECDH-ES+A256KW", "RSA-OAEP-256")
+"""How keys are wrapped where answers are encrypted for a client; the content is A256GCM."""
 _OWN = ["ES256"]
 """What this server itself signs with."""
 
@@ -41,6 +43,9 @@ def server_metadata(issuer: str) -> Document:
         "request_object_signing_alg_values_supported": accepted,
         "authorization_signing_alg_values_supported": _OWN,
         "authorization_response_iss_parameter_supported": True,
+        # Of this server: answers about persons as nested JWT (RFC 7519 §11.2)
+        "claims_encryption_alg_values_supported": list(WRAPPING),
+        "claims_encryption_enc_values_supported": ["A256GCM"],
         # RFC 9449, RFC 8705, RFC 9396, RFC 9728
         "dpop_signing_alg_values_supported": accepted,
         "tls_client_certificate_bound_access_tokens": True,

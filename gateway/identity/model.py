@@ -94,6 +94,7 @@ class Tenant:
     cut_off_date: date | None = None  # a limited tenant asks for nothing after this day
     cut_off_strategy: str = "historical"
     credit_limit_fen: int | None = None
+    signed_requests: bool = False  # RFC 9421, each of them
 
     def document(self) -> Document:
         """The policy document of SPEC §6.3; a date that is not set is absent, never null."""
@@ -111,6 +112,7 @@ class Tenant:
             "cert_thumbprints": list(self.cert_thumbprints),
             "contact": self.contact,
             "cut_off_strategy": self.cut_off_strategy,
+            "signed_requests": self.signed_requests,
             **{name: day.isoformat() for name, day in dates.items() if day},
             **_credit(self.credit_limit_fen),
         }
@@ -168,6 +170,7 @@ class Client:
     tls_san_dns: str | None = None
     binding: str = "dpop"
     message_signing: bool = False
+    answer_encryption: str | None = None
     registration_digest: str | None = None
 
     def document(self) -> Document:
@@ -188,6 +191,7 @@ class Client:
             "tls_san_dns": self.tls_san_dns,
             "binding": self.binding,
             "message_signing": self.message_signing,
+            "answer_encryption": self.answer_encryption,
         }
 
 

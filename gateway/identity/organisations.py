@@ -16,6 +16,7 @@ from gateway.errors import OperatorError
 from gateway.identity.entries import LimitEntry, TenantUpdate
 from gateway.identity.model import TENANT_TRANSITIONS, Qualification, Tenant
 from gateway.identity.record import Act, record_change
+from gateway.identity.sm2 import library
 from gateway.identity.states import allow
 from gateway.identity.store import tenant_of, tenant_row
 
@@ -24,10 +25,17 @@ def update_tenant(session: Session, act: Act, tenant_id: str, entry: TenantUpdat
     """Replace facts of a tenant that is not revoked; what the entry leaves out stays."""
     before = _living(session, tenant_id)
     facts = entry.model_dump(exclude_none=True, exclude={"qualifications"})
+    check_crypto(entry.crypto)
     if entry.qualifications is not None:
         shown = tuple(Qualification(**each.model_dump()) for each in entry.qualifications)
         facts["qualifications"] = shown
     return _keep(session, act, "update", before, replace(before, **facts))
+
+
+def check_crypto(profile: str | None) -> None:
+    """Nobody is promised SM2 where no library computes it: `Sm2Unavailable`."""
+    if profile == "gm":
+        library()
 
 
 def set_tenant_status(session: Session, act: Act, tenant_id: str, status: str) -> Tenant:

@@ -1,11 +1,13 @@
 """Chained records of changes: one entry per change, in the change's transaction.
 
 The directory has one such record, the staff accounts have another of the same form. A session that
-has written an entry says so (`is_recorded`), so that a change without one can be refused.
+has written an entry says so (`is_recorded`), so that a change without one can be refused. Every
+entry is an audit event too, in the office journal, which holds the entry's hash.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -14,10 +16,26 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.db.chains import NOTHING, Walk, digest
+from gateway.db.office_journal import OfficeEvent, record_event
 from gateway.db.tables import Chained, Counted, DirectoryAuditRow, RevisionRow
+from gateway.identity.audited import kind_of, result_of, tenant_in
 from gateway.identity.model import Document
 
 _RECORDED = "sluice_recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an act came from, as far as it is known: acts on the machine itself have none."""
+
+    roles: tuple[str, ...] = ()
+    ip: str = ""
+    request_id: str = ""
+    trace_id: str = ""
+    operation: str = ""
+
+
+UNKNOWN = Source()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +45,7 @@ class Act:
     actor: str
     at: datetime
     reason: str = ""
+    source: Source = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -49,9 +68,10 @@ def record_change(
     *,
     before: Document | None,
     after: Document | None,
+    facts: Mapping[str, object] | None = None,
 ) -> int:
     """Write the entry of one change of the directory; both live or die with the transaction."""
-    return append(session, DIRECTORY, act, action, entity, before=before, after=after)
+    return append(session, DIRECTORY, act, action, entity, before=before, after=after, facts=facts)
 
 
 def append(
@@ -63,8 +83,10 @@ def append(
     *,
     before: Document | None,
     after: Document | None,
+    facts: Mapping[str, object] | None = None,
 ) -> int:
-    """Grow the record by one entry; returns the entry's number."""
+    """Grow the record by one entry; returns the entry's number. `facts` are further fields of its
+    audit event, under their names in SPEC §8.2."""
     counter = chain.counter
     session.execute(sa.update(counter).values(revision=counter.revision + 1))
     revision = session.scalars(sa.select(counter.revision)).one()
@@ -77,7 +99,42 @@ def append(
     row.hash = _entry_hash(row)
     session.add(row)
     session.info[_RECORDED] = True
+    told = {**_facts(row, act), **(facts or {})}
+    record_event(
+        session,
+        OfficeEvent(
+            kind=kind_of(row.entity, action),
+            result=result_of(action),
+            time=act.at,
+            actor=_actor(act),
+            tenant=tenant_in(entity, before, after),
+            request_id=act.source.request_id or None,
+            facts=told,
+        ),
+    )
     return revision
+
+
+def _actor(act: Act) -> dict[str, object]:
+    """Who acted, under the names of SPEC §8.2; what is not known is not there."""
+    roles = ",".join(act.source.roles)
+    said = {"user": act.actor, "role": roles, "ip": act.source.ip, "trace_id": act.source.trace_id}
+    return {name: value for name, value in said.items() if value}
+
+
+def _facts(row: Chained, act: Act) -> dict[str, object]:
+    """What was done to what, with the hashes of before and after, and the entry it is told by."""
+    table = sa.inspect(row).mapper.local_table.description
+    entry = {"table": table, "number": row.revision, "hash": row.hash}
+    hashes = {"input_hash": row.before_hash, "output_hash": row.after_hash}
+    return {
+        "action": row.action,
+        "target": {"entity": row.entity, "id": row.entity_id},
+        "reason": row.reason,
+        **({"operation": act.source.operation} if act.source.operation else {}),
+        **{name: value for name, value in hashes.items() if value != NOTHING},
+        "entry": entry,
+    }
 
 
 def is_recorded(session: Session) -> bool:

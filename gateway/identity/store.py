@@ -81,6 +81,7 @@ def tenant_of(row: TenantRow) -> Tenant:
         cut_off_date=row.cut_off_date,
         cut_off_strategy=row.cut_off_strategy,
         credit_limit_fen=row.credit_limit_fen,
+        signed_requests=row.signed_requests,
     )
 
 
@@ -110,6 +111,7 @@ def tenant_row(tenant: Tenant, now: datetime) -> TenantRow:
         cut_off_date=tenant.cut_off_date,
         cut_off_strategy=tenant.cut_off_strategy,
         credit_limit_fen=tenant.credit_limit_fen,
+        signed_requests=tenant.signed_requests,
         created_at=now,
     )
 
@@ -131,6 +133,7 @@ def client_of(row: ClientRow) -> Client:
         tls_san_dns=row.tls_san_dns,
         binding=row.binding,
         message_signing=row.message_signing,
+        answer_encryption=row.answer_encryption,
         registration_digest=row.registration_digest,
     )
 
@@ -152,6 +155,7 @@ def client_row(client: Client, now: datetime) -> ClientRow:
         tls_san_dns=client.tls_san_dns,
         binding=client.binding,
         message_signing=client.message_signing,
+        answer_encryption=client.answer_encryption,
         registration_digest=client.registration_digest,
         created_at=now,
     )

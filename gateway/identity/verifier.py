@@ -24,6 +24,14 @@ from gateway.identity.jose import Compact, MalformedToken, parse_compact, signat
 from gateway.identity.keyring import ALGORITHM, Ring
 from gateway.identity.model import Tenant
 from gateway.identity.revocation import Revocations
+from gateway.identity.signatures import (
+    Asked,
+    Headers,
+    SignatureRefused,
+    carries_signature,
+    check_request,
+    of_nonce,
+)
 from gateway.identity.tokens import JKT, TOKEN_TYPE, X5T, TokenRule
 
 LEEWAY = 5
@@ -88,7 +96,9 @@ class Verifier:
         scheme, token = self._credentials(authorization)
         proved = self._proved(token, now.timestamp())
         self._check_sender(proved, scheme, token, presented, now)
-        return self._caller(proved, self._live_tenant(proved), presented)
+        tenant = self._live_tenant(proved)
+        self._check_signature_of(presented, proved, tenant, now)
+        return self._caller(proved, tenant, presented)
 
     def _credentials(self, authorization: str | None) -> tuple[str, str]:
         if authorization is None or not authorization.strip():
@@ -132,6 +142,24 @@ class Verifier:
         shown = cert.thumbprint if cert and cert.verified else ""
         if scheme != "bearer" or not hmac.compare_digest(shown, x5t):
             raise self._challenge.token("token_binding", scheme="Bearer")
+
+    def _check_signature_of(
+        self, presented: Presented, proved: _Proved, tenant: Tenant, now: datetime
+    ) -> None:
+        """The request's own signature (RFC 9421), where it has one or its tenant promised one."""
+        if not tenant.signed_requests and not carries_signature(presented.fields):
+            return
+        headers = Headers(presented.fields)
+        asked = Asked(presented.method, presented.url + presented.query, headers)
+        if not tenant.signed_requests and not asked.is_signed:
+            return
+        keys = self._directory.snapshot.keys[proved.client_id]
+        try:
+            good = check_request(asked, {each.kid: each.key for each in keys}, now)
+            self._proofs.use_nonce(good.nonce, good.name, now)
+        except (SignatureRefused, ProofRefused) as refused:
+            scheme = "DPoP" if proved.jkt else "Bearer"
+            raise self._challenge.signature(of_nonce(refused), scheme=scheme) from refused
 
     def _live_tenant(self, proved: _Proved) -> Tenant:
         tenant = self._directory.snapshot.live_clients.get(proved.client_id)

@@ -14,7 +14,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from gateway.journal.entry import canonical
 from gateway.journal.names import make_folder, sync_names
+from gateway.tlog import notes
 
 PRIVATE_KEY = "audit-ed25519.pem"
 PUBLIC_KEY = "audit-ed25519.pub"
@@ -39,23 +40,28 @@ class Checkpoint:
     time: str
     prev: str
     signature: str
+    note: str = ""
+    """The signed note of the tree over the events up to `seq` (see `gateway.tlog.notes`); empty in
+    checkpoints of before there was a tree, and where the store could not be read."""
 
     def signed(self) -> bytes:
         """The bytes under the signature."""
-        fields = {name: getattr(self, name) for name in ("journal", "seq", "hash", "time", "prev")}
-        return canonical(fields)
+        names = ("journal", "seq", "hash", "time", "prev", *(("note",) if self.note else ()))
+        return canonical({name: getattr(self, name) for name in names})
 
     def line(self) -> bytes:
         """The checkpoint as one line of the file."""
         return canonical({**orjson.loads(self.signed()), "signature": self.signature}) + b"\n"
 
     def holds(self, key: Ed25519PublicKey) -> bool:
-        """Whether this key signed it."""
+        """Whether this key signed it, and a note that says the same of the same event."""
         try:
             key.verify(base64.b64decode(self.signature), self.signed())
+            told = notes.opened(self.note, key) if self.note else None
         except (InvalidSignature, ValueError):
             return False
-        return True
+        same = (notes.origin_of(self.journal), self.seq, self.hash)
+        return told is None or (told.origin, told.size, told.chain) == same
 
 
 def path_of(journal: Path) -> Path:
@@ -86,17 +92,22 @@ class CheckpointFile:
     """Appends checkpoints, each on stable storage before the next is made."""
 
     def __init__(self, journal: Path, journal_id: str, keys: Path) -> None:
-        self._path = path_of(journal)
-        self._journal_id = journal_id
+        self.path = path_of(journal)
+        self.journal_id = journal_id
         self._key = signing_key(keys)
-        self._prev, self.seq, self.hash, self.time = _resume(self._path)
+        self._prev, self.seq, self.hash, self.time = _resume(self.path)
 
-    def append(self, seq: int, head: bytes, time: str) -> None:
+    def note(self, seq: int, head: bytes, time: str, root: bytes) -> str:
+        """The signed note of the tree whose last leaf is the head of the chain."""
+        origin = notes.origin_of(self.journal_id)
+        return notes.signed(notes.Note(origin, seq, root, head.hex(), time), self._key)
+
+    def append(self, seq: int, head: bytes, time: str, note: str = "") -> None:
         """Sign and store the head of the chain."""
-        draft = Checkpoint(self._journal_id, seq, head.hex(), time, self._prev, "")
+        draft = Checkpoint(self.journal_id, seq, head.hex(), time, self._prev, "", note)
         signature = base64.b64encode(self._key.sign(draft.signed())).decode()
-        line = Checkpoint(self._journal_id, seq, head.hex(), time, self._prev, signature).line()
-        _append(self._path, line)
+        line = replace(draft, signature=signature).line()
+        _append(self.path, line)
         self._prev, self.seq, self.hash, self.time = digest(line), seq, head.hex(), time
 
 

@@ -20,6 +20,7 @@ from gateway.journal.counters import Counters, Total
 from gateway.journal.postgres import DirectStore, StoreDown, direct_id
 from gateway.journal.spool import Spool
 from gateway.journal.stores import Direct, Signed, check_end, direct_path
+from gateway.journal.tree import Grown
 from gateway.metrics import meters
 from metering.calendar import day_of, month_begins
 from metering.rating import key_of
@@ -42,13 +43,13 @@ def open_direct(
     *,
     keys: Path,
     clock: Callable[[], datetime],
-    signed: Callable[[CheckpointFile], Signed],
+    signed: Callable[[CheckpointFile, Callable[[], Grown]], Signed],
 ) -> Direct:
     """The way into the store; open also while it is away."""
     store = DirectStore(dsn, node, spool.journal_id, spool.created, spool.ground)
     central = Central(dsn, node, spool.path, clock)
     file = CheckpointFile(direct_path(spool.path), direct_id(spool.journal_id), keys)
-    direct = Direct(store, central, signed(file))
+    direct = Direct(store, central, signed(file, lambda: store.tree))
     try:
         store.connect()
         check_end(store, file)

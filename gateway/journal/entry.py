@@ -9,26 +9,10 @@ from typing import NamedTuple, TypeAlias
 
 import orjson
 
+from gateway.db.event_kinds import CALLS, KINDS
 from gateway.journal.charges import Cells, count
 from metering.usage import UsageEvent
 
-CALLS = frozenset({"read", "write", "job", "export", "decision"})
-KINDS = CALLS | {
-    "login",
-    "egress-request",
-    "egress-review",
-    "consent-change",
-    "grant-change",
-    "policy-change",
-    "price-change",
-    "key-use",
-    "break-glass",
-    "config",
-    "dq-run",
-    "release-publish",
-    "release-withdraw",
-    "alarm",
-}
 BY_CELL = "per_1000_cells"
 RESULTS = frozenset({"answered", "refused", "failed", "done", "repeated"})
 """`repeated`: an answer given again under its Idempotency-Key; it was counted the first time."""

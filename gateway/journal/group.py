@@ -80,7 +80,7 @@ class GroupCommit:
         self._rounds: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Entry]]
         self._rounds = WeakKeyDictionary()
         self._closing = threading.Event()
-        self._errand: Callable[[], None] | None = None
+        self._to_do: deque[Callable[[], None]] = deque()
         self._fault: str | None = None
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
@@ -115,7 +115,8 @@ class GroupCommit:
     def errand(self, doing: Callable[[], None]) -> None:
         """Let the writer do something between two batches, soon; it must not raise."""
         with self._turn:
-            self._errand = doing
+            if doing not in self._to_do:
+                self._to_do.append(doing)
             if self._idle:
                 self._turn.notify()
 
@@ -209,8 +210,8 @@ class GroupCommit:
 
     def _errands(self) -> None:
         """Done by the writer with the turn let go of, so that calls can queue meanwhile."""
-        while self._errand is not None and not self._closing.is_set():
-            doing, self._errand = self._errand, None
+        while self._to_do and not self._closing.is_set():
+            doing = self._to_do.popleft()
             self._turn.release()
             try:
                 doing()
@@ -223,7 +224,7 @@ class GroupCommit:
             self._errands()
             while not self._queue and not self._closing.is_set():
                 self._idle = True
-                self._turn.wait_for(lambda: self._queue or self._errand or self._closing.is_set())
+                self._turn.wait_for(lambda: self._queue or self._to_do or self._closing.is_set())
                 self._idle = False
                 self._errands()
                 last = 0
@@ -234,6 +235,9 @@ class GroupCommit:
             half = (max(self._callers, waiting) + 1) // 2
             count = min(waiting, self._pace.batch, max(half, self._pace.together))
             return [self._queue.popleft() for _ in range(count)]
+
+    def _has_work(self) -> bool:
+        return bool(self._queue or self._to_do or self._closing.is_set())
 
     def _write(self, batch: list[_Pending]) -> None:
         try:

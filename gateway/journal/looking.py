@@ -21,7 +21,8 @@ from typing import Protocol
 import asyncpg
 
 from gateway.db.dsn import read_dsn
-from gateway.journal import decisions
+from gateway.db.office_journal import Listed, Sought
+from gateway.journal import decisions, listing
 from gateway.journal.neighbours import journals_in
 from gateway.journal.port import JournalUnavailable
 from gateway.journal.postgres import connect
@@ -92,6 +93,9 @@ class Looking(Protocol):
     def called(self, month: str) -> list[Called]:
         """How often each tenant called in a month; a tenant may come once per journal."""
 
+    def events(self, sought: Sought, most: int) -> list[Listed]:
+        """The newest audit events that are sought, newest first, with their decisions."""
+
     def count_decisions(self) -> int:
         """How many decisions there are."""
 
@@ -132,6 +136,10 @@ class Journals:
 
     def called(self, month: str) -> list[Called]:
         return [each for db in self._opened() for each in called(db, month)]
+
+    def events(self, sought: Sought, most: int) -> list[Listed]:
+        found = [one for db in self._opened() for one in listing.listed(db, sought, most)]
+        return listing.newest(found, most)
 
     def count_decisions(self) -> int:
         return sum(decisions.count_decisions(db) for db in self._opened())
@@ -185,6 +193,10 @@ class CentralStore:
     def called(self, month: str) -> list[Called]:
         (found,) = self._ask((_STORED_CALLED, month_range(month)))
         return [Called(*row) for row in found]
+
+    def events(self, sought: Sought, most: int) -> list[Listed]:
+        (found,) = self._ask(listing.stored(sought, most))
+        return listing.newest([listing.of_store(row) for row in found], most)
 
     def count_decisions(self) -> int:
         (found,) = self._ask(("SELECT count(*) FROM decision", ()))

@@ -16,13 +16,16 @@ from typing import Any, TypeVar
 import asyncpg
 
 from gateway.errors import OperatorError
+from gateway.journal import postgres_tree
 from gateway.journal.entry import Entry
 from gateway.journal.ground import Ground
 from gateway.journal.port import JournalConflict, JournalRejected, KeyTaken
 from gateway.journal.postgres_rows import COLUMNS, Rows, of_entries
 from gateway.journal.postgres_schema import SCHEMA
+from gateway.journal.postgres_tree import PostgresTree
 from gateway.journal.seal import genesis, seal, seal_all
 from gateway.journal.spool import Head, RestsOnNothing, after, not_free_after_all
+from gateway.tlog.tiles import Tile
 from metering.usage import time_text
 
 T = TypeVar("T")
@@ -37,6 +40,10 @@ _FAULTY = (
     ValueError,
     OverflowError,
 )
+
+
+DIRECT = ".direct"
+"""What the names of chains written straight into the store end with."""
 
 
 class StoreDown(Exception):
@@ -99,10 +106,11 @@ async def check_rights(db: asyncpg.Connection) -> None:
         raise OperatorError(
             "journal_not_durable", "The journal's PostgreSQL runs with fsync off; switch it on."
         )
-    if await db.fetchval("SELECT to_regclass('sluice_journal.heartbeat')") is None:
+    if await db.fetchval("SELECT to_regclass('sluice_journal.note')") is None:
         raise OperatorError(
             "journal_no_schema",
-            "The journal's PostgreSQL has no tables: run `sluice journal init`.",
+            "The journal's PostgreSQL lacks tables: run `sluice journal init`, also after an"
+            " upgrade.",
         )
     if await db.fetchval(_MAY_CHANGE):
         raise OperatorError(
@@ -114,7 +122,7 @@ async def check_rights(db: asyncpg.Connection) -> None:
 
 def direct_id(spool_id: str) -> str:
     """The chain that the holder of a spool writes into the store: no two processes share one."""
-    return f"{spool_id}.direct"
+    return f"{spool_id}{DIRECT}"
 
 
 class DirectStore:
@@ -139,13 +147,18 @@ class DirectStore:
             return [self._append_one(entry) for entry in entries]
         return [None] * len(entries)
 
+    @property
+    def tree(self) -> _OwnTree:
+        """The tree over this chain."""
+        return _OwnTree(self)
+
     def hash_at(self, seq: int) -> bytes | None:
         """The chain's hash at an event; None where there is none."""
         found: bytes | None = self._run(self._connected().fetchval(_HASH, self.journal_id, seq))
         return found
 
     def fetch(self, query: str, *values: object) -> list[asyncpg.Record]:
-        """Rows of a query; for the start, before anything is written."""
+        """Rows of a query."""
         return self._run(self._connected().fetch(query, *values))
 
     def close(self) -> None:
@@ -154,6 +167,18 @@ class DirectStore:
             self._drop()
             self._loop.run_until_complete(asyncio.sleep(0))
             self._loop.close()
+
+    def keep_tree(self, tiles: Sequence[Tile], size: int, note: str) -> None:
+        """Store what came to the tree; raises `StoreDown`."""
+        rows = [(tile.level, tile.number, tile.size, tile.hashes) for tile in tiles]
+        self._run(self._insert_tree(rows, size, note))
+
+    async def _insert_tree(
+        self, tiles: Sequence[tuple[int, int, int, bytes]], size: int, note: str
+    ) -> None:
+        db = self._connected()
+        async with db.transaction():
+            await postgres_tree.keep(db, self.journal_id, tiles, [(size, note)])
 
     def _connected(self) -> asyncpg.Connection:
         if self._db is None:
@@ -245,6 +270,17 @@ class DirectStore:
             return JournalRejected()
         found = None if keyed is None else await db.fetchval(_KEY, *keyed[:3])
         return KeyTaken() if found not in (None, entry.event_id) else JournalRejected()
+
+
+class _OwnTree(PostgresTree):
+    """The tree of the chain that a store's writer writes."""
+
+    def __init__(self, store: DirectStore) -> None:
+        super().__init__(store.journal_id, store.fetch)
+        self._store = store
+
+    def keep(self, tiles: Sequence[Tile], size: int, note: str) -> None:
+        self._store.keep_tree(tiles, size, note)
 
 
 def _arrays(rows: Rows) -> list[list[object]]:

@@ -12,6 +12,7 @@ import re
 import asyncpg
 
 from gateway.errors import OperatorError
+from gateway.journal import postgres_tree
 
 SCHEMA = "sluice_journal"
 FORMAT = 1
@@ -24,6 +25,9 @@ APPEND_ONLY = (
     "checkpoint",
     "quarantine",
     "heartbeat",
+    "archive",
+    "tile",
+    "note",
 )
 _ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
@@ -59,6 +63,9 @@ CREATE INDEX IF NOT EXISTS refusals_of_tenant ON audit_event (tenant, time)
   WHERE result = 'refused';
 CREATE INDEX IF NOT EXISTS reads_of_subject ON audit_event (subject, time)
   WHERE subject IS NOT NULL;
+CREATE INDEX IF NOT EXISTS audit_listing ON audit_event
+  ((body::json ->> 'event_id'), kind, result, tenant, service);
+CREATE INDEX IF NOT EXISTS audit_by_request ON audit_event (request_id);
 CREATE TABLE IF NOT EXISTS decision (
   journal_id text NOT NULL,
   seq bigint NOT NULL,
@@ -146,10 +153,23 @@ CREATE TABLE IF NOT EXISTS heartbeat (
   retired boolean NOT NULL DEFAULT false,
   PRIMARY KEY (journal_id, time)
 );
+CREATE TABLE IF NOT EXISTS archive (
+  journal_id text NOT NULL,
+  first bigint NOT NULL,
+  last bigint NOT NULL CHECK (last >= first),
+  name text NOT NULL,
+  sha256 text NOT NULL,
+  expired timestamptz,
+  PRIMARY KEY (journal_id, first)
+);
 CREATE OR REPLACE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF TG_OP = 'DELETE' AND TG_TABLE_NAME = 'heartbeat'
     AND coalesce(current_setting('sluice.forgetting', true), '') = 'on' THEN
+    RETURN NULL;
+  END IF;
+  IF TG_OP = 'UPDATE' AND TG_TABLE_NAME IN ('audit_event', 'decision', 'archive')
+    AND coalesce(current_setting('sluice.archiving', true), '') = 'on' THEN
     RETURN NULL;
   END IF;
   RAISE EXCEPTION 'the journal is append-only' USING ERRCODE = 'restrict_violation';
@@ -220,7 +240,7 @@ async def _make(owner: asyncpg.Connection, role: str, password: str | None) -> N
     await _make_role(owner, role, password)
     await owner.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}; SET LOCAL search_path = {SCHEMA}")
     keeping = "".join(_KEEP.format(table=table) for table in APPEND_ONLY)
-    await owner.execute(TABLES + keeping + _KEEP_KEYS)
+    await owner.execute(TABLES + postgres_tree.TABLES + keeping + _KEEP_KEYS)
     await owner.execute(_GRANT.format(schema=SCHEMA, role=role))
     await owner.execute(await owner.fetchval(_TEMP, role))
 

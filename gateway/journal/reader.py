@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from gateway.journal.archived import filled
 from gateway.journal.charges import Charged
 from gateway.journal.counters import Total
 from metering.calendar import month_range
@@ -137,7 +138,7 @@ def charged(
 
 
 def recorded(db: sqlite3.Connection, after: int = 0) -> Iterator[Recorded]:
-    """All events in order, joined to what was recorded with them."""
+    """All events in order, joined to what was recorded with them, whole where they are archived."""
     usage = ", ".join(f"u.{column.strip()}" for column in USAGE_COLUMNS.split(","))
     rows = db.execute(
         "SELECT a.seq, a.request_id, a.body, a.prev_hash, a.hash, d.body, d.request_id, u.seq,"
@@ -146,7 +147,7 @@ def recorded(db: sqlite3.Connection, after: int = 0) -> Iterator[Recorded]:
         (after,),
     )
     cells = CellsByEvent(charged_rows(db, after))
-    for row in rows:
+    for row in filled(db, rows):
         event = None if row[7] is None else dict(zip(FIELDS, row[8:], strict=True))
         seq, request_id, body, prev_hash, digest, decision, asked = row[:7]
         charged = tuple(cells.of(seq))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from gateway.journal import standing
+from gateway.journal import standing, tree
 from gateway.journal.port import JournalDamaged, JournalRead
 
 FORMAT = 1
@@ -91,6 +91,8 @@ CREATE INDEX IF NOT EXISTS reads_of_subject ON audit_event (json_extract(body, '
   WHERE json_extract(body, '$.subject') IS NOT NULL;
 CREATE INDEX IF NOT EXISTS decision_by_id ON decision (decision_id);
 CREATE INDEX IF NOT EXISTS charged_by_event ON charged_cell (seq);
+CREATE INDEX IF NOT EXISTS audit_listing ON audit_event
+  (json_extract(body, '$.event_id'), kind, result, tenant, service);
 """
 
 # No evidence, so rows go when they have expired; not before, by the journal's own time.
@@ -111,7 +113,7 @@ CREATE TRIGGER IF NOT EXISTS idempotency_not_yet BEFORE DELETE ON idempotency
 WHEN old.expires > (SELECT time FROM audit_event ORDER BY seq DESC LIMIT 1)
 BEGIN SELECT raise(ABORT, 'the key has not expired'); END;
 """
-ALSO = f"{ADDED} {KEYS} {standing.TABLES}"
+ALSO = f"{ADDED} {KEYS} {standing.TABLES} {tree.TABLES}"
 
 _APPEND_ONLY = """
 CREATE TRIGGER IF NOT EXISTS {table}_no_update BEFORE UPDATE ON {table}
@@ -173,11 +175,14 @@ def create(db: sqlite3.Connection, journal_id: str, created: str) -> None:
     """Make the tables if this is a new file, else check that they are ours."""
     marked = db.execute("PRAGMA application_id").fetchone()[0]
     if marked == APPLICATION_ID:
-        db.executescript(f"BEGIN; {ALSO} {_APPEND_ONLY.format(table='charged_cell')} COMMIT;")
+        later = "".join(
+            _APPEND_ONLY.format(table=table) for table in ("charged_cell", *tree.LASTING)
+        )
+        db.executescript(f"BEGIN; {ALSO} {later} COMMIT;")
         return
     if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise JournalDamaged("the file is another program's database; the journal needs its own")
-    triggers = "".join(_APPEND_ONLY.format(table=table) for table in LASTING)
+    triggers = "".join(_APPEND_ONLY.format(table=table) for table in (*LASTING, *tree.LASTING))
     db.executescript(f"BEGIN; {TABLES} {ALSO} {triggers} PRAGMA application_id={APPLICATION_ID};")
     db.execute("INSERT INTO journal VALUES (?, ?, ?)", (journal_id, created, FORMAT))
     db.execute("COMMIT")

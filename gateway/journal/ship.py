@@ -19,7 +19,9 @@ import asyncpg
 import orjson
 
 from gateway.errors import OperatorError
+from gateway.journal import postgres_tree
 from gateway.journal.postgres_rows import COLUMNS, Row, Rows, of_spool
+from gateway.journal.postgres_tree import full_between
 from gateway.journal.reader import USAGE_COLUMNS, identity
 from gateway.journal.schema import FORMAT, connect_reading
 
@@ -37,6 +39,7 @@ _KEYED = f"SELECT * FROM idempotency {_SPAN}"
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 _NEW = "INSERT INTO journal VALUES ($1, $2, 'spool', $3, $4) ON CONFLICT DO NOTHING"
 _LAST = "SELECT seq, hash FROM checkpoint WHERE journal_id = $1 ORDER BY seq DESC LIMIT 1"
+_NOTED = "SELECT coalesce(max(size), 0) FROM note WHERE journal_id = $1"
 _CHECKPOINT = "INSERT INTO checkpoint (journal_id, seq, hash) VALUES ($1, $2, $3)"
 _STAGE = "".join(
     f"CREATE TEMP TABLE IF NOT EXISTS staged_{table} (LIKE {table}) ON COMMIT DELETE ROWS;"
@@ -161,6 +164,12 @@ class Source:
         (body,) = self._db.execute("SELECT body FROM audit_event WHERE seq = ?", (seq,)).fetchone()
         return str(orjson.loads(body)["event_id"]), str(body)
 
+    def tree(
+        self, after: int, upto: int
+    ) -> tuple[list[tuple[int, int, int, bytes]], list[tuple[int, str]]]:
+        """Tiles and notes of the tree that came with these events."""
+        return full_between(self._db, after, upto)
+
     def close(self) -> None:
         self._db.close()
 
@@ -209,6 +218,7 @@ async def _ship(db: asyncpg.Connection, source: Source, most: int) -> Shipped:
     head = source.head()
     upto = min(head, after + most)
     if upto == after:
+        await _ship_tree(db, source, upto)
         return Shipped(source.journal_id, after, head)
     rows, end = source.taken(after, upto), source.hash_at(upto)
     source.read_ahead(upto, min(head, upto + most))
@@ -217,11 +227,20 @@ async def _ship(db: asyncpg.Connection, source: Source, most: int) -> Shipped:
             names = list(COLUMNS[table])
             await db.copy_records_to_table(f"staged_{table}", records=found, columns=names)
     quarantined = await _store(db, rows)
+    await _ship_tree(db, source, upto)
     await db.execute(_CHECKPOINT, source.journal_id, upto, end)
     new, offered = quarantined.new, len(rows.usage)
     return Shipped(
         source.journal_id, upto, head, new, offered - new - quarantined.usage, quarantined.all
     )
+
+
+async def _ship_tree(db: asyncpg.Connection, source: Source, upto: int) -> None:
+    """Tiles and notes since the last note; a note is made after its events, so it may come late."""
+    noted = await db.fetchval(_NOTED, source.journal_id)
+    tiles, found = source.tree(noted, upto)
+    if found:
+        await postgres_tree.keep(db, source.journal_id, tiles, found)
 
 
 @dataclass(frozen=True, slots=True)

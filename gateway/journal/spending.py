@@ -14,7 +14,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from metering.calendar import month_begins, month_of
-from metering.rating import Accrual, LineKey, Pricing, charge, key_of, stamped_price
+from metering.rating import LineKey, Pricing, amount_fen, key_of, stamped_price
 from metering.usage import UsageEvent
 
 FREE = "free"
@@ -152,8 +152,7 @@ class Spending:
 
 
 def _fen(key: LineKey, billable: int, price: Pricing) -> int:
-    (line,) = charge({key: Accrual(billable=billable)}, price)
-    return line.amount_fen
+    return amount_fen(key, billable, price(key))
 
 
 def _month(now: datetime) -> datetime:

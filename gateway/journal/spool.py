@@ -28,6 +28,7 @@ from gateway.journal.port import (
 from gateway.journal.reader import identity
 from gateway.journal.seal import Sealed, genesis, seal, seal_all
 from gateway.journal.standing import NOTHING_DIRECT, Folding
+from gateway.journal.tree import SqliteTree
 from metering.usage import time_text
 
 _UNSURE = "INSERT OR IGNORE INTO unsure VALUES (?)"
@@ -93,6 +94,11 @@ class Spool:
     def fold(self, direct: Folding = NOTHING_DIRECT, *, complete: bool = False) -> None:
         """Bring the sums of `standing` up to the head, and to the central store's `direct`."""
         standing.fold(self._db, self.head.seq, self.head.time, direct, complete=complete)
+
+    @property
+    def tree(self) -> SqliteTree:
+        """The tree over this chain, on the connection of the moment."""
+        return SqliteTree(self._db)
 
     def unsure(self) -> list[str]:
         """Events of this file that the central store may have as well."""

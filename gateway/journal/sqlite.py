@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
 from gateway.journal import standing
+from gateway.journal.anchor import Anchor, Anchored
 from gateway.journal.central import Central, nothing
 from gateway.journal.charges import Charged, Charges
 from gateway.journal.checkpoint import CheckpointFile
@@ -31,6 +32,7 @@ from gateway.journal.spool import Spool
 from gateway.journal.stamp import Stamp, Stamper
 from gateway.journal.standing import FOLD_EVERY, Standing
 from gateway.journal.stores import Direct, Signed, Stores
+from gateway.journal.tree import Grown
 from gateway.metrics import meters
 from gateway.tracing import span
 from metering.overlap import REPEAT_WINDOW
@@ -43,10 +45,15 @@ class Checkpointing:
 
     events: int = 1000
     period: timedelta = timedelta(minutes=10)
+    anchor: Anchor | None = None
+    """Where they are kept as well, out of this host's reach."""
 
-    def signed(self, file: CheckpointFile) -> Signed:
-        """Checkpoints at this pace."""
-        return Signed(file, self.events, self.period)
+    def signed(self, file: CheckpointFile, tree: Callable[[], Grown]) -> Signed:
+        """Checkpoints of a chain at this pace."""
+        anchored = None
+        if self.anchor is not None:
+            anchored = Anchored(self.anchor, file.journal_id, file.path)
+        return Signed(file, tree, self.events, self.period, anchored)
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class SqliteJournal:
         self.answering = InFlight()
         self.journal_id = spool.journal_id
         self._spool = spool
-        self._stores = Stores(spool, every.signed(checkpoints))
+        self._stores = Stores(spool, every.signed(checkpoints, lambda: spool.tree))
         self._central: Central | None = None
         self._stamper = Stamper(_time(spool.head.time))
 
@@ -161,6 +168,10 @@ class SqliteJournal:
             if told is not None:
                 charges.learn(tenant, release, missing, told)
 
+    def sign_soon(self) -> None:
+        """Let the heads be signed before long: somebody waits for a proof."""
+        self._group.errand(self._sign)
+
     def another_since(self, moment: datetime) -> str | None:
         """Another node that was alive since then and has the same central store, if any."""
         return None if self._central is None else self._central.another_since(moment)
@@ -242,6 +253,11 @@ class SqliteJournal:
         except sqlite3.Error as error:
             sorry = "The journal cannot be read at the moment; try again later."
             raise JournalUnavailable("journal_down", sorry) from error
+
+    def _sign(self) -> None:
+        """An errand must not raise; what fails here is done at the next checkpoint."""
+        with suppress(OSError, sqlite3.Error):
+            self._stores.sign()
 
     def _reopen(self) -> None:
         self._stores.reopen(time_text(datetime.now(UTC)))

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.db.event_ids import first_id
 from gateway.journal.counters import Total
-from gateway.journal.stamp import first_id
 from metering.calendar import day_of, month_begins, month_of
 from metering.rating import LineKey
 from metering.usage import UsageEvent, time_of

@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from gateway.errors import OperatorError
+from gateway.journal.anchor import Anchored
 from gateway.journal.central import Central, nothing
 from gateway.journal.checkpoint import CheckpointFile
 from gateway.journal.entry import Entry
@@ -21,17 +22,29 @@ from gateway.journal.port import JournalDamaged
 from gateway.journal.postgres import DirectStore, StoreDown
 from gateway.journal.spool import Head, Spool
 from gateway.journal.standing import FOLD_EVERY, Folding
+from gateway.journal.tree import Grown
 from gateway.metrics import meters
+from gateway.tlog.merkle import root
+from gateway.tlog.tiles import Tree
 from metering.usage import UsageEvent, time_of
 
 log = logging.getLogger(__name__)
 
 
 class Signed:
-    """Checkpoints of one chain, made where one is due."""
+    """Checkpoints of one chain, made where one is due: in the tree's notes beside the chain, in the
+    file, and in the anchor."""
 
-    def __init__(self, file: CheckpointFile, events: int, period: timedelta) -> None:
-        self.file, self._events, self._period = file, events, period
+    def __init__(
+        self,
+        file: CheckpointFile,
+        tree: Callable[[], Grown],
+        events: int,
+        period: timedelta,
+        anchored: Anchored | None,
+    ) -> None:
+        self.file, self._tree, self._events, self._period = file, tree, events, period
+        self._anchored = anchored
 
     def look(self, head: Head) -> None:
         """Sign the head if enough happened since the last time."""
@@ -44,7 +57,33 @@ class Signed:
     def sign(self, head: Head) -> None:
         """Sign the head unless it is signed."""
         if head.seq > self.file.seq:
-            self.file.append(head.seq, head.hash, head.time)
+            self.file.append(head.seq, head.hash, head.time, self._noted(head))
+            self.anchor()
+
+    def anchor(self) -> None:
+        """Put into the anchor what is not there yet; next time, where it cannot be reached."""
+        if self._anchored is None:
+            return
+        try:
+            self._anchored.catch_up()
+        except OSError as error:
+            log.error("the audit anchor takes no checkpoint: %s", type(error).__name__)
+            meters.anchored(reached=False)
+        else:
+            meters.anchored(reached=True)
+
+    def _noted(self, head: Head) -> str:
+        """The signed note of the tree up to the head; empty while the store cannot be read."""
+        kept = self._tree()
+        tree = Tree(kept)
+        try:
+            tiles = list(tree.missing(head.seq))
+            note = self.file.note(head.seq, head.hash, head.time, root(head.seq, tree.node))
+            kept.keep(tiles, head.seq, note)
+        except (StoreDown, LookupError) as error:
+            log.warning("a checkpoint has no tree: %s", type(error).__name__)
+            return ""
+        return note
 
 
 class Direct:
@@ -154,6 +193,12 @@ class Stores:
         """The sums stay incomplete until what they lack was read."""
         self.behind, self._complete = True, False
 
+    def sign(self) -> None:
+        """Sign the heads now."""
+        self._signed.sign(self.spool.head)
+        if self.direct is not None:
+            self.direct.signed.sign(self.direct.store.head)
+
     def reopen(self, now: str) -> None:
         """After trouble: a probe must go through to the disk."""
         self.spool.reopen(now)
@@ -165,9 +210,7 @@ class Stores:
             return
         self._closed = True
         try:
-            self._signed.sign(self.spool.head)
-            if self.direct is not None:
-                self.direct.signed.sign(self.direct.store.head)
+            self.sign()
             self._complete = not self.behind
             with suppress(sqlite3.Error):  # sums that cannot be written are made at the next start
                 self.fold()

@@ -104,6 +104,7 @@ class Meters:
         self._depth = gauge("spool_depth", "Entries that wait to be shipped.")
         self._oldest = gauge("spool_oldest_seconds", "Age of the oldest of them.")
         self._direct = gauge("journal_direct", "1 while entries go to the central store at once.")
+        self._anchored = gauge("audit_anchored", "1 while the anchor has every checkpoint.")
         self._counted = Gauge(
             "journal_counted",
             "1 while this node knows all it has used; else it limits by refusing.",
@@ -161,6 +162,10 @@ class Meters:
         """What waits in the spool; nothing: 0 and 0."""
         self._depth.set(depth)
         self._oldest.set(max(0.0, oldest_seconds))
+
+    def anchored(self, reached: bool) -> None:
+        """Whether the audit anchor has every checkpoint."""
+        self._anchored.set(reached)
 
     def spool_mode(self, direct: bool) -> None:
         """Whether entries go to the central store at once, and not into the spool."""

@@ -59,24 +59,7 @@ def select(
     readable: Readable, told: Obligations, reading: Reading, bound: Bound
 ) -> sa.Select[tuple[Any, ...]]:
     """The query for these columns of the rows the obligations allow, and of no other."""
-    filters = _Filters(readable, told.rows, bound)
-    table = filters.table(reading.table)
-    columns = [
-        _column(table, column).label(field)
-        for field, column in _allowed(told, reading.columns).items()
-    ]
-    return sa.select(*columns).select_from(table).where(*filters.of(reading.table))
-
-
-def inside(
-    readable: Readable, told: Obligations, table: str, columns: Iterable[str], bound: Bound
-) -> sa.Select[tuple[Any, ...]]:
-    """The query for what a decision made inside looks at: columns of the rows the obligations
-    allow, and of no other row. None of them is a field, so none of them can leave."""
-    filters = _Filters(readable, told.rows, bound)
-    found = filters.table(table)
-    chosen = [_column(found, column).label(column) for column in columns]
-    return sa.select(*chosen).select_from(found).where(*filters.of(table))
+    return Filters(readable, told, bound).select(reading)
 
 
 def duckdb_query(statement: sa.Select[tuple[Any, ...]]) -> Query:
@@ -96,18 +79,35 @@ def _allowed(told: Obligations, columns: Mapping[str, str]) -> Mapping[str, str]
     return columns
 
 
-class _Filters:
+class Filters:
     """The conditions of one decision, table by table; sound as a whole or refused as a whole."""
 
-    def __init__(self, readable: Readable, rules: Iterable[RowRule], bound: Bound) -> None:
-        self._readable, self._bound = readable, bound
+    def __init__(self, readable: Readable, told: Obligations, bound: Bound) -> None:
+        self._readable, self._told, self._bound = readable, told, bound
         self._tables: dict[str, sa.TableClause] = {}
+        self._made: dict[str, list[Condition]] = {}  # each is made once, however often it is nested
         self._rules: dict[str, list[tuple[str, RowRule]]] = {}
-        for rule in rules:
+        for rule in told.rows:
             name, _, column = rule.column.partition(".")
             self._rules.setdefault(name, []).append((column, rule))
         for name in self._rules:
             self.of(name)
+
+    def select(self, reading: Reading) -> sa.Select[tuple[Any, ...]]:
+        """The query for these columns of the rows the obligations allow, and of no other."""
+        table = self.table(reading.table)
+        columns = [
+            _column(table, column).label(field)
+            for field, column in _allowed(self._told, reading.columns).items()
+        ]
+        return sa.select(*columns).select_from(table).where(*self.of(reading.table))
+
+    def inside(self, table: str, columns: Iterable[str]) -> sa.Select[tuple[Any, ...]]:
+        """The query for what a decision made inside looks at: columns of the rows the obligations
+        allow, and of no other row. None of them is a field, so none of them can leave."""
+        found = self.table(table)
+        chosen = [_column(found, column).label(column) for column in columns]
+        return sa.select(*chosen).select_from(found).where(*self.of(table))
 
     def table(self, name: str) -> sa.TableClause:
         if name not in self._readable.tables:
@@ -118,11 +118,14 @@ class _Filters:
         """Every condition of the table; refused where there is none or nobody is meant."""
         if name in above:
             raise refused("tables depend on each other")
+        if name in self._made:
+            return self._made[name]
         rules = self._rules.get(name, [])
         if not rules or not self._is_bound(name):
             raise refused("a table is bound to nobody")
         table = self.table(name)
-        return [self._condition(table, column, rule, (*above, name)) for column, rule in rules]
+        made = [self._condition(table, column, rule, (*above, name)) for column, rule in rules]
+        return self._made.setdefault(name, made)
 
     def _is_bound(self, name: str, above: tuple[str, ...] = ()) -> bool:
         """Its rows are somebody's: by a condition of its own, or of the rows they belong to."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from math import ceil
 
 from metering.calendar import CHINA, day_of, month_of, month_range
@@ -20,6 +21,7 @@ def month_window(now: datetime) -> str:
     return month_of(now)
 
 
+@lru_cache(maxsize=64)
 def begins(window: str) -> datetime:
     """The first moment of a day or month."""
     if len(window) == _DAY:
@@ -27,6 +29,7 @@ def begins(window: str) -> datetime:
     return month_range(window)[0]
 
 
+@lru_cache(maxsize=64)
 def ends(window: str) -> datetime:
     """The first moment after a day or month."""
     if len(window) == _DAY:
@@ -34,6 +37,7 @@ def ends(window: str) -> datetime:
     return month_range(window)[1]
 
 
+@lru_cache(maxsize=64)
 def seconds(window: str) -> int:
     """How long a day or month is."""
     if len(window) == _DAY:

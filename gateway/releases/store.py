@@ -70,7 +70,7 @@ class ReleaseStore:
         self._root = root
         self._manifests: dict[str, Manifest] = {}
         self._current: dict[str, str] = {}
-        self._withdrawn: frozenset[str] = frozenset()
+        self._withdrawn: dict[str, dict[str, str]] = {}
         self._local = threading.local()
         self._ranges = lru_cache(maxsize=64)(self._resolve)
         self.refresh()
@@ -78,7 +78,12 @@ class ReleaseStore:
     def refresh(self) -> None:
         """Take up what was published since."""
         self._current = current(self._root)
-        self._withdrawn = frozenset(withdrawn(self._root))
+        self._withdrawn = withdrawn(self._root)
+
+    @property
+    def shelved(self) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        """The release in force of each service, and those withdrawn with time and reason."""
+        return self._current, self._withdrawn
 
     def in_force(self, service_id: str) -> bool:
         """Whether a release of the service is in force, be it readable or not."""

@@ -7,9 +7,8 @@ when identity, policy, releases or journal cannot be reached an error ends it an
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
 
@@ -28,16 +27,17 @@ from gateway.serving.arrival import Doorkeeper, find_service, read_call
 from gateway.serving.asking import Size, asking, commitment_of, size_of
 from gateway.serving.charge import Delivery, deliver
 from gateway.serving.cursor import CursorSeal, Place
-from gateway.serving.fetching import Fetched, fetch
+from gateway.serving.fetching import fetch
 from gateway.serving.meta import describe
 from gateway.serving.model import Answer, Call, Case, Decided, Pinned, Refusal
+from gateway.serving.pages import Pages, Ready, ready
 from gateway.serving.pinning import Offers, pin
 from gateway.serving.ports import Books, Decider, Releases
-from gateway.serving.questions import Question, SdcParameter
+from gateway.serving.questions import Question, Questions, SdcParameter
 from gateway.serving.quotas import Quotas
 from gateway.serving.reasons import Conflict
 from gateway.serving.refusals import NOT_COVERED, SDC, attempt_decision, refusal, undecided
-from gateway.serving.render import RENDER, Finish
+from gateway.serving.render import RENDER
 from gateway.serving.repeats import (
     KeyUse,
     arriving,
@@ -70,6 +70,8 @@ class Desk:
     marks: Marks
     env: Literal["prod", "sandbox"]
     threads: Executor
+    pages: Pages = field(default_factory=Pages)
+    questions: Questions = field(default_factory=Questions)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -94,7 +96,7 @@ class Desk:
         if not case.caller.may_ask(service.id):
             return await self._refuse_attempt(case, service, NOT_COVERED, edition)
         try:
-            media, question = read_call(service, call)
+            media, question = read_call(service, call, self.questions)
         except SdcParameter:
             return await self._refuse_attempt(case, service, SDC, edition)
         async with arriving(self.journal, case, service.id, media) as key:
@@ -188,13 +190,22 @@ class Desk:
 
     async def _prepare(
         self, decided: Decided, obligations: Obligations, media: str, size: Size
-    ) -> tuple[Fetched, Finish]:
-        """Fetch, mask and render the cells; a large page in a thread of its own."""
+    ) -> Ready:
+        """The page if it is at hand; else fetch, mask and render it, where it is large in a thread
+        of its own."""
+        page = self.pages.find(decided, obligations, media)
+        if page is None:
+            page = await self._make(decided, obligations, media, size)
+            self.pages.keep(decided, obligations, media, page)
+        return page
 
-        def prepare() -> tuple[Fetched, Finish]:
+    async def _make(
+        self, decided: Decided, obligations: Obligations, media: str, size: Size
+    ) -> Ready:
+        def prepare() -> Ready:
             tenant = decided.case.caller.tenant_id
             fetched = fetch(self.releases, self.marks, tenant, decided.pinned, obligations)
-            return fetched, RENDER[media](fetched.table)
+            return ready(fetched, RENDER[media](fetched.table))
 
         service = decided.pinned.question.service.id
         with span("release.page", sluice__service=service, sluice__cells=size.cells):
@@ -206,25 +217,25 @@ class Desk:
         self,
         decided: Decided,
         obligations: Obligations,
-        prepared: tuple[Fetched, Finish],
+        page: Ready,
         hold: Hold,
         *,
         media: str,
         key: KeyUse | None,
     ) -> Answer:
         """Charge, mark and record the answer; only then may it leave."""
-        (fetched, finish), case, pinned = prepared, decided.case, decided.pinned
+        case, pinned = decided.case, decided.pinned
         before = None if key is None else key.before
-        cells = b"" if key is None else digest(media, finish)
+        cells = b"" if key is None else digest(media, page.finish)
         if before is not None:
             await self._check_same(decided, before, cells)
         mark = tag(self.mark, case.caller.tenant_id, decided.decision.decision_id, case.stamp.time)
-        cursor = self._next(case, pinned, fetched)
+        cursor = self._next(case, pinned, page)
         if before is None:
             tenant, release = case.caller.tenant_id, pinned.manifest.release_id
-            places = fetched.chargeable.keys()
+            places = page.chargeable.keys()
             await self.journal.foresee(tenant, release, places, case.stamp.time)
-        delivery, claim = self._charge(decided, obligations, fetched, hold, before)
+        delivery, claim = self._charge(decided, obligations, page, hold, before)
         meta = describe(
             decided,
             obligations,
@@ -232,10 +243,10 @@ class Desk:
             usage=self.quotas.seen(hold),
             watermark=mark,
             marked=self._marked(pinned, obligations),
-            total_rows=fetched.total,
+            total_rows=page.total,
         )
-        body = finish(meta, cursor)
-        told = decided, obligations, delivery, _sent(body, mark)
+        body = page.finish(meta, cursor)
+        told = decided, obligations, delivery, _sent(body, page.finish.sha256(body), mark)
         if before is None:
             kept = None if key is None else key.kept(case, cells)
             await self.journal.record(entries.answered(*told, claim, keyed=kept), hold)
@@ -258,21 +269,21 @@ class Desk:
         self,
         decided: Decided,
         obligations: Obligations,
-        fetched: Fetched,
+        ready: Ready,
         hold: Hold,
         before: Remembered | None,
     ) -> tuple[Delivery, Claim]:
         """What is delivered and charged; nothing anew where it was answered `before`."""
         case, release = decided.case, decided.pinned.manifest.release_id
-        page = f"{decided.pinned.offset}+{fetched.limit}"
+        page = f"{decided.pinned.offset}+{ready.limit}"
         if before is not None:
             claim = free_of_charge(case, release)
             return as_charged(
-                deliver(fetched.table, obligations.tariff, page, claim), before
+                deliver(ready.counted, obligations.tariff, page, claim), before
             ), claim
         tenant, event = case.caller.tenant_id, case.stamp.event_id
-        claim = hold.charge(tenant, release, fetched.chargeable, event)
-        return deliver(fetched.table, obligations.tariff, page, claim), claim
+        claim = hold.charge(tenant, release, ready.chargeable, event)
+        return deliver(ready.counted, obligations.tariff, page, claim), claim
 
     async def _check_same(self, decided: Decided, before: Remembered, cells: bytes) -> None:
         """A repeat that could not be answered alike is on record, and refused."""
@@ -280,15 +291,14 @@ class Desk:
             await self.journal.record(entries.unanswered(decided, "failed"))
             raise Conflict("idempotency_answer_gone", "")
 
-    def _next(self, case: Case, pinned: Pinned, fetched: Fetched) -> str | None:
-        offset = pinned.offset + fetched.table.rows
-        if offset >= fetched.total or not fetched.table.rows:
+    def _next(self, case: Case, pinned: Pinned, page: Ready) -> str | None:
+        offset = pinned.offset + page.counted.rows
+        if offset >= page.total or not page.counted.rows:
             return None
         place = Place(pinned.manifest.release_id, offset)
         return self.seal.seal(place, case.caller.tenant_id, pinned.digest)
 
 
-def _sent(body: bytes, mark: str) -> dict[str, object]:
+def _sent(body: bytes, hashed: str, mark: str) -> dict[str, object]:
     """What the audit keeps of the bytes that leave."""
-    digest_of = hashlib.sha256(body).hexdigest()
-    return {"bytes": len(body), "output_hash": digest_of, "watermark_tag": mark}
+    return {"bytes": len(body), "output_hash": hashed, "watermark_tag": mark}

@@ -10,6 +10,7 @@ from gateway.errors import BadRequest, NotFound, Unauthenticated
 from gateway.identity.binding import Presented
 from gateway.identity.caller import Caller
 from gateway.identity.dpop import ASKS_FOR_NONCE
+from gateway.identity.signatures import ASKS_FOR_NONCE as SIGNATURE_NONCE
 from gateway.journal.entry import login_failed
 from gateway.journal.failures import FailureBudget
 from gateway.journal.stamp import Stamp
@@ -17,8 +18,10 @@ from gateway.serving.accept import JSON, choose
 from gateway.serving.model import Call
 from gateway.serving.places import admit
 from gateway.serving.ports import Books, Identity
-from gateway.serving.questions import Question, SdcParameter, read_question, sets_disclosure
+from gateway.serving.questions import Question, Questions, SdcParameter, sets_disclosure
 from gateway.serving.reasons import UnsupportedMedia
+
+_NO_FAILURE = frozenset({ASKS_FOR_NONCE, SIGNATURE_NONCE})
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Doorkeeper:
         except Unauthenticated as error:
             # Asking for a nonce is how every DPoP conversation begins, no failure.
             ip, code = presented.ip, error.code
-            if code != ASKS_FOR_NONCE and (count := self.failures.take(code, ip, stamp.time)):
+            if code not in _NO_FAILURE and (count := self.failures.take(code, ip, stamp.time)):
                 event = login_failed(stamp.event_id, stamp.time, code, ip, count)
                 await self.journal.record(event)
             raise
@@ -54,7 +57,7 @@ def find_service(catalogue: Catalogue, key: str) -> Service:
     return service
 
 
-def read_call(service: Service, call: Call) -> tuple[str, Question]:
+def read_call(service: Service, call: Call, questions: Questions) -> tuple[str, Question]:
     """The format to answer in and the canonical question."""
     if sets_disclosure(call.query):
         raise SdcParameter
@@ -63,4 +66,4 @@ def read_call(service: Service, call: Call) -> tuple[str, Question]:
     media = choose(call.accept)
     if (call.content_type or "").partition(";")[0].strip().lower() != JSON:
         raise UnsupportedMedia("unsupported_media_type", "")
-    return media, read_question(service, call.body)
+    return media, questions.read(service, call.body)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from math import prod
 from typing import Literal
 
@@ -20,6 +21,7 @@ from gateway.serving.accept import NAMES
 from gateway.serving.model import Case, Pinned
 from gateway.serving.own import most_own_rows
 from gateway.serving.persons import NOBODY
+from gateway.serving.questions import Grain
 from metering.calendar import day_of
 from metering.tariff import MICRO_PER_FEN, commitment_micro
 
@@ -96,6 +98,22 @@ def _looked_at(pinned: Pinned) -> AskedPeriod:
     known = [period for period in manifest.periods.get(grain, ()) if period not in ahead]
     if known:
         first, last = (known[-1] if period in ahead else period for period in (first, last))
+    return _period(first, last, grain)
+
+
+# Checked once and frozen: the same few ask again and again.
+@lru_cache(maxsize=4096)
+def _tenant(tenant: str, thumbprint: str | None, ip: str) -> AskingTenant:
+    return AskingTenant(id=tenant, cert_thumbprint=thumbprint, ip=ip)
+
+
+@lru_cache(maxsize=4096)
+def _user(client: str) -> AskingUser:
+    return AskingUser(id=client)
+
+
+@lru_cache(maxsize=4096)
+def _period(first: str, last: str, grain: Grain) -> AskedPeriod:
     return AskedPeriod(start=first, to=last, grain=grain)
 
 
@@ -113,10 +131,8 @@ def asking(
     return PolicyInput(
         request_id=case.call.request_id,
         time=case.stamp.time,
-        tenant=AskingTenant.model_validate(
-            {"id": caller.tenant_id, "cert_thumbprint": caller.cert_thumbprint, "ip": caller.ip}
-        ),
-        user=AskingUser(id=caller.client_id),
+        tenant=_tenant(caller.tenant_id, caller.cert_thumbprint, caller.ip),
+        user=_user(caller.client_id),
         grant_id=pinned.grant_id,
         service=question.service.id,
         version=question.service.version,

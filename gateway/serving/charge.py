@@ -20,6 +20,15 @@ _WHOLE = 1 << 46
 """Cells from here on are none of a release."""
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What is in a page, whoever it is delivered to."""
+
+    rows: int
+    cells: int  # delivered: neither suppressed nor structurally zero
+    suppressed: int
+
+
 @dataclass(frozen=True)
 class Delivery:
     """One page as the books see it."""
@@ -70,13 +79,22 @@ def whole_answer(digest: str, block: int, width: int) -> Cells:
     return {place: 1 << at * width}
 
 
-def deliver(table: Table, tariff: TariffRule, page: str, claim: Claim) -> Delivery:
-    """Count a page; suppressed cells, structural zeros and repeats cost nothing."""
+def counted(table: Table) -> Counted:
+    """Count a page; suppressed cells and structural zeros are not delivered."""
     flags = [flag for column in table.flags.values() for flag in column]
-    return Delivery(
+    return Counted(
         rows=table.rows,
         cells=sum(flag not in FREE_OF_CHARGE for flag in flags),
         suppressed=sum(flag in HIDDEN for flag in flags),
+    )
+
+
+def deliver(found: Counted, tariff: TariffRule, page: str, claim: Claim) -> Delivery:
+    """What a page comes to; what was charged before costs nothing."""
+    return Delivery(
+        rows=found.rows,
+        cells=found.cells,
+        suppressed=found.suppressed,
         unit="free" if tariff.free else tariff.unit,
         page=page,
         charged=claim.count,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import perf_counter
 
 from gateway.journal.charges import Claim
 from gateway.journal.entry import Entry, Keyed
@@ -30,6 +31,12 @@ def actor_of(case: Case) -> dict[str, object]:
         "interaction_id": call.interaction_id,
         "trace_id": call.trace_id,
     }
+
+
+def took(case: Case) -> dict[str, object]:
+    """How long the call has taken so far, in milliseconds; nothing where no request began it."""
+    begun = case.call.started
+    return {} if begun is None else {"latency_ms": round((perf_counter() - begun) * 1000)}
 
 
 def _asked(pinned: Pinned) -> dict[str, object]:
@@ -60,6 +67,7 @@ def attempt(case: Case, service: str, decision: Decision) -> Entry:
         "actor": actor_of(case),
         "service": service,
         "deny_codes": list(decision.deny),
+        **took(case),
     }
     return _entry(case, brief(decision), audit)
 
@@ -78,6 +86,7 @@ def _audit(decided: Decided, result: str) -> dict[str, object]:
         "purpose": pinned.question.purpose,
         "query_shape": _asked(pinned),
         "deny_codes": list(decided.decision.deny),
+        **took(case),
     }
 
 

@@ -30,6 +30,7 @@ class Call:
     content_type: str | None
     body: bytes
     idempotency: tuple[str, ...] = ()  # values of Idempotency-Key
+    started: float | None = None  # by the process's own clock; of no request, none
 
 
 @dataclass(frozen=True)

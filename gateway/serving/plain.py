@@ -32,7 +32,7 @@ from gateway.policy.port import (
 from gateway.quota.port import QuotaUnproven
 from gateway.serving.answer import Desk
 from gateway.serving.asking import most_fen
-from gateway.serving.entries import actor_of, attempt
+from gateway.serving.entries import actor_of, attempt, took
 from gateway.serving.meta import remaining
 from gateway.serving.model import Call, Case, Refusal
 from gateway.serving.persons import NOBODY
@@ -139,6 +139,7 @@ class Decided:
             "purpose": self.put.purpose_code,
             "query_shape": dict(self.asked.shape),
             "deny_codes": list(self.decision.deny),
+            **took(self.case),
         }
 
     def _usage(self, told: Obligations) -> UsageEvent:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
@@ -31,6 +32,7 @@ Region: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{6}\Z")]
 
 DEFAULT_PAGE = 500
 LARGEST_PAGE = 5000
+_SHORT, _MOST_KNOWN = 2048, 1024
 
 _SDC = re.compile(
     r"(k|dp|sdc|noise|dominance|disclosure|n_?rule|p_?rule|p_?percent)"
@@ -180,3 +182,23 @@ def read_question(service: Service, body: bytes) -> Question:
         page_size=ask.page_size or DEFAULT_PAGE,
         cursor=ask.cursor,
     )
+
+
+class Questions:
+    """The questions read last: the same body put to the same contract is the same question. To be
+    used within one event loop."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, bytes], Question] = OrderedDict()
+
+    def read(self, service: Service, body: bytes) -> Question:
+        """As `read_question`."""
+        if len(body) > _SHORT:
+            return read_question(service, body)
+        known = self._known.get((service.id, body))
+        if known is not None and known.service is service:
+            return known
+        question = self._known[service.id, body] = read_question(service, body)
+        if len(self._known) > _MOST_KNOWN:
+            self._known.popitem(last=False)
+        return question

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from gateway.db.engine import reading, writing
 from gateway.db.staff_tables import StaffDeviceRow, StaffRecoveryRow, StaffRow
 from gateway.errors import TooMany, Unauthenticated
-from gateway.identity.record import Act, append
+from gateway.identity.record import Act, Source, append
 from gateway.staff.model import RECORD
 from gateway.staff.secrets import (
     Passwords,
@@ -83,7 +83,8 @@ class Door:
                 end_session(session, attempt.session, sealer=self.sealer)
             device = self._know_device(session, attempt, now)
             token = open_session(session, attempt.name, LOCAL, (), sealer=self.sealer, now=now)
-            _record(session, Act(attempt.name, now), "sign_in", attempt.name)
+            act = Act(attempt.name, now, "", Source(ip=attempt.ip))
+            _record(session, act, "sign_in", attempt.name)
         return SignedIn(token, device)
 
     def prove(self, attempt: Attempt, now: datetime) -> None:
@@ -100,7 +101,8 @@ class Door:
                 proved = self._use_factor(session, row, attempt.code, now)
             if not proved:
                 known = attempt.name if row is not None else "unknown"
-                _record(session, Act("nobody", now), "sign_in_refused", known)
+                act = Act("nobody", now, "", Source(ip=attempt.ip))
+                _record(session, act, "sign_in_refused", known)
         if not proved:
             raise refused()
 

@@ -11,9 +11,11 @@ BENCHMARKS = (
     "freetext",
     "journal",
     "masking",
+    "persons",
     "policy",
     "quota",
     "releases",
+    "request_path",
     "scale",
     "tokens",
 )

@@ -15,7 +15,7 @@ from gateway.errors import OperatorError
 from gateway.freetext import documents
 from gateway.freetext.documents import Document, find
 from gateway.freetext.names import Profile
-from tests.freetext_marks import BLIND, FRESH, STYLES, Score, marked, score
+from tests.freetext_marks import BLIND, FRESH, STYLES, WARDS, Score, marked, score
 
 NOTE = "患者王建国，身份证110105194912310020，其女王敏陪同。王建国否认过敏，电话138 0013 8000。"
 OWN = ["赵志远", "志远", "赵书记", "赵 志 远"]
@@ -133,16 +133,18 @@ def test_not_utf8_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "group", "profile", "cover", "relevant"),
     [
-        (BLIND, "C", "default", 0.95, 0.94),
-        (BLIND, "O", "default", 0.92, 0.92),
-        (BLIND, "C", "strict", 0.96, 0.84),
+        (WARDS, "C", "default", 0.92, 0.94),
+        (WARDS, "C", "strict", 0.93, 0.86),
+        (BLIND, "C", "default", 0.96, 0.94),
+        (BLIND, "O", "default", 0.93, 0.88),
+        (BLIND, "C", "strict", 0.96, 0.88),
         (BLIND, "O", "strict", 0.95, 0.78),
-        (FRESH, "C", "default", 0.96, 0.89),
-        (FRESH, "O", "default", 0.94, 0.88),
-        (FRESH, "C", "strict", 0.98, 0.8),
+        (FRESH, "C", "default", 0.98, 0.92),
+        (FRESH, "O", "default", 0.94, 0.84),
+        (FRESH, "C", "strict", 0.98, 0.84),
         (FRESH, "O", "strict", 0.96, 0.71),
-        (STYLES, "C", "default", 0.86, 0.93),
-        (STYLES, "O", "default", 0.9, 0.92),
+        (STYLES, "C", "default", 0.88, 0.93),
+        (STYLES, "O", "default", 0.9, 0.9),
         (STYLES, "C", "strict", 0.9, 0.83),
         (STYLES, "O", "strict", 0.9, 0.87),
         (STYLES, ".-nick", "default", 0.92, 0.92),

@@ -201,6 +201,7 @@ def test_a_commit_whose_answer_was_lost_is_counted_once(tmp_path, store):  # noq
         closing(over(wire, store).open(tmp_path, pace=QUICK)) as journal,
     ):
         journal.record_now(answered(1))
+        wait_for(lambda: store.count("note") == 1)  # what is cut is the commit, not the tree
         wire.cut()
         assert record_all(journal, [answered(2), answered(3)]) == [None, None]
         wire.mend()

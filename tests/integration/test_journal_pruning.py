@@ -4,8 +4,8 @@ import duckdb
 import pytest
 
 from gateway.billing.archive_proof import _sums
+from gateway.db.event_ids import first_id, uuid7
 from gateway.journal.spool import Spool
-from gateway.journal.stamp import first_id, uuid7
 from metering.calendar import month_begins
 from metering.usage import time_text
 from tests.journal_factory import NOON, answered

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
+import segno
 from fhir.resources.R4B.bundle import Bundle
 
+import gateway.claims.paper as own_paper
+from gateway.catalogue.load import load_catalogue
+from gateway.claims.own import Own, own_contract
 from gateway.db.engine import reading
 from gateway.db.share_tables import PersonShareRow
+from gateway.settings import Settings
 from tests.claim_world import load, warehouse_rows
 from tests.consent_factory import Browser
 from tests.gateway_factory import Gateway, copy_home, serving
 
 OPEN = ExitStack()
-FHIR = "application/fhir+json"
+FHIR, PDF = "application/fhir+json", "application/pdf"
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +166,56 @@ def test_the_download_is_valid_fhir(adult: AtHome) -> None:
     assert adult.http.get("/me/records", headers={"Accept": "text/csv"}).status_code == 406
 
 
+def test_the_download_as_pdf_is_paper_of_the_same_records(adult: AtHome) -> None:
+    reply = adult.http.get("/me/records", headers={"Accept": PDF})
+    assert (reply.status_code, reply.headers["content-type"]) == (200, PDF)
+    assert reply.content.startswith(b"%PDF-1.7")
+    assert b"<pdfaid:part>3</pdfaid:part>" in reply.content
+    assert "attachment" in reply.headers["content-disposition"]
+    (event, *_) = adult.http.get("/me/access-events").json()["access_events"]
+    assert (event["service"], event["result"]) == ("S21", "done")
+
+
+def test_paper_holds_every_value_and_takes_no_text_for_markup(adult: AtHome) -> None:
+    """What is handed to the layout, read back; markup in a value stays a text."""
+    contract = own_contract(load_catalogue(Settings().policies))
+    data = adult.http.get("/me/records").json()["data"]
+    data["settlements"][0]["dscg_maindiag_name"] = '#panic("read as markup") $x$ *y*'
+    with patch.object(own_paper, "set_pages", wraps=own_paper.set_pages) as layout:
+        made = own_paper.paper(Own("load-1", data, ()), contract, datetime(2025, 6, 2, tzinfo=UTC))
+    assert made.startswith(b"%PDF")
+    parts = json.loads(layout.call_args.args[1]["body"])["parts"]
+    assert [part["title"]["en"] for part in parts] == ["Enrolment", "Settlement", "Settlement"]
+    for part, said in zip(parts, [*data["coverage"], *data["settlements"]], strict=True):
+        told = [pair["value"] for pair in part["pairs"]]
+        plain = {k: v for k, v in said.items() if k != "lines"}
+        assert len(told) == len(plain)
+        assert {v for v in plain.values() if isinstance(v, str)} <= set(told)
+        assert len(part["rows"]) == len(said.get("lines", ()))
+
+
+def test_a_link_comes_as_a_qr_code_whose_page_opens_it_as_pdf(
+    gateway: Gateway, adult: AtHome
+) -> None:
+    made = adult.share(uses_max=2).json()
+    address = f"{gateway.app.state.identity.issuer}/person/shared#{made['token']}"
+    assert made["qr"] == segno.make_qr(address, error="m").svg_data_uri(scale=4)
+    page = gateway.http.get("/person/shared")
+    assert page.status_code == 200
+    assert "script" not in page.text
+    assert page.headers["referrer-policy"] == "no-referrer"
+    paper = gateway.http.post("/person/shared", data={"token": f" {made['token']} "})
+    assert (paper.status_code, paper.headers["content-type"]) == (200, PDF)
+    (event, *_) = adult.http.get("/me/access-events").json()["access_events"]
+    assert event["share_id"] == made["share_id"]
+    adult.send("POST", f"/me/shares/{made['share_id']}/revoke")
+    for token in (made["token"], "A" * 43, ""):
+        refused = gateway.http.post("/person/shared", data={"token": token})
+        assert refused.status_code == 404
+        assert "链接无效" in refused.text
+        assert token == "" or token not in refused.text
+
+
 def test_a_link_opens_what_it_names_and_is_shown_to_its_person(
     gateway: Gateway, adult: AtHome
 ) -> None:
@@ -243,3 +300,27 @@ def test_a_person_opts_out_and_back_in(adult: AtHome) -> None:
     since = adult.send("PUT", "/me/opt-out").json()["since"]
     assert adult.send("PUT", "/me/opt-out").json()["since"] == since
     assert adult.send("DELETE", "/me/opt-out").json()["opted_out"] is False
+
+
+def test_looks_a_day_and_downloads_a_month_are_bounded_by_the_scenario(gateway: Gateway) -> None:
+    """The figures of SC10; what was refused is not counted, and another person goes on. The last
+    test: sessions that were open before are swept by then."""
+    quota = gateway.app.state.records.reader().documents["scenarios"]["SC10"]["quota"]
+    assert (quota["calls_day"], quota["downloads_month"]) == (50, 5)
+    paper = {"Accept": FHIR}
+
+    def looks(times: int, **more: Any) -> list[int]:
+        return [elder.http.get("/me/records", **more).status_code for _ in range(times)]
+
+    with later(gateway, timedelta(days=35)):  # in July
+        elder = AtHome(gateway, "elder")
+        assert looks(7, headers=paper) == [200] * 5 + [429] * 2
+        assert looks(46) == [200] * 45 + [429]
+        refused = elder.http.get("/me/records").json()
+        assert refused["code"] == "person_day_quota"
+        assert AtHome(gateway, "teenager").http.get("/me/records").status_code == 200
+    with later(gateway, timedelta(days=36)):
+        elder = AtHome(gateway, "elder")
+        reply = elder.http.get("/me/records", headers=paper)
+        assert (reply.status_code, reply.json()["code"]) == (429, "person_month_quota")
+        assert looks(1) == [200]

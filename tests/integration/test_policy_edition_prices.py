@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from gateway.billing.office import Prices
 from gateway.catalogue.load import load_catalogue
 from gateway.db.engine import reading, writing
+from gateway.db.office_journal import Sought, read_events
 from gateway.editions.office import PolicyOffice
 from gateway.editions.published import former_prices
 from gateway.errors import OperatorError
@@ -87,3 +89,20 @@ def test_going_back_to_an_edition_with_another_meaning_of_a_price_is_refused(pre
     with pytest.raises(OperatorError) as refused, writing(press.engine) as session:
         press.office.roll_back(session, press.act(), forged)
     assert refused.value.code == "edition.prices"
+
+
+def test_an_edition_that_changes_prices_is_a_change_of_prices_in_the_audit(press, tmp_path):
+    press.bring_live(priced(tmp_path / "a", ENDED, NEXT), "T-INS")
+    press.roll_back()
+    with reading(press.engine) as session:
+        found = read_events(session, Sought(kind="price-change"), 10)
+    told = [json.loads(one.body) for one in found]
+    # newest first: back again, live, canary
+    assert [one["actor"]["user"] != "" for one in told] == [True, True, True]
+    back, live, canary = told
+    assert live["target"]["entity"] == "prices"
+    assert (live["input_hash"], live["output_hash"]) == (
+        canary["input_hash"],
+        canary["output_hash"],
+    )
+    assert (back["input_hash"], back["output_hash"]) == (live["output_hash"], live["input_hash"])

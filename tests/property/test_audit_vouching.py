@@ -15,6 +15,7 @@ from gateway.journal.checkpoint import PUBLIC_KEY, path_of, public_key
 from gateway.journal.reader import identity, recorded
 from gateway.journal.schema import LASTING, connect_reading
 from gateway.journal.sqlite import Checkpointing, SqliteJournal
+from gateway.journal.tree import kept_in
 from tests.journal_factory import NOON, answered, refused
 
 SEQ = st.integers(1, 12)
@@ -65,7 +66,9 @@ def by_both(home):
     path, key = home / "journal.db", public_key(home / "keys" / PUBLIC_KEY)
     verdict = verify(path, key)
     with closing(connect_reading(path)) as db:
-        walked = verify_chain(*identity(db), recorded(db), checkpoint.read(path), key)
+        walked = verify_chain(
+            *identity(db), recorded(db), checkpoint.read(path), key, kept=kept_in(db)
+        )
     plain = tuple(one for one in verdict.findings if one.code != "orphan")
     return verdict, plain, walked
 

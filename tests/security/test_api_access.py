@@ -25,6 +25,7 @@ PUBLIC = {
     "/readyz",
     "/openapi.json",
     "/oauth/jwks",
+    "/oauth/jwks/gm",
     "/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server",
     "/.well-known/oauth-protected-resource",

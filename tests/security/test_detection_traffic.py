@@ -42,6 +42,7 @@ MEANT = {
     "enumeration": "enumeration",
     "enumeration_slow": "enumeration_slow",
     "night_with_own_key": "off_hours_burst",
+    "night_slow": "off_hours_long",
     "quota_edge": "quota_edge",
     "consent_farm": "consent_farming",
     "consent_farm_slow": "consent_farming_slow",

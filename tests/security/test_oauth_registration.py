@@ -243,3 +243,54 @@ def test_a_body_that_is_no_json_object_is_refused(party: RelyingParty, content: 
     reply = party.server.http.post("/oauth/register", content=content, headers=headers)
 
     assert (reply.status_code, reply.json()["error"]) == (400, "invalid_client_metadata")
+
+
+def test_encryption_that_is_not_done_is_refused_not_ignored(party: RelyingParty) -> None:
+    for member in (
+        "id_token_encrypted_response_alg",
+        "authorization_encrypted_response_enc",
+        "introspection_encrypted_response_alg",
+        "userinfo_encrypted_response_alg",
+        "request_object_encryption_alg",
+    ):
+        reply = ask(party, **{member: "RSA-OAEP-256"})
+        assert (reply.status_code, reply.json()["error"]) == (400, "invalid_client_metadata")
+    for wrong in (
+        {"claims_encrypted_response_alg": "RSA1_5"},
+        {"claims_encrypted_response_alg": "ECDH-ES+A256KW"},  # the product vouches for no such key
+        {"claims_encrypted_response_enc": "A256GCM"},
+        {
+            "claims_encrypted_response_alg": "RSA-OAEP-256",
+            "claims_encrypted_response_enc": "A128GCM",
+        },
+    ):
+        assert ask(party, **wrong).status_code == 400
+
+
+def test_a_client_registers_for_encrypted_answers_with_a_key_its_product_has(
+    party: RelyingParty,
+) -> None:
+    sealing = {**public(new_key()), "kid": "seal-1", "use": "enc", "alg": "ECDH-ES+A256KW"}
+    entry = ProductEntry.model_validate(
+        {
+            "id": "sealed-suite",
+            "tenant": "T-INS",
+            "name_zh": "测试加密产品",
+            "name_en": "Invented sealed suite",
+            "redirect_uris": [REDIRECT],
+            "jwks": {"keys": [public(KEY), sealing]},
+            "security_contact": "security@insurer.example",
+        }
+    )
+    identity = party.server.identity
+    with writing(identity.engine) as session:
+        register_product(session, act(), entry)
+        at = act(at=party.server.clock())
+        ring, issuer = identity.ring(), identity.issuer
+        text = issue_statement(session, at, "sealed-suite", ring=ring, issuer=issuer)
+    wanted = {"claims_encrypted_response_alg": "ECDH-ES+A256KW"}
+    client = registered(party, software_statement=text, **wanted)
+    assert client["claims_encrypted_response_alg"] == "ECDH-ES+A256KW"
+    assert client["claims_encrypted_response_enc"] == "A256GCM"
+    assert {key["use"] for key in client["jwks"]["keys"]} == {"sig", "enc"}
+    assert [key.kid for key in identity.directory.snapshot.keys[client["client_id"]]] != ["seal-1"]

@@ -46,7 +46,7 @@ class World:
         made = document(product=product, version=version, effective=term)
         made["rows"][0]["when"] = {"age": {"from": len(product) % 90, "to": 150}}
         for row in made["rows"][1:2]:
-            row["when"]["dx"] = [f"{letter}{len(product) % 90:02}" for letter in "ABCDEFG"]
+            row["when"]["dx"] = [f"{letter}{len(product) % 90:02}" for letter in "CJMNRST"]
         made["layers"][0]["deductible"] = f"{1000 + sum(map(ord, product))}.00"
         made["exclusions"] = []
         return json.loads(json.dumps(made, default=str))

@@ -71,7 +71,10 @@ def test_a_stored_set_can_be_registered_again() -> None:
         {"keys": [{"kty": "EC"}]},
         {"keys": [{**EC, "x": "AAAA"}]},
         {"keys": [{**EC, "x": 5}]},
-        {"keys": [{**EC, "use": "enc"}]},
+        {"keys": [{**EC, "use": "both"}]},
+        {"keys": [{**EC, "use": "enc", "alg": "ES256"}]},
+        {"keys": [{**ED, "use": "enc"}]},
+        {"keys": [EC, {**EC, "use": "enc", "kid": "other"}]},  # one key for both
         {"keys": [{**EC, "kid": 5}]},
         {"keys": [{**EC, "kid": "x" * 200}]},
         {"keys": [{**EC, "x5u": "https://attacker.example"}]},

@@ -13,9 +13,11 @@ from gateway.api.admin.cookies import session_cookie
 from gateway.api.admin.endpoint import Ask, Endpoint, as_http, check_visitor
 from gateway.api.admin.office import Office
 from gateway.api.edge import BODY_LIMIT
+from gateway.api.presented import source
 from gateway.api.threads import in_thread
 from gateway.errors import BadRequest, Forbidden, OperatorError
 from gateway.identity.entries import Entry, check_entry
+from gateway.identity.record import Source
 from gateway.serving.reasons import UnsupportedMedia
 
 JSON = "application/json"
@@ -31,6 +33,7 @@ async def read_ask(office: Office, endpoint: Endpoint, request: Request) -> Ask:
         csrf=request.headers.get("sluice-csrf", ""),
         at=request.path_params,
         query=request.query_params,
+        source=source_of(request),
     )
     if endpoint.method == "GET":
         return ask
@@ -39,6 +42,12 @@ async def read_ask(office: Office, endpoint: Endpoint, request: Request) -> Ask:
         # A stranger's body is not taken into memory: who asks is looked at first.
         await in_thread(office.threads, check_visitor, office, endpoint, ask)
     return replace(ask, body=await _body(request))
+
+
+def source_of(request: Request) -> Source:
+    """Where a request comes from, as the audit keeps it."""
+    state = request.scope["state"]
+    return Source(ip=source(request), request_id=state["request_id"], trace_id=state["trace_id"])
 
 
 async def read_form(office: Office, request: Request, form: type[FormType]) -> FormType:

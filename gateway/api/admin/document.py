@@ -99,7 +99,7 @@ def _parameters(endpoint: Endpoint) -> Iterable[Schema]:
 def _statuses(endpoint: Endpoint) -> Iterable[int]:
     if endpoint.method != "GET":
         return _CHANGES
-    return (*_READS, 404, 422) if _PART.search(endpoint.path) else _READS
+    return (*_READS, 404, 422) if _PART.search(endpoint.path) else (*_READS, 422)
 
 
 def _door(name: str, form: type[Entry]) -> Schema:

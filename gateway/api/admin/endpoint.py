@@ -8,7 +8,7 @@ other way to route an operation, and an operation the table does not name cannot
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -27,7 +27,7 @@ from gateway.errors import (
 )
 from gateway.identity.entries import Entry, check_entry, plain_fault
 from gateway.identity.model import Document
-from gateway.identity.record import Act, append, is_recorded
+from gateway.identity.record import UNKNOWN, Act, Source, append, is_recorded
 from gateway.staff import sessions
 from gateway.staff.model import RECORD, Visitor
 
@@ -96,6 +96,7 @@ class Endpoint:
     first: Callable[[Office, Visitor, Entry | None], None] | None = None  # outside a transaction
     # What takes long and changes nothing, outside a transaction too; `Call.found` is its result.
     finds: Callable[[Office, Mapping[str, str], Entry | None], object] | None = None
+    tells_failures: bool = False  # an act that was not done for a fault of its own is recorded too
     heavy: bool = False  # it takes minutes on a large home, and waits for its own kind alone
     query: Mapping[str, str] = field(default_factory=dict)  # parameters it reads, with meanings
     summary: str = ""  # for the document, Chinese first
@@ -110,11 +111,21 @@ class Ask:
     at: Mapping[str, str]
     query: Mapping[str, str]
     body: object = None
+    source: Source = UNKNOWN
 
 
 def serve(office: Office, endpoint: Endpoint, ask: Ask) -> Answer:
     """The whole path of one call; blocking, so call it in a worker thread."""
     found = _prepare(office, endpoint, ask)
+    try:
+        return _serve(office, endpoint, ask, found)
+    except SluiceError as error:
+        if endpoint.tells_failures and not isinstance(error, Forbidden | Unauthenticated):
+            _tell_failure(office, endpoint, ask, error)
+        raise
+
+
+def _serve(office: Office, endpoint: Endpoint, ask: Ask, found: object) -> Answer:
     now = office.clock()
     answer: Answer = None
     with writing(office.engine) as session:
@@ -122,12 +133,22 @@ def serve(office: Office, endpoint: Endpoint, ask: Ask) -> Answer:
         refusal = _refusal(office, endpoint, visitor, now)
         sessions.touch(session, ask.token, sealer=office.sealer, now=now)
         if refusal:
-            _note(session, Act(visitor.name, now), "refused", endpoint.operation)
+            act = Act(visitor.name, now, "", _source(endpoint, ask, visitor))
+            _note(session, act, "refused", endpoint.operation, deny_codes=[refusal.code])
         else:
             answer = _run(endpoint, ask, session, visitor, office=office, found=found)
     if refusal:
         raise refusal
     return answer
+
+
+def _tell_failure(office: Office, endpoint: Endpoint, ask: Ask, error: SluiceError) -> None:
+    """What was undone leaves no entry of its own; that it was tried does."""
+    now = office.clock()
+    with writing(office.engine) as session:
+        visitor = _visitor(office, endpoint, ask, session, now)
+        act = Act(visitor.name, now, "", _source(endpoint, ask, visitor))
+        _note(session, act, "refused", endpoint.operation, deny_codes=[error.code])
 
 
 def _prepare(office: Office, endpoint: Endpoint, ask: Ask) -> object:
@@ -141,7 +162,9 @@ def _prepare(office: Office, endpoint: Endpoint, ask: Ask) -> object:
         form = _read(endpoint, ask.body)[1]
         if endpoint.first is not None:
             endpoint.first(office, visitor, form)
-        return endpoint.finds(office, ask.at, form) if endpoint.finds else None
+        # Parts of the address win over parameters of the same name.
+        asked = {**ask.query, **ask.at}
+        return endpoint.finds(office, asked, form) if endpoint.finds else None
     except OperatorError as error:
         raise as_http(error) from error
 
@@ -226,7 +249,7 @@ def _run(
             office=office,
             session=session,
             visitor=visitor,
-            act=Act(visitor.name, now, reason),
+            act=Act(visitor.name, now, reason, _source(endpoint, ask, visitor)),
             at=ask.at,
             query=ask.query,
             form=form,
@@ -264,5 +287,11 @@ def _read(endpoint: Endpoint, body: object) -> tuple[str, Entry | None]:
     return reason.strip(), form
 
 
-def _note(session: Session, act: Act, action: str, operation: str) -> None:
-    append(session, RECORD, act, action, ("operation", operation), before=None, after=None)
+def _source(endpoint: Endpoint, ask: Ask, visitor: Visitor) -> Source:
+    """Where an act comes from: the request, the visitor's roles, the operation."""
+    return replace(ask.source, roles=visitor.roles, operation=endpoint.operation)
+
+
+def _note(session: Session, act: Act, action: str, operation: str, **facts: object) -> None:
+    entity = ("operation", operation)
+    append(session, RECORD, act, action, entity, before=None, after=None, facts=facts)

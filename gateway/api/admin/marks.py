@@ -6,7 +6,6 @@ Both name an organisation, so both are the auditor's and the security officer's,
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,7 +60,7 @@ def _traced(office: Office, _at: Mapping[str, str], form: Entry | None) -> tuple
     assert isinstance(form, LeakForm)  # noqa: S101 — the endpoint's own form
     try:
         content = base64.b64decode(form.content, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error, or letters that are not ASCII
         raise BadRequest(
             "entry.invalid", "content is no base64.", "content 不是 base64。"
         ) from error

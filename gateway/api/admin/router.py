@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from gateway.api.admin import (
     alarms,
+    audit,
     billing,
     billing_disputes,
     consents,
@@ -26,6 +27,7 @@ from gateway.api.admin import (
     people,
     policies,
     rule_packages,
+    subjects,
     today,
     waivers,
 )
@@ -48,6 +50,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *marks.ENDPOINTS,
     *directory.ENDPOINTS,
     *alarms.ENDPOINTS,
+    *audit.ENDPOINTS,
+    *subjects.ENDPOINTS,
     *consents.ENDPOINTS,
     *policies.ENDPOINTS,
     *decisions.ENDPOINTS,

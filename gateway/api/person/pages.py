@@ -150,6 +150,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Receive(Page):
+    """The receiver of a link enters its code; `wrong`: the one just tried opened nothing."""
+
+    template: ClassVar[str] = "receive.html"
+    title: ClassVar[str] = "receive"
+    action: str
+    wrong: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MyConsents(Page):
     """All consents of a person and of children in their care."""
 

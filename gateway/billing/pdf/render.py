@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from importlib.metadata import version
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _FOLDER: Final = Path(__file__).resolve().parent
 _FONTS: Final = _FOLDER / "fonts"
+_PAPER: Final = _FOLDER / "paper.typ"
 _MISSING: Final = "\u3013"  # what printers set for a character they have not
 
 # One compiler keeps parsed fonts and layout; it is not made for two threads at a time.
@@ -45,15 +47,20 @@ def render(body: bytes, signature: str) -> bytes:
     """The PDF of a signed document."""
     issued_at: datetime = time_of(orjson.loads(body)["issued_at"])
     text = body.decode()
-    told = {"body": text, "signature": signature, "missing": _uncovered(text)}
-    told["sha256"] = hashlib.sha256(body).hexdigest()
+    told = {"body": text, "signature": signature, "sha256": hashlib.sha256(body).hexdigest()}
+    return set_pages(_PAPER, told, issued_at)
+
+
+def set_pages(layout: Path, told: Mapping[str, str], made_at: datetime) -> bytes:
+    """PDF/A-3b of what is told (its `body` JSON) by a layout, which may read its own folder."""
+    told = {**told, "missing": _uncovered(told["body"])}
     try:
         with _turn:
-            made = _compiler().compile(
+            made = _compiler(layout).compile(
                 format="pdf",
                 sys_inputs=told,
                 pdf_standards=["a-3b"],
-                timestamp=int(issued_at.timestamp()),
+                timestamp=int(made_at.timestamp()),
             )
     except RuntimeError as error:  # Typst's own, whose words may quote the document
         raise OperatorError("pdf", "The PDF of a paper cannot be set.") from error
@@ -62,14 +69,14 @@ def render(body: bytes, signature: str) -> bytes:
     return made
 
 
-@lru_cache(maxsize=1)
-def _compiler() -> typst.Compiler:
-    import typst  # noqa: PLC0415 - 80 MB that a serving process never needs
+@lru_cache(maxsize=2)
+def _compiler(layout: Path) -> typst.Compiler:
+    import typst  # noqa: PLC0415 - 80 MB that a serving process needs for own records alone
 
     fonts = typst.Fonts(
         include_system_fonts=False, include_embedded_fonts=False, font_paths=[_FONTS]
     )
-    return typst.Compiler(_FOLDER / "paper.typ", root=_FOLDER, font_paths=fonts)
+    return typst.Compiler(layout, root=layout.parent, font_paths=fonts)
 
 
 @lru_cache(maxsize=1)

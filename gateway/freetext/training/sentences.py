@@ -46,9 +46,11 @@ def lexicon() -> Lexicon:
 
 
 def terms(words: Lexicon) -> set[str]:
-    """Words of three characters or more that no name lies in, and ordinary words that are none."""
+    """Words of three characters or more that no name lies in, and shorter ones that are none: herbs
+    (白术, 柴胡) begin with surnames, and ordinary words do."""
     kinds = ("drugs", "diseases", "eponyms", "hospitals", "companies")
-    return {word for kind in kinds for word in words[kind] if len(word) >= 3} | set(words["plain"])
+    long = {word for kind in kinds for word in words[kind] if len(word) >= 3}
+    return long | {*words["plain"]} | {word for word in words["drugs"] if len(word) == 2}
 
 
 def _titles(code: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""How a person's own records look on paper."""
