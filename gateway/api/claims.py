@@ -14,6 +14,7 @@ from gateway.authserver.office import Office as OAuth
 from gateway.claims.book import Book
 from gateway.claims.decisions import Decisions
 from gateway.claims.desk import ClaimDesk
+from gateway.claims.levelling import levelled
 from gateway.claims.proving import Proofs
 from gateway.claims.refunds import Refunds
 from gateway.consent.subjects import open_subjects
@@ -51,5 +52,5 @@ def install(app: FastAPI, settings: Settings, desk: Desk, clock: Callable[[], da
         found = desk.catalogue.person(key)
         return found.id if found else None
 
-    endpoint = Answering(PATH, claims.answer, meant, clock)
+    endpoint = Answering(PATH, levelled(claims.answer), meant, clock)
     app.router.routes.append(Route(PATH, endpoint, methods=["POST"]))

@@ -1,7 +1,7 @@
 """Check an audit trail of Sluice without Sluice: Python 3.9 or later, its standard library alone.
 
     sluice_audit.py export EXPORT.jsonl --key audit-ed25519.pub [--checkpoints FILE] [--note FILE]
-    sluice_audit.py inclusion PROOF.json --key audit-ed25519.pub
+    sluice_audit.py inclusion PROOF.json --key audit-ed25519.pub [--request ID]
     sluice_audit.py consistency PROOF.json --key audit-ed25519.pub [--note FILE]
 
 `export` replays what `sluice audit export` wrote: numbers, links, contents, and the tree under
@@ -217,7 +217,9 @@ def digest(value: Any) -> str | None:
 def faults_of_event(line: Line, number: int, before: str) -> list[str]:
     """What is wrong with one line of an export that should be event `number` after `before`."""
     found: list[str] = []
-    if line["seq"] != number:
+    if line["seq"] < number:
+        found.append(f"event {line['seq']} comes again, or out of order, after {number - 1}")
+    elif line["seq"] > number:
         found.append(f"events {number} to {line['seq'] - 1} are missing")
     elif line["prev_hash"] != before:
         found.append(f"event {number} does not follow from the one before")
@@ -242,14 +244,20 @@ class Export:
         self.notes = notes
         self.faults: list[str] = []
         self.journals: dict[str, int] = {}
+        self.signed: dict[str, int] = {name: max(sizes) for name, sizes in notes.items()}
         self.name, self.number, self.before, self.stack = "", 0, "", Stack()
 
     def line(self, line: Line) -> None:
         if "journal" in line and "genesis" in line:
             self.end()
             said = {"journal": line["journal"], "created": line["created"]}
+            again = line["journal"] in self.journals
             self.name, self.number, self.stack = line["journal"], 0, Stack()
             self.before = sha(canonical(said)).hex()
+            if again:
+                self.fault("it comes twice")
+            elif self.name not in self.notes:
+                self.fault("no signed note is of it")
             return
         if "archived" in line["event"]:
             self.fault(f"event {line['seq']}: only its hash is left (archive)")
@@ -266,7 +274,7 @@ class Export:
         if self.name:
             for size in sorted(self.notes.get(self.name, {})):
                 self.fault(f"it ends at event {self.number}, a signed note has {size}")
-            self.journals[self.name] = self.number
+            self.journals.setdefault(self.name, self.number)
         self.name = ""
 
     def fault(self, message: str) -> None:
@@ -297,7 +305,10 @@ def check_export(options: argparse.Namespace, key: bytes) -> tuple[list[str], st
     faults += [f"{name}: a signed note is of it, the export is not" for name in lost]
     if not notes:
         faults.append("no signed note: a log that was cut off or written anew is not found")
-    said = ", ".join(f"{name}: {count} events" for name, count in sorted(export.journals.items()))
+    said = ", ".join(
+        f"{name}: {count} events, {count - min(count, export.signed.get(name, 0))} not yet signed"
+        for name, count in sorted(export.journals.items())
+    )
     return faults + export.faults, said
 
 
@@ -311,11 +322,16 @@ def check_inclusion(options: argparse.Namespace, key: bytes) -> tuple[list[str],
         faults.append("the note is of another log")
     if not 0 <= index < size or root_of_path(index, size, leaf(digest_of_event), path) != root:
         faults.append("the event is not shown to be in the log")
-    if told.get("event") is not None:
-        sealed = sha(bytes.fromhex(told["prev_hash"]) + canonical(told["event"]))
-        if sealed != digest_of_event or told["event"].get("seq") != index + 1:
+    event = told.get("event")
+    if options.request and (event is None or event.get("request_id") != options.request):
+        why = "tells of another request" if event else "does not tell which request it is of"
+        faults.append(f"the proof {why}")
+    if event is not None:
+        sealed = sha(bytes.fromhex(told["prev_hash"]) + canonical(event))
+        if sealed != digest_of_event or event.get("seq") != index + 1:
             faults.append("what is told of the event is not what the log has")
-    return faults, f"event {index + 1} of {origin}, size {size}"
+    which = "withheld" if event is None else event.get("request_id")
+    return faults, f"event {index + 1} (request {which}) of {origin}, size {size}"
 
 
 def check_consistency(options: argparse.Namespace, key: bytes) -> tuple[list[str], str]:
@@ -347,6 +363,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("file")
     parser.add_argument("--key", required=True, help="public key of the audit trail (PEM)")
     parser.add_argument("--checkpoints", action="append", default=[], help="a checkpoint file")
+    parser.add_argument("--request", default="", help="the request id that the proof must be of")
     parser.add_argument("--note", action="append", default=[], help="a signed note that you kept")
     options = parser.parse_args(words)
     try:

@@ -12,12 +12,14 @@ from datetime import datetime
 
 from starlette.requests import Request
 
+from gateway.api.admin.asking import source_of
 from gateway.api.admin.cookies import session_cookie
 from gateway.api.admin.endpoint import Answer, Ask, as_http, serve
 from gateway.api.admin.office import Office
 from gateway.console.site import Site
 from gateway.db.engine import reading
 from gateway.errors import OperatorError
+from gateway.identity.record import Source
 from gateway.pages.browser import Cookies, Taste, taste
 from gateway.pages.words import Words
 from gateway.staff import sessions
@@ -52,6 +54,7 @@ class Visit:
     query: Mapping[str, str]
     visitor: Visitor | None
     now: datetime
+    source: Source
 
     @property
     def words(self) -> Words:
@@ -74,13 +77,13 @@ class Visit:
         query: Mapping[str, str] | None = None,
     ) -> Answer:
         """What the operation answers this visitor; raises what it refuses with."""
-        return self._serve(operation, Ask(self.token, "", at or {}, query or {}))
+        return self._serve(operation, Ask(self.token, "", at or {}, query or {}, None, self.source))
 
     def act(
         self, operation: str, at: Mapping[str, str], body: Mapping[str, object], csrf: str
     ) -> Answer:
         """Do it; the csrf token is the one the form said."""
-        return self._serve(operation, Ask(self.token, csrf, at, {}, body))
+        return self._serve(operation, Ask(self.token, csrf, at, {}, body, self.source))
 
     def _serve(self, operation: str, ask: Ask) -> Answer:
         try:
@@ -112,4 +115,5 @@ def open_visit(desk: Desk, request: Request) -> Visit:
         query=dict(request.query_params),
         visitor=visitor,
         now=now,
+        source=source_of(request),
     )

@@ -41,7 +41,8 @@ def _page_of(visit: Visit, page: PageEntry) -> tuple[list[Row], str]:
     """One row more than a page has, and what the page comes after."""
     after, state = visit.query.get("after", ""), visit.query.get("state", "")
     if page.paged:
-        asked = {"limit": str(LIMIT + 1), "after": after, "q": visit.query.get("q", "")}
+        asked = {"limit": str(LIMIT + 1), "after": after}
+        asked[page.search] = visit.query.get("q", "").strip()
         asked["state"] = state
         answer = visit.read(page.read, query={key: each for key, each in asked.items() if each})
         return rows_of(page, answer), after

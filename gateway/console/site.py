@@ -47,6 +47,7 @@ class PageEntry(Entry):
     state: Name | None = "status"
     columns: tuple[Annotated[str, Field(pattern=r"^[a-z_]+(:[a-z]+)?$")], ...] = ()
     paged: bool = False  # the operation itself takes after, limit and q
+    search: Name = "q"  # the parameter that the search box fills, where it is paged
     newest: bool = False  # it takes before and limit, and answers the newest first
     wants: Mapping[str, str] = {}  # what it is always asked with
     make: tuple[Act, ...] = ()

@@ -68,10 +68,12 @@ class Anchored:
     """A chain's checkpoints in their anchor: what is missing there is added, whenever it can be."""
 
     def __init__(self, anchor: Anchor, chain: str, file: Path) -> None:
-        """Raises `JournalDamaged` where the anchor has another past, or more of it."""
+        """Raises `JournalDamaged` where the anchor has another past, or more of it, and
+        `OperatorError` where it cannot be read."""
         self._anchor, self._chain, self._file = anchor, chain, file
+        self._upto: int | None = None
         try:
-            held = anchor.held(chain)
+            self._upto = self._agreed()
         except OSError as error:
             raise OperatorError(
                 "audit_anchor",
@@ -79,25 +81,30 @@ class Anchored:
                 " SLUICE_AUDIT_ANCHOR out of the settings.",
                 "审计锚定目录无法读取，请检查挂载或配置。",
             ) from error
-        own = file.read_bytes() if file.exists() else b""
-        whole = held[: held.rfind(b"\n") + 1]
-        if not own.startswith(whole):
+        if self._upto is None:
             raise JournalDamaged(
                 f"{file} is not what the audit anchor has of {chain}: it was put back to an earlier"
                 " moment, or written anew. Run `sluice audit verify`, and do not serve from it"
             )
-        if whole != held:
-            raise JournalDamaged(
-                f"the audit anchor's copy of {chain} ends in the middle of a line; look at it, and"
-                " start again when it ends with a whole one"
-            )
-        self._upto = len(whole)
 
     def catch_up(self) -> None:
         """Add what the file has and the anchor has not; raises `OSError`."""
+        if self._upto is None:
+            self._upto = self._agreed()
+        if self._upto is None:
+            raise OSError("the anchor has something else than this chain's checkpoints")
         with self._file.open("rb") as file:
             file.seek(self._upto)
             lines = file.read()
-        if lines:
-            self._anchor.add(self._chain, lines)
-            self._upto += len(lines)
+        if not lines:
+            return
+        upto, self._upto = self._upto, None  # after a failure nobody knows how much it took
+        self._anchor.add(self._chain, lines)
+        self._upto = upto + len(lines)
+
+    def _agreed(self) -> int | None:
+        """How much of the file the anchor has: all it has must be the file's beginning, to the
+        byte, also where it took only part of a line; None where it is not."""
+        held = self._anchor.held(self._chain)
+        own = self._file.read_bytes() if self._file.exists() else b""
+        return len(held) if own.startswith(held) else None

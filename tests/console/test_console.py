@@ -132,6 +132,13 @@ def test_why_a_call_was_refused_is_found_in_few_clicks(office: Bureau, browser: 
         assert refused.json()["reasons"][0]["code"] in hand.says
         assert hand.clicks <= MOST_CLICKS
         CAMERA.take(page, f"console-decision-{WIDE}")
+        hand.begin()
+        hand.menu("审计事件")
+        page.fill("input[type=search]", refused.json()["request_id"])
+        page.locator("main form button").first.click()
+        assert "已拒绝" in hand.says
+        assert page.locator("main tbody tr").count() == 1
+        assert hand.clicks + 1 <= MOST_CLICKS
 
 
 def test_a_stop_is_raised_and_lifted_and_holds_meanwhile(office: Bureau, browser: Browser) -> None:

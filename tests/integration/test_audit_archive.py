@@ -16,6 +16,7 @@ import orjson
 import pytest
 
 from gateway.audit import archive as archives
+from gateway.audit import proofs
 from gateway.audit.archive import archive, expire
 from gateway.audit.segment import HOT, RETENTION, Manifest
 from gateway.audit.verify import verify
@@ -26,9 +27,11 @@ from gateway.journal.archived import folder_of
 from gateway.journal.checkpoint import PUBLIC_KEY, public_key, signing_key
 from gateway.journal.entry import Entry
 from gateway.journal.looking import one
+from gateway.journal.proving import logs
 from gateway.journal.reader import recorded
 from gateway.journal.schema import connect_reading
 from gateway.journal.sqlite import Checkpointing, SqliteJournal
+from gateway.settings import Settings
 from tests.journal_factory import NOON, answered, refused
 
 EVENTS, DAYS = 60, 20
@@ -106,6 +109,19 @@ def test_the_old_is_in_files_and_everything_is_still_whole(home: Path) -> None:
     told = one(journal_of(home)).events(Sought(), 500)
     assert [each.event_id for each in told] == [each.event_id for each in listed]
     assert len(one(journal_of(home)).events(Sought(result="refused"), 500)) == EVENTS // 3
+
+
+def test_an_archived_call_is_proven_with_what_it_says(home: Path) -> None:
+    assert packed(home)
+    key = public_key(home / "keys" / PUBLIC_KEY)
+
+    def whole(event: object) -> bool:
+        return isinstance(event, dict) and "decision_hash" in event  # no stub has it
+
+    with closing(logs(Settings(home=home))) as each:
+        told = proofs.inclusion(each, "r1", key, whole, whole)
+    assert isinstance(told["event"], dict)
+    assert told["event"]["request_id"] == "r1"
 
 
 def test_the_journal_goes_on_and_later_segments_follow(home: Path) -> None:

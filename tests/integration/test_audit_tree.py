@@ -22,7 +22,7 @@ from gateway.audit.outside import abroad
 from gateway.audit.verify import NOTHING_OUTSIDE, Outside, verify
 from gateway.cli.audit import app as audit
 from gateway.errors import NotFound, OperatorError, Unavailable
-from gateway.journal.anchor import FolderAnchor
+from gateway.journal.anchor import Anchored, FolderAnchor
 from gateway.journal.checkpoint import PUBLIC_KEY, path_of, public_key
 from gateway.journal.neighbours import journal_id
 from gateway.journal.proving import logs
@@ -180,6 +180,43 @@ def test_an_anchor_that_was_away_gets_what_it_missed(home: Path) -> None:
     assert found(home, outside(home)) == set()
 
 
+def test_an_anchor_that_took_part_of_a_line_is_given_the_rest(home: Path) -> None:
+    """A full disk leaves half a line; a sync that fails, a whole one that nobody vouches for."""
+    chain = journal_id(home / "journal.db")
+    held = home / "anchor" / f"{chain}.checkpoints"
+    whole = held.read_bytes()
+    for left in (whole[:100], whole[: whole.index(b"\n") + 1], whole):
+        held.write_bytes(left)
+        anchored = Anchored(FolderAnchor(home / "anchor"), chain, path_of(home / "journal.db"))
+        anchored.catch_up()
+        assert held.read_bytes() == whole
+
+
+class Failing(FolderAnchor):
+    """Takes part of what it is given, or all of it, and then says that it could not."""
+
+    def __init__(self, folder: Path, takes: int) -> None:
+        super().__init__(folder)
+        self.takes: int | None = takes
+
+    def add(self, chain: str, lines: bytes) -> None:
+        super().add(chain, lines[: self.takes])
+        if self.takes is not None:
+            self.takes = None
+            raise OSError("full")
+
+
+@pytest.mark.parametrize("takes", [0, 100, 10**6])
+def test_an_anchor_that_failed_is_caught_up_with_to_the_byte(home: Path, takes: int) -> None:
+    chain, file = journal_id(home / "journal.db"), path_of(home / "journal.db")
+    (home / "anchor" / f"{chain}.checkpoints").unlink()
+    anchored = Anchored(Failing(home / "anchor", takes), chain, file)
+    with pytest.raises(OSError, match="full"):
+        anchored.catch_up()
+    anchored.catch_up()
+    assert FolderAnchor(home / "anchor").held(chain) == file.read_bytes()
+
+
 def test_a_journal_of_before_there_was_a_tree_gets_one(home: Path) -> None:
     tamper(home, "DROP TABLE tile", "DROP TABLE note")
     lines = path_of(home / "journal.db")
@@ -275,7 +312,10 @@ def by_export(home: Path, *more: str | Path) -> tuple[int, str]:
 
 def test_the_verifier_alone_replays_an_export(home: Path) -> None:
     code, said = by_export(home)
-    assert (code, said) == (0, f"proven  {journal_id(home / 'journal.db')}: {EVENTS} events\n")
+    assert (code, said) == (
+        0,
+        f"proven  {journal_id(home / 'journal.db')}: {EVENTS} events, 0 not yet signed\n",
+    )
 
 
 ONE = 'UPDATE audit_event SET body = replace(body, "t-life", "t-lief") WHERE seq = 7'.replace(
@@ -303,6 +343,42 @@ def test_the_verifier_alone_names_what_was_changed(
     assert said in told
 
 
+def by_lines(home: Path, lines: list[bytes]) -> tuple[int, str]:
+    path = home / "changed.jsonl"
+    path.write_bytes(b"".join(lines))
+    key, signed = home / "keys" / PUBLIC_KEY, path_of(home / "journal.db")
+    return alone("export", path, "--key", key, "--checkpoints", signed)
+
+
+def test_the_verifier_alone_names_what_was_put_in_or_out_of_order(
+    home: Path, tmp_path: Path
+) -> None:
+    whole = exported(home).read_bytes().splitlines(keepends=True)
+    fill(tmp_path / "other", 1, 5)
+    other = exported(tmp_path / "other").read_bytes().splitlines(keepends=True)
+    forged = [whole[0], *other[1:]]
+    for lines, said in (
+        ([*whole[:10], whole[11], whole[10], *whole[12:]], "event 10 comes again, or out of order"),
+        ([*whole[:20], whole[15], *whole[20:]], "event 15 comes again, or out of order"),
+        ([*whole[:20], other[3], *whole[20:]], "event 3 comes again, or out of order"),
+        ([*whole, *whole], "it comes twice"),
+        ([*whole, *forged], "it comes twice"),
+        ([*whole, *other], "no signed note is of it"),
+        (whole[1:], "a signed note is of it, the export is not"),
+    ):
+        code, told = by_lines(home, lines)
+        assert code == 1, said
+        assert said in told
+
+
+def test_the_verifier_alone_says_how_much_is_not_signed(home: Path) -> None:
+    signed = path_of(home / "journal.db").read_bytes()
+    fill(home, EVENTS + 1, EVENTS + 7)
+    path_of(home / "journal.db").write_bytes(signed)
+    code, told = by_lines(home, exported(home).read_bytes().splitlines(keepends=True))
+    assert (code, f"{EVENTS + 7} events, 7 not yet signed" in told) == (0, True)
+
+
 def test_the_verifier_alone_finds_a_past_written_anew(home: Path) -> None:
     kept = home / "kept.note"
     kept.write_text(notes_in(home)[EVENTS], encoding="utf-8")
@@ -320,7 +396,11 @@ def test_the_verifier_alone_checks_proofs_and_refuses_forged_ones(home: Path) ->
     key = public_key(pem)
     told = included(home, "r77", key, bool, bool)
     path.write_bytes(orjson.dumps(told))
+    assert alone("inclusion", path, "--key", pem, "--request", "r77")[0] == 0
+    assert alone("inclusion", path, "--key", pem, "--request", "r5")[0] == 1
+    path.write_bytes(orjson.dumps(told | {"event": None}))
     assert alone("inclusion", path, "--key", pem)[0] == 0
+    assert alone("inclusion", path, "--key", pem, "--request", "r77")[0] == 1
     for change in (
         {"leaf_index": 77},
         {"hash": told["prev_hash"]},
