@@ -19,6 +19,7 @@ import argparse
 import base64
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -205,9 +206,16 @@ def open_note(text: str, key: bytes) -> Note:
 # --- What is checked ------------------------------------------------------------------------------
 
 
+def parsed(text: str) -> Any:
+    """JSON, with numbers that have a point or exponent left as they are written: programs differ in
+    how they write them, and what is hashed is the writing."""
+    return json.loads(text, parse_float=lambda number: f"\0{number}\0")
+
+
 def canonical(value: Any) -> bytes:
-    """JSON with sorted keys and no spaces: what is hashed."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    """JSON with sorted keys and no spaces: what is hashed. Of what `parsed` gave."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return re.sub(r'"\\u0000([0-9.eE+-]+)\\u0000"', r"\1", text).encode()
 
 
 def digest(value: Any) -> str | None:
@@ -299,7 +307,7 @@ def check_export(options: argparse.Namespace, key: bytes) -> tuple[list[str], st
     export = Export(notes)
     with Path(options.file).open(encoding="utf-8") as lines:
         for line in lines:
-            export.line(json.loads(line))
+            export.line(parsed(line))
     export.end()
     lost = [name for name in notes if name not in export.journals]
     faults += [f"{name}: a signed note is of it, the export is not" for name in lost]
@@ -313,7 +321,7 @@ def check_export(options: argparse.Namespace, key: bytes) -> tuple[list[str], st
 
 
 def check_inclusion(options: argparse.Namespace, key: bytes) -> tuple[list[str], str]:
-    told = json.loads(read(options.file))
+    told = parsed(read(options.file))
     origin, size, root, _ = open_note(told["note"], key)
     digest_of_event = bytes.fromhex(told["hash"])
     path = [base64.b64decode(step) for step in told["inclusion"]]

@@ -23,7 +23,13 @@ from gateway.audit.verify import NOTHING_OUTSIDE, Outside, verify
 from gateway.cli.audit import app as audit
 from gateway.errors import NotFound, OperatorError, Unavailable
 from gateway.journal.anchor import Anchored, FolderAnchor
-from gateway.journal.checkpoint import PUBLIC_KEY, path_of, public_key
+from gateway.journal.checkpoint import (
+    PUBLIC_KEY,
+    Checkpoint,
+    path_of,
+    public_key,
+    signing_key,
+)
 from gateway.journal.neighbours import journal_id
 from gateway.journal.proving import logs
 from gateway.journal.schema import LASTING
@@ -131,6 +137,26 @@ def test_a_note_of_another_log_or_key_is_named(home: Path, tmp_path: Path) -> No
     text = notes_in(other)[3]
     for note in (text, text.replace("\n3\n", "\n4\n"), "no note"):
         assert "tree" in {code for code, _, _ in found(home, Outside(notes=(note,)))}
+
+
+def test_a_note_with_another_root_is_named_though_the_chain_agrees(home: Path) -> None:
+    key = signing_key(home / "keys")
+    true = notes.opened(notes_in(home)[EVENTS], key.public_key())
+    lie = notes.signed(replace(true, root=bytes(32)), key)
+    codes = found(home, Outside(notes=(lie,)))
+    assert {(code, last) for code, _, last in codes} == {("tree", EVENTS)}
+
+
+def test_a_checkpoint_whose_note_says_something_else_is_no_checkpoint(home: Path) -> None:
+    key, path = signing_key(home / "keys"), path_of(home / "journal.db")
+    *lines, last = path.read_bytes().splitlines(keepends=True)
+    said = Checkpoint(**orjson.loads(last))
+    for size, chain in ((EVENTS - 1, said.hash), (EVENTS, "ab" * 32)):
+        true = notes.opened(said.note, key.public_key())
+        draft = replace(said, note=notes.signed(replace(true, size=size, chain=chain), key))
+        seal = base64.b64encode(key.sign(draft.signed())).decode()
+        path.write_bytes(b"".join([*lines, replace(draft, signature=seal).line()]))
+        assert "checkpoint_forged" in {code for code, _, _ in found(home)}
 
 
 def test_a_past_written_anew_with_its_checkpoints_is_found_by_a_kept_note(home: Path) -> None:
@@ -341,6 +367,16 @@ def test_the_verifier_alone_names_what_was_changed(
     code, told = by_export(home)
     assert code == 1
     assert said in told
+
+
+def test_the_verifier_alone_reads_every_number_and_text_as_we_write_it(home: Path) -> None:
+    told = {"query_shape": {"epsilon": [1e-7, 0.1, 1e16, -2.5e-300], "名": '甲\u2028\x7f\n"\\é😀'}}
+    entry = answered(EVENTS + 1)
+    changed = replace(entry, audit={**entry.audit, **told})
+    opened = SqliteJournal.open(home / "journal.db", home / "keys", NOON, every=EVERY)
+    with closing(opened) as journal:
+        journal.record_now(changed)
+    assert by_export(home)[0] == 0
 
 
 def by_lines(home: Path, lines: list[bytes]) -> tuple[int, str]:
