@@ -62,14 +62,14 @@ async def consistency(request: Request, caller: SignedIn) -> Response:
 def _query(request: Request, forms: dict[str, re.Pattern[str]], *needed: str) -> dict[str, str]:
     """The parameters, each once and of its form."""
     given = request.query_params
-    wrong = [name for name in given if name not in forms or len(given.getlist(name)) > 1]
-    wrong += [name for name in needed if name not in given]
-    wrong += [name for name, form in forms.items() if not form.fullmatch(given.get(name, "1-"))]
-    wrong = [name for name in wrong if name in given or name in needed]
-    if wrong:
+    fitting = all(
+        name in forms and len(given.getlist(name)) == 1 and forms[name].fullmatch(given[name])
+        for name in given
+    )
+    if not fitting or not given.keys() >= set(needed):
         raise BadRequest(
             "invalid_parameter",
-            f"{wrong[0]}: parameters are {', '.join(forms) or 'none'}, each once, in its form.",
+            f"The parameters are {', '.join(forms) or 'none'}, each once and of its form.",
             "参数不正确。",
         )
     return dict(given)

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from gateway.serving.model import Answer, Call, Refusal
 
-SLOT: Final = 0.05
+SLOT: Final = 0.1
 """Seconds; several times what a refusal takes on an idle machine."""
 Answering: TypeAlias = Callable[[Call], Awaitable[Answer | Refusal]]
 

@@ -100,7 +100,7 @@ def _accept_key(jwk: object) -> dict[str, Any]:
         raise _refused("an RSA key needs at least 2048 bits")
     try:
         # Members that play no part here ('use', 'key_ops') are checked above and left out.
-        imported = import_key({name: jwk[name] for name in ("kty", *_MATERIAL) if name in jwk})
+        imported = import_key(_material(jwk))
         key, thumbprint = imported.public_key, imported.thumbprint()
     except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise _refused("a key cannot be read") from error
@@ -111,8 +111,7 @@ def _accept_key(jwk: object) -> dict[str, Any]:
     kid = jwk.get("kid", thumbprint)
     if not isinstance(kid, str) or not 1 <= len(kid) <= 128:
         raise _refused("a kid is a string of 1 to 128 characters")
-    material = {name: jwk[name] for name in ("kty", *_MATERIAL) if name in jwk}
-    return {**material, "kid": kid, "use": use, **({"alg": stated} if stated else {})}
+    return {**_material(jwk), "kid": kid, "use": use, **({"alg": stated} if stated else {})}
 
 
 def encryption_algorithm(jwk: Mapping[str, Any]) -> str | None:
@@ -123,7 +122,14 @@ def encryption_algorithm(jwk: Mapping[str, Any]) -> str | None:
 
 
 def _bare(jwk: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(jwk.get(name) for name in ("kty", *_MATERIAL))
+    return tuple(sorted(_material(jwk).items()))
+
+
+def _material(jwk: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes a key of its type, and nothing that another type's key would have."""
+    kind = jwk.get("kty")
+    names = _MATERIAL.get(kind, ()) if isinstance(kind, str) else ()
+    return {name: jwk[name] for name in ("kty", *names) if name in jwk}
 
 
 def _check_use(key: object, stated: object, use: str) -> None:
@@ -148,7 +154,7 @@ def _check_rsa(key: rsa.RSAPublicKey) -> None:
         raise _refused(f"an RSA key has one of {sizes} bits and the exponent {RSA_EXPONENT}")
 
 
-_MATERIAL = ("crv", "x", "y", "n", "e")
+_MATERIAL = {"EC": ("crv", "x", "y"), "OKP": ("crv", "x"), "RSA": ("n", "e")}
 
 
 def _algorithms(key: object, stated: object) -> frozenset[str]:
