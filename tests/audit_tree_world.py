@@ -45,6 +45,13 @@ def fill(home: Path, first: int, last: int, anchor: Path | None = None) -> None:
             waiter.result()
 
 
+def written_log(folder: Path) -> Path:
+    """A home with a log of so many events, all signed and anchored."""
+    (folder / "anchor").mkdir()
+    fill(folder, 1, EVENTS, folder / "anchor")
+    return folder
+
+
 def outside(home: Path) -> Outside:
     return abroad(home / "anchor", ()).of(journal_id(home / "journal.db"))
 

@@ -13,6 +13,7 @@ from hypothesis import settings
 import tests.one_thread  # noqa: F401  (first: it must be before NumPy)
 from tests.feasibility_factory import build_example
 from tests.gateway_factory import LARGE, Gateway, build_home, copy_home, copy_policies, serving
+from tests.journal_store import store
 from tests.leak_watch import Watch, watching
 from tests.made_once import made_once
 from tests.postgres_server import postgres, postgres_dsn
@@ -29,7 +30,7 @@ settings.register_profile("repeat", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None)
 settings.load_profile(os.environ.get("SLUICE_EXAMPLES", "repeat"))
 
-__all__ = ["postgres", "postgres_dsn", "valkey", "valkey_url"]  # fixtures
+__all__ = ["postgres", "postgres_dsn", "store", "valkey", "valkey_url"]  # fixtures
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -26,7 +26,7 @@ from gateway.db.share_tables import PersonOptOutRow, PersonShareRow
 from gateway.db.subject_tables import SubjectQuestionRow
 from gateway.errors import OperatorError
 from gateway.identity.model import Document
-from gateway.identity.record import Act, record_change
+from gateway.identity.record import Act, keep_row, record_change
 from gateway.identity.secrets import secret
 from gateway.identity.spelling import one_spelling
 from gateway.identity.states import Transitions, allow
@@ -196,17 +196,9 @@ def _keep(
     row.asked_by, row.asked_at = after.asked_by, after.asked_at
     row.decided_by, row.decided_at = after.decided_by, after.decided_at
     row.seal = key.sign(_account(after))
-    session.add(row)
-    session.flush()
-    record_change(
-        session,
-        act,
-        action,
-        (_ENTITY, after.id),
-        before=before.document() if before else None,
-        after=after.document(),
-        facts={"subject_token": after.token},
-    )
+    entity = (_ENTITY, after.id)
+    facts = {"subject_token": after.token}
+    keep_row(session, act, action, entity, row, before=before, after=after, facts=facts)
     return after
 
 

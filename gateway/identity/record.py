@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -56,6 +56,13 @@ class Chain:
     counter: type[Counted]
 
 
+class Documented(Protocol):
+    """What is told of as a document."""
+
+    def document(self) -> Document:
+        """As entries show it."""
+
+
 DIRECTORY = Chain(DirectoryAuditRow, RevisionRow)
 Entity: TypeAlias = tuple[str, str]  # kind and id
 
@@ -72,6 +79,24 @@ def record_change(
 ) -> int:
     """Write the entry of one change of the directory; both live or die with the transaction."""
     return append(session, DIRECTORY, act, action, entity, before=before, after=after, facts=facts)
+
+
+def keep_row(
+    session: Session,
+    act: Act,
+    action: str,
+    entity: Entity,
+    row: object,
+    *,
+    before: Documented | None,
+    after: Documented,
+    facts: Mapping[str, object] | None = None,
+) -> None:
+    """Store a row and write the entry of the change that made it what it is `after`."""
+    session.add(row)
+    session.flush()
+    was, now = before.document() if before else None, after.document()
+    record_change(session, act, action, entity, before=was, after=now, facts=facts)
 
 
 def append(

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from gateway.db.quality_tables import WaiverRow
 from gateway.errors import OperatorError
-from gateway.identity.record import Act, record_change
+from gateway.identity.record import Act, keep_row
 from gateway.identity.secrets import secret
 from gateway.identity.spelling import one_spelling
 from gateway.identity.states import allow
@@ -134,16 +134,8 @@ def _keep(
     row.proposed_by, row.proposed_at = after.proposed_by, after.proposed_at
     row.signed_by, row.signed_at = after.signed_by, after.signed_at
     row.seal = key.sign(_account(after))
-    session.add(row)
-    session.flush()
-    record_change(
-        session,
-        act,
-        action,
-        ("quality_waiver", after.id),
-        before=before.document() if before else None,
-        after=after.document(),
-    )
+    entity = ("quality_waiver", after.id)
+    keep_row(session, act, action, entity, row, before=before, after=after)
     return after
 
 

@@ -24,7 +24,7 @@ from gateway.adjudication.model import RulePackage
 from gateway.adjudication.terms import Terms
 from gateway.db.rule_tables import RulePackageRow
 from gateway.errors import OperatorError, SluiceError, Unprocessable
-from gateway.identity.record import Act, record_change
+from gateway.identity.record import Act, keep_row
 from gateway.identity.secrets import secret
 from gateway.identity.spelling import one_spelling
 from gateway.identity.states import allow
@@ -225,16 +225,8 @@ def _keep(
     row.checked_by, row.checked_at = after.checked_by, after.checked_at
     row.approved_by, row.approved_at = after.approved_by, after.approved_at
     row.seal = key.sign(_account(after))
-    session.add(row)
-    session.flush()
-    record_change(
-        session,
-        act,
-        action,
-        ("rule_package", after.id),
-        before=before.document() if before else None,
-        after=after.document(),
-    )
+    entity = ("rule_package", after.id)
+    keep_row(session, act, action, entity, row, before=before, after=after)
     return after
 
 

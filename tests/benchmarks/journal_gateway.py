@@ -35,14 +35,11 @@ from pathlib import Path
 from typing import cast
 
 import httpx
-import uvicorn
 import uvloop
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.api import collector
-from gateway.api.connection import GatewayProtocol
 from gateway.app import create_app
 from gateway.identity.boundaries import load_boundaries
 from gateway.identity.desk import open_identity
@@ -52,6 +49,7 @@ from gateway.journal.entry import Entry
 from gateway.journal.sqlite import SqliteJournal
 from gateway.settings import Settings
 from sluice_client.proof import ProvenBy, make_proof
+from tests.benchmarks import as_served
 from tests.benchmarks.journal_http import (
     CONNECTIONS,
     ROUNDS,
@@ -109,18 +107,7 @@ def serve(home: Path, policies: Path, port: int, began: datetime) -> None:
         return JSONResponse(writers())
 
     app.router.routes.insert(0, Route("/turn/{kind}/{way}", turn, methods=["POST"]))
-    collector.settle()
-    uvicorn.run(
-        app,
-        port=port,
-        loop="uvloop",
-        http=GatewayProtocol,
-        ws="none",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-    )
+    as_served.run(app, port)
 
 
 def _settings(home: Path, policies: Path, port: int) -> Settings:

@@ -10,16 +10,15 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI
 
 from gateway.api import oauth
-from gateway.api.connection import GatewayProtocol
 from gateway.api.edge import Edge
 from gateway.api.oauth_audit import OAuthAudit
 from gateway.identity.desk import open_identity
 from gateway.journal.sqlite import SqliteJournal
 from gateway.settings import Settings
+from tests.benchmarks import as_served
 from tests.factories_identity import office_of, project_bounds
 
 
@@ -34,18 +33,7 @@ def main(home: Path, port: int) -> None:
     app.state.identity, app.state.oauth = identity, office_of(identity, settings)
     app.state.oauth_audit = OAuthAudit(journal)
     identity.start()
-    uvicorn.run(
-        app,
-        host="127.0.0.1",
-        port=port,
-        loop="uvloop",
-        http=GatewayProtocol,
-        ws="none",
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-    )
+    as_served.run(app, port)
 
 
 main(Path(sys.argv[1]), int(sys.argv[2]))

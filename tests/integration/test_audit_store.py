@@ -19,14 +19,14 @@ from gateway.journal import listing
 from gateway.journal.checkpoint import PUBLIC_KEY, public_key, signing_key
 from gateway.journal.looking import CentralStore
 from tests.journal_factory import NOON, answered, event_id, refused
-from tests.journal_store import record_all, store  # noqa: F401 - a fixture
+from tests.journal_store import record_all
 
 pytestmark = pytest.mark.services
 CALLS = 30
 
 
 @pytest.fixture
-def looking(store: Any, tmp_path: Path) -> CentralStore:  # noqa: F811
+def looking(store: Any, tmp_path: Path) -> CentralStore:
     entries = [answered(n) if n % 3 else refused(n) for n in range(1, CALLS + 1)]
     with closing(store.open(tmp_path)) as journal:
         assert record_all(journal, entries) == [None] * CALLS
@@ -45,7 +45,7 @@ def test_events_are_listed_by_key_newest_first(looking: CentralStore) -> None:
     assert all(one.decision for one in whole)
 
 
-def test_the_index_is_what_lists_them(store: Any, looking: CentralStore) -> None:  # noqa: F811
+def test_the_index_is_what_lists_them(store: Any, looking: CentralStore) -> None:
     statement, values = listing.stored(Sought(kind="alarm"), 50)
     store.ask(f"ALTER ROLE {store.role} SET enable_seqscan = off")
     store.ask(f"ALTER ROLE {store.role} SET enable_sort = off")
@@ -63,7 +63,7 @@ def at(number: int) -> datetime:
 
 
 @pytest.fixture
-def years(store: Any, tmp_path: Path) -> Path:  # noqa: F811
+def years(store: Any, tmp_path: Path) -> Path:
     """Six and a half years of calls in the store."""
     entries = []
     for number in range(EVENTS):
@@ -76,13 +76,13 @@ def years(store: Any, tmp_path: Path) -> Path:  # noqa: F811
     return tmp_path
 
 
-def verdict(store: Any, home: Path) -> Any:  # noqa: F811
+def verdict(store: Any, home: Path) -> Any:
     """Of the chain that has the calls."""
     found = verify_store(store.dsn, home, public_key(home / "keys" / PUBLIC_KEY))
     return next(each for _, each in found if each.events)
 
 
-def test_the_owner_archives_what_is_old_and_the_chain_goes_on(store: Any, years: Path) -> None:  # noqa: F811
+def test_the_owner_archives_what_is_old_and_the_chain_goes_on(store: Any, years: Path) -> None:
     looking, key = CentralStore(store.dsn), signing_key(years / "keys")
     listed = looking.events(Sought(), 500)
     assert verdict(store, years).findings == ()
@@ -103,19 +103,19 @@ def test_the_owner_archives_what_is_old_and_the_chain_goes_on(store: Any, years:
 
 
 @pytest.mark.parametrize("who", ["dsn", "owner"])
-def test_nobody_takes_a_body_out_of_the_store_otherwise(store: Any, years: Path, who: str) -> None:  # noqa: F811
+def test_nobody_takes_a_body_out_of_the_store_otherwise(store: Any, years: Path, who: str) -> None:
     del years
     with pytest.raises(asyncpg.PostgresError):
         store.ask("UPDATE audit_event SET body = '{}'", dsn=getattr(store, who))
 
 
-def test_the_gateways_role_cannot_archive(store: Any, years: Path) -> None:  # noqa: F811
+def test_the_gateways_role_cannot_archive(store: Any, years: Path) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         archive_store(store.dsn, years, signing_key(years / "keys"), at(EVENTS))
 
 
 def test_after_five_years_the_files_go(
-    store: Any,  # noqa: F811
+    store: Any,
     years: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

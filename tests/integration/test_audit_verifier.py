@@ -33,16 +33,14 @@ from tests.audit_tree_world import (
     notes_in,
     run,
     tamper,
+    written_log,
 )
 from tests.journal_factory import NOON, answered
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("log")
-    (home / "anchor").mkdir()
-    fill(home, 1, EVENTS, home / "anchor")
-    return home
+    return written_log(tmp_path_factory.mktemp("log"))
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from gateway.journal.port import JournalUnavailable
 from gateway.journal.schema import connect_reading
 from metering.calendar import month_begins
 from tests.journal_factory import NOON, answered, cells, event_id
-from tests.journal_store import record_all, store  # noqa: F401 - a fixture
+from tests.journal_store import record_all
 
 pytestmark = pytest.mark.services
 ASKED = ("t-life", "S02-r1", cells(5, 500))
@@ -47,7 +47,7 @@ def under_a_key(number, now):
 
 
 def test_a_spool_that_cannot_be_read_ends_neither_the_thread_nor_a_look_up(
-    store,  # noqa: F811
+    store,
     tmp_path,
     caplog,
 ):
@@ -66,7 +66,7 @@ def test_a_spool_that_cannot_be_read_ends_neither_the_thread_nor_a_look_up(
         wait_for(lambda: store.ask(beats) != [(0,)])
 
 
-def test_a_look_up_that_hangs_holds_up_nobody_else_and_its_call_goes_on(store, tmp_path):  # noqa: F811
+def test_a_look_up_that_hangs_holds_up_nobody_else_and_its_call_goes_on(store, tmp_path):
     with closing(store.open(tmp_path, "two")) as two, closing(store.open(tmp_path)) as one:
         one.record_now(answered(1, charged=ASKED[2]))
         order = []
@@ -100,7 +100,7 @@ def claimed(journal):
         return hold.charge(*ASKED, event_id(9)).count
 
 
-def test_a_node_learns_that_another_was_alive_in_the_same_store(store, tmp_path):  # noqa: F811
+def test_a_node_learns_that_another_was_alive_in_the_same_store(store, tmp_path):
     store.open(tmp_path / "one", "one", clock=lambda: NOON).close()
     with closing(store.open(tmp_path / "two", "two", clock=lambda: NOON)) as two:
         assert two.another_since(month_begins(NOON)) == "one"
@@ -111,7 +111,7 @@ def test_a_node_learns_that_another_was_alive_in_the_same_store(store, tmp_path)
         assert two.another_since(month_begins(later)) == "one"
 
 
-def test_expired_keys_are_swept_out_and_others_stay(store, tmp_path):  # noqa: F811
+def test_expired_keys_are_swept_out_and_others_stay(store, tmp_path):
     now = datetime.now(UTC)
     old = [under_a_key(number, now - timedelta(days=4))[1] for number in (1, 2)]
     with closing(store.open(tmp_path)) as journal:
@@ -120,7 +120,7 @@ def test_expired_keys_are_swept_out_and_others_stay(store, tmp_path):  # noqa: F
     assert store.ask("SELECT event_id::text FROM idempotency") == [(event_id(3),)]
 
 
-def test_no_more_than_a_few_look_things_up_at_once(store, monkeypatch):  # noqa: F811
+def test_no_more_than_a_few_look_things_up_at_once(store, monkeypatch):
     monkeypatch.setattr("gateway.journal.looking.TURN", 0.01)
     central = CentralStore(store.dsn)
     for _ in range(4):
@@ -133,7 +133,7 @@ def test_no_more_than_a_few_look_things_up_at_once(store, monkeypatch):  # noqa:
 
 
 @pytest.fixture
-def served(store, tmp_path, monkeypatch):  # noqa: F811
+def served(store, tmp_path, monkeypatch):
     """A home whose two nodes recorded into PostgreSQL."""
     for number, node in ((1, "main"), (2, "two")):
         with closing(store.open(tmp_path, node)) as journal:

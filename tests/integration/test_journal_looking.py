@@ -14,7 +14,6 @@ from gateway.journal.port import JournalUnavailable
 from gateway.journal.sqlite import SqliteJournal
 from gateway.settings import Settings
 from tests.journal_factory import NOON, answered, opened, refused
-from tests.journal_store import store  # noqa: F401 - a fixture
 
 NOVEMBER = ("2026-11",)
 
@@ -75,7 +74,7 @@ def test_three_nodes_tell_what_one_would(alone, home):
 
 
 @pytest.mark.services
-def test_the_central_store_tells_the_same(alone, home, store, tmp_path):  # noqa: F811
+def test_the_central_store_tells_the_same(alone, home, store, tmp_path):
     asyncio.run(ship_files(store.dsn, list(journals_in(home))))
     (tmp_path / "dsn").write_text(store.dsn)
     settings = Settings(home=home, postgres_dsn_file=tmp_path / "dsn")

@@ -19,7 +19,7 @@ from gateway.journal.postgres_schema import APPEND_ONLY, init
 from gateway.journal.seal import genesis, link
 from gateway.journal.sqlite import CentralStore, SqliteJournal
 from tests.journal_factory import NOON, answered, cells, event_id, opened, refused
-from tests.journal_store import WORD, record_all, store, store_on  # noqa: F401 - a fixture
+from tests.journal_store import WORD, record_all, store_on
 from tests.journal_wire import wire_to
 from tests.postgres_server import postgres_server
 
@@ -28,7 +28,7 @@ QUICK = Pace(probe_every=0.01)
 
 
 @pytest.fixture
-def journal(store, tmp_path):  # noqa: F811 - the fixture
+def journal(store, tmp_path):
     with closing(store.open(tmp_path, pace=QUICK)) as journal:
         yield journal
 
@@ -40,7 +40,7 @@ def wait_for(condition):
         time.sleep(0.02)
 
 
-def test_a_recorded_call_has_its_rows_in_postgresql_and_none_in_the_spool(journal, store):  # noqa: F811
+def test_a_recorded_call_has_its_rows_in_postgresql_and_none_in_the_spool(journal, store):
     login = login_failed(event_id(3), NOON, "token_expired", "192.0.2.7")
     assert record_all(journal, [answered(1), refused(2), login]) == [None] * 3
     asked = "SELECT request_id, result FROM audit_event ORDER BY seq"
@@ -54,7 +54,7 @@ def test_a_recorded_call_has_its_rows_in_postgresql_and_none_in_the_spool(journa
     assert journal._spool.head.seq == 0
 
 
-def test_the_direct_chain_is_whole_over_restarts(store, tmp_path):  # noqa: F811
+def test_the_direct_chain_is_whole_over_restarts(store, tmp_path):
     for start in (1, 4):
         with closing(store.open(tmp_path)) as journal:
             for number in range(start, start + 3):
@@ -69,7 +69,7 @@ def test_the_direct_chain_is_whole_over_restarts(store, tmp_path):  # noqa: F811
         assert digest == prev
 
 
-def test_the_very_same_entry_again_is_harmless_and_other_content_is_a_conflict(journal, store):  # noqa: F811
+def test_the_very_same_entry_again_is_harmless_and_other_content_is_a_conflict(journal, store):
     outcomes = [
         record_all(journal, [one])[0]
         for one in (answered(1), answered(1), answered(1, qty=9, billable_qty=9))
@@ -78,14 +78,14 @@ def test_the_very_same_entry_again_is_harmless_and_other_content_is_a_conflict(j
     assert store.ask("SELECT qty FROM usage_event") == [(500,)]
 
 
-def test_an_entry_that_cannot_be_stored_fails_alone(journal, store):  # noqa: F811
+def test_an_entry_that_cannot_be_stored_fails_alone(journal, store):
     wrong = answered(2, service="S02\0")
     outcomes = record_all(journal, [answered(1), wrong, answered(3)])
     assert [type(one) for one in outcomes] == [type(None), JournalRejected, type(None)]
     assert store.ask("SELECT seq, request_id FROM audit_event ORDER BY 1") == [(1, "r1"), (2, "r3")]
 
 
-def test_what_rests_on_an_answer_that_failed_fails_too(journal, store):  # noqa: F811
+def test_what_rests_on_an_answer_that_failed_fails_too(journal, store):
     first = answered(1, service="S02\0")
     free = answered(
         2, charged={}, billable_qty=0, repeat_of=event_id(1), rests_on=((1, event_id(1)),)
@@ -96,7 +96,7 @@ def test_what_rests_on_an_answer_that_failed_fails_too(journal, store):  # noqa:
 
 
 @pytest.mark.parametrize("table", [*APPEND_ONLY, "idempotency"])
-def test_the_gateways_role_can_change_and_remove_nothing(journal, store, table):  # noqa: F811
+def test_the_gateways_role_can_change_and_remove_nothing(journal, store, table):
     column = {"checkpoint": "hash", "quarantine": "reason", "idempotency": "release"}.get(
         table, "journal_id"
     )
@@ -111,7 +111,7 @@ def test_the_gateways_role_can_change_and_remove_nothing(journal, store, table):
         store.ask(f"DROP TABLE {table}", dsn=store.dsn)
 
 
-def test_the_owners_dsn_is_refused_at_the_start(store, tmp_path):  # noqa: F811
+def test_the_owners_dsn_is_refused_at_the_start(store, tmp_path):
     with pytest.raises(OperatorError, match="sluice journal init") as caught:
         SqliteJournal.open(
             tmp_path / "journal.db",
@@ -122,14 +122,14 @@ def test_the_owners_dsn_is_refused_at_the_start(store, tmp_path):  # noqa: F811
     assert caught.value.code == "journal_role"
 
 
-def test_making_the_schema_again_changes_nothing(journal, store):  # noqa: F811
+def test_making_the_schema_again_changes_nothing(journal, store):
     journal.record_now(answered(1))
     asyncio.run(init(store.owner, store.role))
     journal.record_now(answered(2))
     assert store.count("usage_event") == 2
 
 
-def test_two_nodes_write_one_store_in_chains_of_their_own(store, tmp_path):  # noqa: F811
+def test_two_nodes_write_one_store_in_chains_of_their_own(store, tmp_path):
     with closing(store.open(tmp_path)) as one, closing(store.open(tmp_path, "two")) as two:
         one.record_now(answered(1))
         two.record_now(answered(2))
@@ -140,7 +140,7 @@ def test_two_nodes_write_one_store_in_chains_of_their_own(store, tmp_path):  # n
     assert rows == [(1, "main"), (1, "two"), (2, "two")]
 
 
-def test_a_cell_that_another_node_charged_is_known(store, tmp_path):  # noqa: F811
+def test_a_cell_that_another_node_charged_is_known(store, tmp_path):
     with closing(store.open(tmp_path)) as one, closing(store.open(tmp_path, "two")) as two:
         one.record_now(answered(1, charged=cells(5, 500)))
         asyncio.run(two.foresee("t-life", "S02-r1", cells(5, 500), NOON))
@@ -149,7 +149,7 @@ def test_a_cell_that_another_node_charged_is_known(store, tmp_path):  # noqa: F8
     assert (claim.count, claim.repeat_of) == (0, event_id(1))
 
 
-def test_counters_stand_where_the_last_process_left_them(store, tmp_path):  # noqa: F811
+def test_counters_stand_where_the_last_process_left_them(store, tmp_path):
     used = []
     for start in (1, 4):
         with closing(store.open(tmp_path)) as journal:
@@ -160,7 +160,7 @@ def test_counters_stand_where_the_last_process_left_them(store, tmp_path):  # no
     assert used == [(0, 0), (3, 1500)]
 
 
-def test_counters_are_whole_after_a_process_that_did_not_stop_in_order(store, tmp_path):  # noqa: F811
+def test_counters_are_whole_after_a_process_that_did_not_stop_in_order(store, tmp_path):
     journal = store.open(tmp_path)
     for number in range(1, 4):
         journal.record_now(answered(number))
@@ -179,7 +179,7 @@ def kill(journal):
 
 
 def test_while_postgresql_is_away_the_spool_takes_over_and_is_shipped_afterwards(tmp_path):
-    with postgres_server() as server, store_on(server) as store:  # noqa: F811
+    with postgres_server() as server, store_on(server) as store:
         with closing(store.open(tmp_path, pace=QUICK)) as journal:
             journal.record_now(answered(1))
             server.stop("immediate")
@@ -195,7 +195,7 @@ def test_while_postgresql_is_away_the_spool_takes_over_and_is_shipped_afterwards
         assert store.ask("SELECT count(*) FROM heartbeat WHERE retired") == [(2,)]
 
 
-def test_a_commit_whose_answer_was_lost_is_counted_once(tmp_path, store):  # noqa: F811
+def test_a_commit_whose_answer_was_lost_is_counted_once(tmp_path, store):
     with (
         wire_to(store.server.port) as wire,
         closing(over(wire, store).open(tmp_path, pace=QUICK)) as journal,
@@ -221,12 +221,12 @@ def test_a_commit_whose_answer_was_lost_is_counted_once(tmp_path, store):  # noq
         assert again.usage_counters("g-life", NOON).cells_day == 2000
 
 
-def over(wire, store):  # noqa: F811 - the fixture
+def over(wire, store):
     """The same store, by way of a wire."""
     return replace(store, dsn=store.dsn.replace(f":{store.server.port}", f":{wire.port}"))
 
 
-def test_a_node_that_stopped_in_order_starts_while_postgresql_is_away(store, tmp_path):  # noqa: F811
+def test_a_node_that_stopped_in_order_starts_while_postgresql_is_away(store, tmp_path):
     with wire_to(store.server.port) as wire:
         store = over(wire, store)
         with closing(store.open(tmp_path)) as journal:
@@ -242,14 +242,14 @@ def test_a_node_that_stopped_in_order_starts_while_postgresql_is_away(store, tmp
             wait_for(lambda: store.count("usage_event") == 3)
 
 
-def test_a_store_restored_from_an_older_copy_is_noticed(store, tmp_path):  # noqa: F811
+def test_a_store_restored_from_an_older_copy_is_noticed(store, tmp_path):
     with closing(store.open(tmp_path)) as journal:
         journal.record_now(answered(1))
     with store_on(store.server) as older, pytest.raises(OperatorError, match="as its checkpoint"):
         older.open(tmp_path)
 
 
-def test_keys_are_known_to_every_node_and_counted_once(store, tmp_path):  # noqa: F811
+def test_keys_are_known_to_every_node_and_counted_once(store, tmp_path):
     now = datetime.now(UTC)
     name, entry = keyed_entry(1, now)
     with closing(store.open(tmp_path)) as one, closing(store.open(tmp_path, "two")) as two:
@@ -261,7 +261,7 @@ def test_keys_are_known_to_every_node_and_counted_once(store, tmp_path):  # noqa
     assert store.count("usage_event") == 1
 
 
-def test_an_expired_key_is_taken_by_the_next_call_and_no_other_is(store, tmp_path):  # noqa: F811
+def test_an_expired_key_is_taken_by_the_next_call_and_no_other_is(store, tmp_path):
     long_ago = datetime.now(UTC) - timedelta(days=4)
     with closing(store.open(tmp_path)) as journal:
         assert record_all(journal, [keyed_entry(1, long_ago)[1]]) == [None]
@@ -281,7 +281,7 @@ def keyed_entry(number, now):
 def test_a_server_that_does_not_sync_is_refused(tmp_path):
     with (
         postgres_server(fsync="off") as server,
-        store_on(server) as store,  # noqa: F811
+        store_on(server) as store,
         pytest.raises(OperatorError, match="fsync off"),
     ):
         store.open(tmp_path)

@@ -9,7 +9,6 @@ from gateway.journal.spool import Spool
 from metering.calendar import month_begins
 from metering.usage import time_text
 from tests.journal_factory import NOON, answered
-from tests.journal_store import store  # noqa: F401 - a fixture
 
 EARLIER = month_begins(NOON).replace(month=10)
 
@@ -37,7 +36,7 @@ def test_no_event_of_a_moment_has_a_smaller_id_than_its_first():
 
 
 @pytest.mark.services
-def test_old_heartbeats_go_but_for_the_last_of_each_journal(store):  # noqa: F811
+def test_old_heartbeats_go_but_for_the_last_of_each_journal(store):
     store.ask(
         "INSERT INTO heartbeat SELECT j, now() - d * interval '1 day', false"
         " FROM (VALUES ('a', 50), ('a', 41), ('a', 39), ('a', 0), ('gone', 60), ('gone', 50))"

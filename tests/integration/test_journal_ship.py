@@ -18,7 +18,6 @@ from gateway.journal.checkpoint import PUBLIC_KEY, public_key
 from gateway.journal.janitor import ship_files, status, tidy
 from gateway.journal.ship import Source, ship
 from tests.journal_factory import NOON, answered, cells, opened, refused
-from tests.journal_store import store  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.services
 
@@ -31,7 +30,7 @@ def spooled(home: Path, *entries):
     return home / "journal.db"
 
 
-def shipped(store, *paths, batch=None):  # noqa: F811 - the fixture
+def shipped(store, *paths, batch=None):
     if batch is None:
         return [one.shipped for one in asyncio.run(ship_files(store.dsn, list(paths)))]
 
@@ -58,7 +57,7 @@ def forged(path: Path):
         db.commit()
 
 
-def test_everything_in_a_spool_arrives_once_however_often_it_is_shipped(store, tmp_path):  # noqa: F811
+def test_everything_in_a_spool_arrives_once_however_often_it_is_shipped(store, tmp_path):
     path = spooled(tmp_path, *(answered(n) for n in range(1, 40)), refused(40))
     (first,), (second,) = shipped(store, path, batch=7), shipped(store, path)
     assert (first.new, first.duplicate, first.quarantined, first.upto) == (39, 0, 0, 40)
@@ -67,7 +66,7 @@ def test_everything_in_a_spool_arrives_once_however_often_it_is_shipped(store, t
     assert [store.count(table) for table in tables] == [40, 40, 39, 39]
 
 
-def test_what_arrives_is_what_was_recorded(store, tmp_path):  # noqa: F811
+def test_what_arrives_is_what_was_recorded(store, tmp_path):
     path = spooled(tmp_path, answered(1, charged=cells(7, 500)))
     shipped(store, path)
     with closing(sqlite3.connect(path)) as db:
@@ -80,7 +79,7 @@ def test_what_arrives_is_what_was_recorded(store, tmp_path):  # noqa: F811
         assert store.ask("SELECT place, event_id::text, cells FROM charged_cell") == charged
 
 
-def test_a_shipper_that_lost_its_checkpoint_ships_again_and_nothing_is_doubled(store, tmp_path):  # noqa: F811
+def test_a_shipper_that_lost_its_checkpoint_ships_again_and_nothing_is_doubled(store, tmp_path):
     path = spooled(tmp_path, *(answered(n) for n in range(1, 10)))
     shipped(store, path)
     store.ask("ALTER TABLE checkpoint DISABLE TRIGGER ALL")
@@ -90,7 +89,7 @@ def test_a_shipper_that_lost_its_checkpoint_ships_again_and_nothing_is_doubled(s
     assert store.count("usage_event") == 9
 
 
-def test_two_shippers_of_one_spool_at_the_same_time_do_no_harm(store, tmp_path):  # noqa: F811
+def test_two_shippers_of_one_spool_at_the_same_time_do_no_harm(store, tmp_path):
     path = spooled(tmp_path, *(answered(n) for n in range(1, 60)))
 
     async def both():
@@ -110,7 +109,7 @@ def test_two_shippers_of_one_spool_at_the_same_time_do_no_harm(store, tmp_path):
     assert store.count("quarantine") == 0
 
 
-def test_an_event_with_other_content_goes_into_quarantine_and_overwrites_nothing(store, tmp_path):  # noqa: F811
+def test_an_event_with_other_content_goes_into_quarantine_and_overwrites_nothing(store, tmp_path):
     shipped(store, spooled(tmp_path / "one", answered(1), answered(2)))
     path = spooled(tmp_path / "two", answered(1, qty=9, billable_qty=9), answered(3))
     (done,) = shipped(store, path)
@@ -123,7 +122,7 @@ def test_an_event_with_other_content_goes_into_quarantine_and_overwrites_nothing
     assert len(orjson.loads(offered)["charged"]) == 1
 
 
-def test_a_request_recorded_under_another_event_goes_into_quarantine(store, tmp_path):  # noqa: F811
+def test_a_request_recorded_under_another_event_goes_into_quarantine(store, tmp_path):
     shipped(store, spooled(tmp_path / "one", answered(1)))
     other = answered(2, request_id="r1", decision_id="d2")
     (done,) = shipped(store, spooled(tmp_path / "two", other))
@@ -131,7 +130,7 @@ def test_a_request_recorded_under_another_event_goes_into_quarantine(store, tmp_
     assert store.ask("SELECT reason FROM quarantine") == [("request_recorded",)]
 
 
-def test_an_event_that_the_store_cannot_hold_is_buried_and_its_neighbours_arrive(store, tmp_path):  # noqa: F811
+def test_an_event_that_the_store_cannot_hold_is_buried_and_its_neighbours_arrive(store, tmp_path):
     path = spooled(tmp_path, *(answered(n) for n in range(1, 12)))
     with forged(path) as db:
         db.execute("UPDATE usage_event SET service = 'S' || char(0) WHERE seq = 5")
@@ -140,7 +139,7 @@ def test_an_event_that_the_store_cannot_hold_is_buried_and_its_neighbours_arrive
     assert store.ask("SELECT seq, reason FROM quarantine") == [(5, "refused_by_store")]
 
 
-def test_a_spool_that_was_rewritten_behind_its_checkpoint_is_not_shipped(store, tmp_path):  # noqa: F811
+def test_a_spool_that_was_rewritten_behind_its_checkpoint_is_not_shipped(store, tmp_path):
     path = spooled(tmp_path, answered(1))
     shipped(store, path)
     with forged(path) as db:
@@ -150,7 +149,7 @@ def test_a_spool_that_was_rewritten_behind_its_checkpoint_is_not_shipped(store, 
     assert caught.value.code == "spool_differs"
 
 
-def test_the_janitor_ships_and_marks_what_nobody_holds_and_leaves_the_rest(store, tmp_path):  # noqa: F811
+def test_the_janitor_ships_and_marks_what_nobody_holds_and_leaves_the_rest(store, tmp_path):
     lost = spooled(tmp_path / "pod-a", answered(1), answered(2))
     (tmp_path / "pod-b").mkdir()
     (tmp_path / "pod-b" / "other.db").write_bytes(b"no database")
@@ -171,7 +170,7 @@ def test_the_janitor_ships_and_marks_what_nobody_holds_and_leaves_the_rest(store
     assert store.count("usage_event") == 4
 
 
-def test_status_tells_what_is_not_shipped(store, tmp_path):  # noqa: F811
+def test_status_tells_what_is_not_shipped(store, tmp_path):
     path = spooled(tmp_path, answered(1), answered(2))
     (before,), _ = asyncio.run(status(store.dsn, [path]))
     shipped(store, path)
@@ -252,14 +251,14 @@ def test_usage_is_exported_as_cloudevents_without_anybodys_name(tmp_path):
         assert not {"actor", "ip", "subject_ref", "body"} & one["data"].keys()
 
 
-def verdicts(store, home):  # noqa: F811 - the fixture
+def verdicts(store, home):
     """What an auditor finds in the store, by kind of chain: events, and codes of findings."""
     found = verify_store(store.dsn, home, public_key(home / "keys" / PUBLIC_KEY))
     assert all(verdict.checkpoints for _, verdict in found)
     return {chain.kind: (v.events, [f.code for f in v.findings]) for chain, v in found}
 
 
-def two_chains(store, home):  # noqa: F811 - the fixture
+def two_chains(store, home):
     """Some events that went straight into the store, and some by way of the spool."""
     spooled(home, *(answered(n, charged=cells(n, 500)) for n in range(1, 6)), refused(6))
     with closing(store.open(home)) as journal:
@@ -267,7 +266,7 @@ def two_chains(store, home):  # noqa: F811 - the fixture
             journal.record_now(answered(number))
 
 
-def test_an_auditor_finds_every_chain_in_the_store_whole(store, tmp_path):  # noqa: F811
+def test_an_auditor_finds_every_chain_in_the_store_whole(store, tmp_path):
     two_chains(store, tmp_path)
     assert verdicts(store, tmp_path) == {"direct": (5, []), "spool": (6, [])}
 
@@ -285,7 +284,7 @@ def test_an_auditor_finds_every_chain_in_the_store_whole(store, tmp_path):  # no
         ("DELETE FROM audit_event WHERE seq >= 5", "truncated"),
     ],
 )
-def test_an_auditor_finds_what_an_owner_changed_in_the_store(store, tmp_path, change, code):  # noqa: F811
+def test_an_auditor_finds_what_an_owner_changed_in_the_store(store, tmp_path, change, code):
     two_chains(store, tmp_path)
     table = change.split()[1] if change.startswith("UPDATE") else "audit_event"
     store.ask(f"ALTER TABLE {table} DISABLE TRIGGER ALL")

@@ -18,7 +18,7 @@ from gateway.quota.valkey import ValkeyStore
 from gateway.settings import Settings
 from metering.calendar import day_of, month_of
 from tests.journal_factory import answered
-from tests.journal_store import Store, store  # noqa: F401 - a fixture
+from tests.journal_store import Store
 from tests.postgres_server import postgres_server
 
 pytestmark = pytest.mark.services
@@ -48,7 +48,7 @@ async def begun(url: str, holder: str) -> Begun:
 def test_a_rebuilt_count_has_what_nodes_recorded_straight_into_postgresql(
     tmp_path: Path,
     valkey_url: str,
-    store: Store,  # noqa: F811 - the fixture
+    store: Store,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = datetime.now(UTC)

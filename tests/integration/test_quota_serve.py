@@ -22,7 +22,7 @@ from sluice_client.proof import make_proof
 from tests.factories_identity import Machine
 from tests.gateway_factory import COST, LARGE, copy_home, copy_policies, free_port, utc_now
 from tests.integration.test_serving_kill import JSON_BODY, PATH, insurer_of
-from tests.journal_store import Store, store  # noqa: F401 - a fixture
+from tests.journal_store import Store
 from tests.nursery import Nursery, nursery
 from tests.quota_site import QUOTA, QuotaSite, functions_of, open_count, scripts_of
 

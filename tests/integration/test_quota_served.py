@@ -32,7 +32,7 @@ from tests.gateway_factory import (
     running,
     serving,
 )
-from tests.journal_store import Store, store  # noqa: F401 - a fixture
+from tests.journal_store import Store
 
 CALLS = 6
 PATH = "/v1/services/S02/queries"
@@ -170,7 +170,7 @@ def test_a_gateway_that_counts_for_itself_and_one_that_shares_do_not_serve_one_h
 def test_the_embedded_count_refuses_where_another_host_records_into_the_same_store(
     released_home: Path,
     tmp_path: Path,
-    store: Store,  # noqa: F811 - the fixture
+    store: Store,
 ) -> None:
     store.open(tmp_path / "elsewhere", "far", now=TODAY, clock=lambda: TODAY).close()
     (tmp_path / "dsn").write_text(store.dsn)

@@ -17,7 +17,6 @@ from gateway.journal.events_postgres import CentralEvents
 from gateway.journal.sqlite import SqliteJournal
 from metering.rating import charge
 from tests.journal_factory import NOON, answered, event_id, refused
-from tests.journal_store import store  # noqa: F401  # a fixture
 
 MONTH = "2026-11"
 
@@ -108,7 +107,7 @@ def test_the_command_brings_the_hours_up_to_date_and_proves_them(home):
 
 
 @pytest.mark.services
-def test_the_central_store_tells_the_same_events_as_the_files(tmp_path, store):  # noqa: F811
+def test_the_central_store_tells_the_same_events_as_the_files(tmp_path, store):
     with closing(store.open(tmp_path)) as one, closing(store.open(tmp_path, "b")) as two:
         same = {7: (1 << 500) - 1}
         one.record_now(answered(1, charged=same))

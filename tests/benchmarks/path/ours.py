@@ -18,15 +18,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import uvicorn
 
-from gateway.api import collector
-from gateway.api.connection import GatewayProtocol
 from gateway.app import create_app
 from gateway.identity.boundaries import load_boundaries
 from gateway.identity.desk import open_identity
 from gateway.settings import Settings
 from sluice_client.proof import ProvenBy, make_proof
+from tests.benchmarks import as_served
 from tests.benchmarks.path.load import post
 from tests.certificates import new_authority
 from tests.directory_factory import empty_database
@@ -53,18 +51,7 @@ def settings_of(home: Path, policies: Path, port: int) -> Settings:
 def serve(home: Path, policies: Path, port: int, began: datetime) -> None:
     """As `sluice serve --no-access-log` does."""
     app = create_app(settings_of(home, policies, port), RunningClock(real=began))
-    collector.settle()
-    uvicorn.run(
-        app,
-        port=port,
-        loop="uvloop",
-        http=GatewayProtocol,
-        ws="none",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-    )
+    as_served.run(app, port)
 
 
 @dataclass

@@ -258,7 +258,7 @@ def _wait(port: int, path: str) -> None:
         with suppress(httpx.TransportError):
             httpx.get(f"http://127.0.0.1:{port}{path}")
             return
-        time.sleep(0.1)
+        time.sleep(0.1)  # between two looks at a server that is starting
     sys.exit(f"no server on {port} (client on core {CLIENT_CORE})")
 
 
