@@ -25,7 +25,7 @@ from gateway.journal.standing import FOLD_EVERY, Folding
 from gateway.journal.tree import Grown
 from gateway.metrics import meters
 from gateway.tlog.merkle import root
-from gateway.tlog.tiles import Tree
+from gateway.tlog.tiles import Roots, Tree
 from metering.usage import UsageEvent, time_of
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ class Signed:
     ) -> None:
         self.file, self._tree, self._events, self._period = file, tree, events, period
         self._anchored = anchored
+        self._roots: Roots = {}
 
     def look(self, head: Head) -> None:
         """Sign the head if enough happened since the last time."""
@@ -75,7 +76,7 @@ class Signed:
     def _noted(self, head: Head) -> str:
         """The signed note of the tree up to the head; empty while the store cannot be read."""
         kept = self._tree()
-        tree = Tree(kept)
+        tree = Tree(kept, self._roots)
         try:
             tiles = list(tree.missing(head.seq))
             note = self.file.note(head.seq, head.hash, head.time, root(head.seq, tree.node))

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from gateway.tlog.merkle import folded, leaf_hash, node_hash
 
 HEIGHT = 8
 WIDTH = 1 << HEIGHT
 _SIZE = 32
+Roots: TypeAlias = dict[tuple[int, int], bytes]
+"""Roots of full tiles by level and number."""
+MOST_ROOTS = 4 * WIDTH
 
 
 class Tile(NamedTuple):
@@ -43,11 +46,13 @@ class Source(Protocol):
 
 class Tree:
     """The complete subtrees of a log, from its tiles and, past them, its leaves. For one proof or
-    one checkpoint: what was read is remembered."""
+    one checkpoint: what was read is remembered. `roots` of full tiles never change; who makes many
+    trees of one log hands them from one to the next."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, roots: Roots | None = None) -> None:
         self._source = source
         self._kept = cache(source.tile)
+        self._roots: Roots = {} if roots is None else roots
 
     def node(self, level: int, index: int) -> bytes:
         """The hash of a complete subtree. Raises `LookupError` where the log is shorter."""
@@ -82,7 +87,13 @@ class Tree:
 
     def _whole(self, height: int, number: int) -> bytes:
         """The root of a full tile."""
-        return folded(self._entries(height, number * WIDTH, WIDTH))
+        found = self._roots.get((height, number))
+        if found is None:
+            found = folded(self._entries(height, number * WIDTH, WIDTH))
+            if len(self._roots) >= MOST_ROOTS:
+                self._roots.clear()
+            self._roots[height, number] = found
+        return found
 
 
 class Growing:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.tlog import merkle, notes
-from gateway.tlog.tiles import WIDTH, Growing, Tile, Tree
+from gateway.tlog.tiles import MOST_ROOTS, WIDTH, Growing, Roots, Tile, Tree
 
 # The tree of RFC 6962's reference implementation: its eight leaves and its root of each size.
 LEAVES = [
@@ -120,6 +120,18 @@ def test_a_proof_from_tiles_is_that_from_leaves_and_reads_few_of_them() -> None:
     proof = merkle.inclusion_proof(70_000 % size, size, Tree(kept).node)
     assert proof == merkle.inclusion_proof(70_000 % size, size, Tree(plain).node)
     assert kept.read < 3 * WIDTH
+
+
+def test_roots_that_are_handed_on_give_the_same_tree_and_stay_few() -> None:
+    log = _log(6 * WIDTH)
+    roots: Roots = {}
+    for size in range(1, len(log.held) + 1, 97):
+        log.keep(size)
+        assert merkle.root(size, Tree(log, roots).node) == merkle.root(size, Tree(log).node)
+    assert set(roots) == {(0, number) for number in range(5)}
+    many: Roots = {(0, -number): b"" for number in range(1, MOST_ROOTS + 1)}
+    merkle.root(5 * WIDTH, Tree(log, many).node)
+    assert len(many) <= MOST_ROOTS
 
 
 def test_what_the_log_does_not_hold_cannot_be_proven() -> None:
