@@ -221,13 +221,13 @@ async def _ship(db: asyncpg.Connection, source: Source, most: int) -> Shipped:
         await _ship_tree(db, source, upto)
         return Shipped(source.journal_id, after, head)
     rows, end = source.taken(after, upto), source.hash_at(upto)
+    await _ship_tree(db, source, upto)  # reads the spool: before a thread reads ahead in it
     source.read_ahead(upto, min(head, upto + most))
     for table, found in rows.tables():
         if found:
             names = list(COLUMNS[table])
             await db.copy_records_to_table(f"staged_{table}", records=found, columns=names)
     quarantined = await _store(db, rows)
-    await _ship_tree(db, source, upto)
     await db.execute(_CHECKPOINT, source.journal_id, upto, end)
     new, offered = quarantined.new, len(rows.usage)
     return Shipped(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,8 +28,9 @@ def left_at(told: object, work: float, monkeypatch: pytest.MonkeyPatch) -> float
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr(levelling.time, "monotonic", lambda: now)
-    monkeypatch.setattr(levelling.asyncio, "sleep", sleep)
+    # Names of this module alone: other threads go on by the true clock.
+    monkeypatch.setattr(levelling, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(levelling, "asyncio", SimpleNamespace(sleep=sleep))
     call: Any = None
     loop = asyncio.new_event_loop()
     try:
