@@ -141,6 +141,22 @@ def is_called(word: str) -> bool:
     return word[0] in _RANK and bool(_CALL.fullmatch(word, 2 if word[:2] in _COMPOUND else 1))
 
 
+def is_surname(word: str) -> bool:
+    """Whether the word begins with a surname."""
+    return word[0] in _RANK or word[:2] in _COMPOUND
+
+
+def is_given(char: str) -> bool:
+    """Whether given names are written with the character."""
+    return char in _BORN_BY
+
+
+def sounded(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """The run of characters for names of other tongues in which the span lies, if one does."""
+    runs = (match.span() for match in _SOUNDS.finditer(text, max(0, start - TERM)))
+    return next(((s, e) for s, e in runs if s <= start and end <= e), None)
+
+
 def _called(text: str, begins: list[float]) -> Iterable[tuple[int, int]]:
     """A surname and what one calls its bearer by: 储科长, 叶医生."""
     for match in _CALL.finditer(text):

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from .candidates import LEAST, Candidate, candidates
-from .tagger import Likely, Tagger
+from .generous import in_slots, widened
+from .tagger import Likely, Tagged, Tagger
 
 Span = tuple[int, int, float]
 Profile = Literal["default", "strict"]
@@ -68,7 +69,10 @@ def persons(model: Tagger, ranks: Ranker, sentences: list[str], profile: Profile
         names = _united([each for each in scored if each[2] >= cut])
         names = _listed(text, names, scored)
         weaker = [each for each in scored if POSSIBLE <= each[2] < cut]
-        places = _places(tagged.spans) if profile == "strict" else []
+        places = []
+        if profile == "strict":
+            names = _generous(text, tagged, ranks.terms, names)
+            places = _places(tagged.spans)
         found.append(Found(names, weaker, places))
     return found
 
@@ -83,6 +87,12 @@ def _listed(text: str, names: list[Span], scored: list[Span]) -> list[Span]:
         if 2 * sum(taken) >= len(places):
             more += [(*place, possible[place]) for place in places if place in possible]
     return _united(names + more) if more else names
+
+
+def _generous(text: str, tagged: Tagged, terms: frozenset[str], names: list[Span]) -> list[Span]:
+    """With what stands where persons do, and with characters the tagger cut off a name."""
+    wide = [(*widened(text, tagged, start, end), p) for start, end, p in names]
+    return _united([*wide, *((*span, POSSIBLE) for span in in_slots(text, tagged, terms))])
 
 
 def _places(spans: list[Likely]) -> list[Likely]:

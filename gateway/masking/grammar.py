@@ -45,7 +45,11 @@ _LEVELS: Mapping[str, Literal["county", "city", "prov"]] = {
     "city": "city",
     "prov": "prov",
 }
-_ICD: Mapping[str, Literal["3", "chapter"]] = {"3": "3", "chapter": "chapter"}
+_ICD: Mapping[str, Literal["3", "group", "chapter"]] = {
+    "3": "3",
+    "group": "group",
+    "chapter": "chapter",
+}
 _DRUG: Mapping[str, Literal["atc1", "atc2", "atc3", "atc4", "generic"]] = {
     "atc1": "atc1",
     "atc2": "atc2",

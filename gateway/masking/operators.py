@@ -15,6 +15,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Literal, Protocol, TypeAlias
 
 from gateway.errors import Unavailable
+from gateway.masking.diagnoses import group_of
 
 Value: TypeAlias = str | int | float | date | None
 
@@ -23,6 +24,7 @@ _REST = frozenset({"*", "other"})
 _COUNTRY = "0"  # the whole country, in which all provinces lie
 # Chapters of diagnoses, and what a release has rolled up already: the sensitive codes of a chapter.
 _ROLLED_UP = re.compile(r"CH\d\d|sensitive_other\.[A-Z0-9]{1,5}")
+_REMAINDER = re.compile(r"other\.\d\d")  # what of a chapter no group holds
 # ATC groups and the like-built codes of Chinese medicines (`ZA01A01`), with a route at the end.
 _DRUG = re.compile(r"[A-Z]([A-Z0-9]{2}([A-Z0-9]([A-Z]([A-Z0-9]{2}(\.[a-z]+)?)?)?)?)?")
 
@@ -139,20 +141,27 @@ class GeoLevel:
 
 @dataclass(frozen=True)
 class IcdPart:
-    """`gen_icd(3|chapter)`: the three-character category or the chapter of a diagnosis."""
+    """`gen_icd(3|group|chapter)`: the category, S03's group or the chapter of a diagnosis."""
 
-    part: Literal["3", "chapter"]
+    part: Literal["3", "group", "chapter"]
 
     def __call__(self, value: Value) -> Value:
         if value is None or value in _REST:
             return value
         written = _text(value, "gen_icd")
-        if _ROLLED_UP.fullmatch(written):
+        if _ROLLED_UP.fullmatch(written) or (
+            self.part == "group" and _REMAINDER.fullmatch(written)
+        ):
             return written
         code = written.upper()
         if not re.match(r"[A-Z]\d\d", code):
             raise MaskError("gen_icd masks ICD-10 codes only.")
-        return code[:3] if self.part == "3" else _chapter(code[:3])
+        if self.part == "3":
+            return code[:3]
+        chapter = _chapter(code[:3])
+        if self.part == "chapter":
+            return chapter
+        return group_of(code) or chapter.replace("CH", "other.")
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ KINDS: dict[str, st.SearchStrategy[Value]] = {
     "gen_geo(city)": regions,
     "gen_geo(prov)": regions,
     "gen_icd(3)": diagnoses,
+    "gen_icd(group)": diagnoses,
     "gen_icd(chapter)": diagnoses,
     "gen_drug(atc1)": drugs,
     "gen_drug(atc4)": drugs,

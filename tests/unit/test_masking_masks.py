@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from datetime import date
 
 import pytest
 
+from gateway.masking.diagnoses import GROUPS
 from gateway.masking.grammar import parse_mask
 from gateway.masking.operators import MaskError, Value
 from gateway.masking.plan import apply, plan
@@ -42,6 +44,12 @@ EXAMPLES: list[tuple[str, Value, Value]] = [
     ("gen_geo(city)", "990101", "990100"),
     ("gen_geo(prov)", "990101", "990000"),
     ("gen_icd(3)", "i10.x00", "I10"),
+    ("gen_icd(group)", "n18.500x002", "N18.5"),
+    ("gen_icd(group)", "D68.9", "D65"),
+    ("gen_icd(group)", "K72", "K71-K73"),
+    ("gen_icd(group)", "K71-K73", "K71-K73"),
+    ("gen_icd(group)", "other.21", "other.21"),
+    ("gen_icd(group)", "D49", "other"),
     ("gen_icd(chapter)", "I10", "CH09"),
     ("gen_icd(chapter)", "Z21", "CH21"),
     ("gen_icd(chapter)", "D49", "other"),
@@ -86,7 +94,6 @@ UNKNOWN = [
     "gen_age(5,top=83)",
     "gen_age(10,40)",
     "gen_proc(3)",
-    "gen_icd(group)",
     "pseud(T-1)",
     "sha256",
     "dateshift",
@@ -96,7 +103,6 @@ UNKNOWN = [
     "gen_date(week)",
     "gen_geo(street)",
     "gen_icd(4)",
-    "gen_icd(group)",
     "gen_drug(brand)",
     "band()",
     "band(20,10)",
@@ -185,3 +191,11 @@ def test_every_mask_of_the_catalogue_exists() -> None:
     masks = {c["mask"] for service in catalogue().values() for c in service["columns"].values()}
     assert masks
     assert all(parse_mask(mask) for mask in masks)
+
+
+def test_diagnosis_groups_are_those_of_the_catalogue() -> None:
+    """S03's list is the source."""
+    listed = POLICIES / "catalogue" / "S03" / "codes_dx_group.csv"
+    rows = csv.DictReader(listed.read_text(encoding="utf-8-sig").splitlines())
+    spans = {row["code"]: row["icd10"] for row in rows if not row["icd10"].startswith("rest")}
+    assert json.loads(GROUPS.read_text(encoding="utf-8")) == spans

@@ -14,7 +14,7 @@ from gateway.freetext.tagger import Floats, Tagger
 from .sentences import Sentence, lexicon, sentences, terms
 
 SEED, COUNT, RIDGE = 20261123, 24000, 4.0
-CUTS = {"default": 0.15, "strict": 0.03}
+CUTS = {"default": 0.15, "strict": 0.02}
 
 
 def examples(model: Tagger, drawn: list[Sentence], known: set[str]) -> list[tuple[Candidate, bool]]:
