@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 # Each of the many programs the tests start would compile all of the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-production check test-all bench bench-synth services spark docs names lock sbom audit clean
+.PHONY: help setup demo test test-production check test-all faults soak bench bench-synth services spark docs names lock sbom audit clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -47,6 +47,15 @@ test-all: setup spark ## everything, also the slow suites; laws about money on 2
 test-production: setup ## the API's tests against PostgreSQL, Valkey and OPA instead of files
 	SLUICE_TEST_PROFILE=production $(BIN)/python -m pytest -o timeout=3600 $(PRODUCTION)
 	$(BIN)/python -m pytest -o timeout=3600 tests/integration/test_production.py
+
+faults: setup ## every part broken under load; writes docs/fault-matrix.md from what was seen (root: it mounts small disks)
+	rm -f var/faults.jsonl; mkdir -p var
+	SLUICE_FAULT_ROWS=$(CURDIR)/var/faults.jsonl $(BIN)/python -m pytest -o timeout=3600 \
+		tests/integration/test_fault_matrix.py tests/integration/test_rolling_upgrade.py
+	$(BIN)/python -m tests.fault_table var/faults.jsonl > docs/fault-matrix.md
+
+soak: setup ## mixed load on two replicas (MINUTES=30); exit 1 unless memory and open files stay flat
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30)
 
 bench: setup ## ratios measured side by side
 	$(BIN)/python -m tests.benchmarks

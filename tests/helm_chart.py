@@ -49,6 +49,7 @@ SETS: Mapping[str, Object] = {
             "args": ["S02", "--from", "2024-01"],
         },
         "synthesiser": {"enabled": True, "args": ["sample", "/releases/model"]},
+        "trainingJobs": {"enabled": True, "namespace": "jobs"},
         "shipper": {"enabled": True, "claims": ["spool-x-sluice-gateway-4"]},
         "monitoring": {"enabled": True, "labels": {"release": "prometheus"}},
         "tracing": {"endpoint": "http://collector.monitoring:4318"},

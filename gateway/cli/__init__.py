@@ -18,6 +18,7 @@ AREAS = (
     "serve",
     "check",
     "database",
+    "backup",
     "warehouse",
     "quality",
     "release",

@@ -24,7 +24,7 @@ from gateway.journal.postgres import check_rights, connect
 from gateway.journal.postgres_schema import unreachable
 from gateway.policy.engines import read_token
 from gateway.quota.opening import open_store
-from gateway.quota.port import QuotaUnproven
+from gateway.quota.port import CHECKER, QuotaUnproven
 from gateway.releases.store import ReleaseStore
 from gateway.settings import Settings
 
@@ -115,7 +115,7 @@ def _quotas(settings: Settings) -> Iterator[tuple[str, str]]:
 
     async def ask() -> str:
         try:
-            await store.begin("sluice-check")
+            await store.begin(CHECKER)
         except QuotaUnproven as error:
             return error.reason
         finally:

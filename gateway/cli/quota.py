@@ -18,7 +18,7 @@ from gateway.errors import OperatorError
 from gateway.journal.neighbours import journals_in
 from gateway.quota.leases import GRACE, TTL
 from gateway.quota.opening import shared_store
-from gateway.quota.port import Holdings, QuotaUnproven
+from gateway.quota.port import CHECKER, Holdings, QuotaUnproven
 from gateway.quota.postgres import PostgresStore
 from gateway.quota.pricing import of_parts
 from gateway.quota.valkey import ValkeyStore
@@ -49,6 +49,10 @@ def rebuild(
         bool,
         typer.Option("--all-stopped", help="No gateway runs anywhere: do not wait for any."),
     ] = False,
+    unless_open: Annotated[
+        bool,
+        typer.Option("--unless-open", help="Do nothing where the count is open: for a schedule."),
+    ] = False,
 ) -> None:
     """Open the shared count with what the journals say was used.
 
@@ -59,9 +63,23 @@ def rebuild(
     store = shared_store(settings)
     if owner_dsn_file is not None:
         store = PostgresStore(read_dsn(owner_dsn_file))
+    if unless_open and asyncio.run(_is_open(shared_store(settings))):
+        typer.echo("The count is open.")
+        return
     paths = [path for home in homes or [settings.home] for path in journals_in(home)]
     count = asyncio.run(_rebuild(settings, store, paths, role, wait=not all_stopped))
     typer.echo(f"The count is open; {len(count)} counters of {len(paths)} journals are in use.")
+
+
+async def _is_open(store: ValkeyStore | PostgresStore) -> bool:
+    try:
+        await store.begin(CHECKER)
+    except QuotaUnproven:
+        return False
+    else:
+        return True
+    finally:
+        await store.close()
 
 
 async def _rebuild(

@@ -114,6 +114,10 @@ class Rebuildable(QuotaStore, Protocol):
         """Begin a new count in which each holder has what its journal says it used."""
 
 
+CHECKER = "sluice-check"
+"""Who asks only whether the count is open; it never leases."""
+
+
 class QuotaUnproven(Unavailable):
     """It cannot be shown that the call is within its quota: refuse it."""
 

@@ -123,5 +123,6 @@ def _check_memory(info: Mapping[str, object]) -> None:
 async def _asking() -> AsyncIterator[None]:
     try:
         yield
-    except (RedisError, OSError) as error:
+    # uvloop says RuntimeError of a connection that closed while something was written to it.
+    except (RedisError, OSError, RuntimeError) as error:
         raise QuotaUnproven(type(error).__name__) from error

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import redis
 
 from gateway.cli.quota import rebuild
 from gateway.errors import OperatorError
 from gateway.identity.desk import open_identity
 from gateway.journal.sqlite import SqliteJournal
-from gateway.quota.port import Begun, Key
-from gateway.quota.valkey import ValkeyStore
+from gateway.quota.port import Begun, Key, QuotaUnproven
+from gateway.quota.valkey import ValkeyStore, _asking
 from gateway.settings import Settings
 from metering.calendar import day_of, month_of
 from tests.crash_harness import free_port
@@ -77,6 +78,34 @@ def test_it_says_so_when_the_store_cannot_be_reached(
     monkeypatch.setenv("SLUICE_REDIS_URL_FILE", str(tmp_path / "url"))
     with pytest.raises(OperatorError, match="cannot be reached"):
         rebuild(None, None, None, all_stopped=True)
+
+
+def test_on_a_schedule_it_opens_a_lost_count_and_leaves_an_open_one_alone(
+    tmp_path: Path, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home_of_two(tmp_path, datetime.now(UTC))
+    (tmp_path / "url").write_text(valkey_url)
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
+    monkeypatch.setenv("SLUICE_QUOTA_STORE", "redis")
+    monkeypatch.setenv("SLUICE_REDIS_URL_FILE", str(tmp_path / "url"))
+    epochs = []
+    for _ in range(2):
+        rebuild(None, None, None, all_stopped=True, unless_open=True)
+        epochs.append(asyncio.run(begun(valkey_url, "somebody")).epoch)
+    assert epochs[0] == epochs[1]
+    with redis.Redis.from_url(valkey_url) as server:
+        server.flushdb()  # as after a restart
+    rebuild(None, None, None, all_stopped=True, unless_open=True)
+    assert asyncio.run(begun(valkey_url, "somebody")).epoch != epochs[0]
+
+
+def test_a_connection_that_closed_while_written_to_is_a_count_that_cannot_be_asked() -> None:
+    async def ask() -> None:
+        async with _asking():
+            raise RuntimeError("unable to perform operation; the handler is closed")
+
+    with pytest.raises(QuotaUnproven):
+        asyncio.run(ask())
 
 
 @pytest.mark.parametrize("journals", [True, False])

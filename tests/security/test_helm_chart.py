@@ -109,6 +109,36 @@ def test_only_who_builds_sees_the_warehouse(objects: tuple[dict[str, Any], ...])
                 assert all(mount.get("readOnly") for mount in releases)
 
 
+def test_who_starts_training_jobs_may_nothing_else() -> None:
+    objects = rendered("everything")
+    (role,) = of_kind(objects, "Role")
+    (binding,) = of_kind(objects, "RoleBinding")
+    assert not of_kind(objects, "ClusterRole", "ClusterRoleBinding")
+    assert not of_kind(rendered("plain"), "Role", "RoleBinding")
+    may = {
+        (resource, verb)
+        for rule in role["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert may == {
+        *(("jobs", verb) for verb in ("create", "get", "list", "watch", "delete")),
+        ("networkpolicies", "create"), ("networkpolicies", "get"),
+        ("pods", "get"), ("pods", "list"), ("pods/log", "get"),
+    }  # fmt: skip
+    assert {one["metadata"]["namespace"] for one in (role, binding)} == {"jobs"}
+    (who,) = binding["subjects"]
+    assert who["name"] not in {spec["serviceAccountName"] for _, _, spec in pods(objects)}
+    there = [one for one in of_kind(objects, "NetworkPolicy") if "namespace" in one["metadata"]]
+    assert [one["spec"] for one in there] == [
+        {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    ]
+    same = {"trainingJobs": {"enabled": True, "namespace": "data"}}
+    words = ("template", "x", str(CHART), "--namespace", "data", "--kube-version", "1.31.0")
+    done = helm(*words, values=same)
+    assert (done.returncode, "another one" in done.stderr) == (1, True)
+
+
 def labels_of(objects: tuple[dict[str, Any], ...]) -> Mapping[str, Mapping[str, str]]:
     return {component: labels for component, labels, _ in pods(objects)}
 
@@ -118,7 +148,8 @@ def labels_of(objects: tuple[dict[str, Any], ...]) -> Mapping[str, Mapping[str, 
 )
 def test_the_network_lets_through_what_it_must_and_nothing_else(name: str) -> None:
     objects = rendered(name)
-    network = Network(tuple(of_kind(objects, "NetworkPolicy")))
+    policies = of_kind(objects, "NetworkPolicy")
+    network = Network(tuple(one for one in policies if "namespace" not in one["metadata"]))
     of = labels_of(objects)
     everything = name == "everything"
     for component, labels in of.items():
