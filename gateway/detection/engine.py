@@ -23,7 +23,8 @@ ENOUGH: Final = 8
 _ROBUST: Final = 1.4826  # a normal distribution's standard deviation, from its MAD
 
 State: TypeAlias = dict[str, Any]
-"""Of one rule: `slots` by number, `history` of past windows, `peak` of the running one."""
+"""Of one rule: `slots` by number, the newest last; `history` of past windows; `peak` of the running
+one."""
 States: TypeAlias = dict[str, dict[str, Any]]
 """Of one tenant, service or network: rule -> State, and `memory` -> Memory."""
 
@@ -111,10 +112,10 @@ def _step(
 ) -> Iterator[Finding]:
     rule, window = one.rule, one.rule.window
     number = int(signal.time // window.slot_seconds)
-    # What comes late (another node's journal) counts in the newest slot there is.
-    number = max([number, *map(int, state["slots"])])
-    _close(rule, state, number)
     slots = state["slots"]
+    # What comes late (another node's journal) counts in the newest slot there is: the last one.
+    number = max(number, int(next(reversed(slots), number)))
+    _close(rule, state, number)
     key = str(number)
     slots[key] = one.measure.add(slots.get(key, one.measure.start()), signal, memory)
     state["evidence"] = [*state.get("evidence", ()), signal.event_id][-EVIDENCE:]
@@ -142,8 +143,8 @@ def _close(rule: Rule, state: State, number: int) -> None:
     """Let go of slots that are too old; at the end of a whole window, learn its peak. A window in
     which the rule was broken teaches nothing, nor does the first, which is a part of one."""
     slots, window = state["slots"], number // rule.window.slots
-    for old in [key for key in slots if int(key) <= number - rule.window.slots]:
-        del slots[old]
+    while slots and int(oldest := next(iter(slots))) <= number - rule.window.slots:
+        del slots[oldest]
     if not slots:
         state["evidence"], state["grants"], state["tenants"] = [], [], []
     if "window" not in state:

@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -150,6 +151,7 @@ def hashed(value: object) -> int | None:
     return int.from_bytes(hashlib.sha256(str(value).encode()).digest()[:6], "big")
 
 
+@lru_cache(maxsize=4096)  # asked at every event, of the same few addresses
 def network_of(ip: object) -> str:
     """The network an address lies in: /16 of IPv4, /32 of IPv6."""
     try:

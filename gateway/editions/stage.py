@@ -122,9 +122,13 @@ class Stage:
     def compare(self, decided_by: Running, question: PolicyInput, decision: Decision) -> None:
         """Let the shadow decide too, if there is one; returns at once."""
         shadow = self._shadow
-        cast = self._cast
-        if shadow is not None and cast.shadow is not None and decided_by is cast.live:
+        if shadow is not None and self.compares(decided_by):
             shadow.offer(question, decision)
+
+    def compares(self, decided_by: Running) -> bool:
+        """Whether a shadow decides too what this edition decides."""
+        cast = self._cast
+        return self._shadow is not None and cast.shadow is not None and decided_by is cast.live
 
     def start(self) -> None:
         """Begin to follow the office."""

@@ -12,13 +12,13 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from uuid_utils import uuid7
 
 from gateway.policy.bundle import Bundle
 from gateway.policy.embedded import EmbeddedPolicy
-from gateway.policy.port import Decision, Holds, PolicyInput
+from gateway.policy.port import Decision, Holds, PolicyInput, Usage
 from gateway.tracing import span
 
 LARGEST: Final = 10_000
@@ -35,6 +35,26 @@ _ABOUT_THE_QUESTION: Final = ("smallest_difference", "estimate_fen")
 _Key = tuple[str, tuple[tuple[str, ...], ...], tuple[int | None, ...]]
 
 
+class Recalled(NamedTuple):
+    """A decision as it is held: of which revision it is, of a question that costs how much (see
+    `_ABOUT_THE_QUESTION`), and when it was made, in nanoseconds since 1970."""
+
+    version: str
+    about: tuple[int | None, ...]
+    made: int
+    decision: Decision
+
+    def again(self, usage: Usage, moment: datetime) -> Decision | None:
+        """The same under a new id, if the rules would make it again at this moment and with these
+        counters."""
+        holds, now = self.decision.holds, _nanoseconds(moment)
+        if holds is None or not _covers(holds, usage, now):
+            return None
+        if abs(now - self.made) >= _lasts(self.decision):
+            return None
+        return replace(self.decision, decision_id=str(uuid7()))
+
+
 class DecisionCache:
     """Decisions of one revision at a time; those of another are forgotten."""
 
@@ -46,17 +66,14 @@ class DecisionCache:
 
     def find(self, version: str, question: PolicyInput) -> Decision | None:
         """A decision that the rules of this revision would make again now, under a new id."""
+        held = self.recall(version, question)
+        return None if held is None else held.again(question.usage, question.time)
+
+    def recall(self, version: str, question: PolicyInput) -> Recalled | None:
+        """What was decided of a question, whether or not it would be decided again now."""
         with self._gate:
             found = self._held.get(_key(question)) if version == self._version else None
-        if found is None:
-            return None
-        made, decision = found
-        now = _nanoseconds(question.time)
-        if decision.holds is None or not _covers(decision.holds, question, now):
-            return None
-        if abs(now - made) >= _lasts(decision):
-            return None
-        return replace(decision, decision_id=str(uuid7()))
+        return None if found is None else Recalled(version, _about(question.usage), *found)
 
     def keep(self, version: str, question: PolicyInput, decision: Decision) -> None:
         """Hold on to a decision just made, if it can hold beyond this question at all.
@@ -67,7 +84,7 @@ class DecisionCache:
         holds = decision.holds
         if decision.policy_version != version or holds is None:
             return
-        if not _covers(holds, question, now):
+        if not _covers(holds, question.usage, now):
             return
         with self._gate:
             if version != self._version or len(self._held) >= self._largest:
@@ -109,6 +126,16 @@ class CachedPolicy:
             self._cache.keep(self._policy.version, question, decision)
         return decision
 
+    def recall(self, question: PolicyInput) -> Recalled | None:
+        """What is held of a question, for who will ask it `again`."""
+        return self._cache.recall(self._policy.version, question)
+
+    def again(self, held: Recalled, usage: Usage, moment: datetime) -> Decision | None:
+        """What was decided, decided again for the same question at another moment and with other
+        counters; None where the rules must be asked."""
+        same = held.version == self._policy.version and held.about == _about(usage)
+        return held.again(usage, moment) if same and self._policy.healthy else None
+
     def load(self, data: Mapping[str, Any]) -> None:
         self._policy.load(data)
 
@@ -129,11 +156,15 @@ def _key(question: PolicyInput) -> _Key:
     """
     rest = question.model_dump_json(by_alias=True, exclude=_EXCLUDED)
     sets = tuple(tuple(sorted(getattr(question, name))) for name in _UNORDERED)
-    return rest, sets, tuple(getattr(question.usage, name) for name in _ABOUT_THE_QUESTION)
+    return rest, sets, _about(question.usage)
 
 
-def _covers(holds: Holds, question: PolicyInput, now: int) -> bool:
-    counted = ((getattr(question.usage, name), limit) for name, limit in holds.usage.items())
+def _about(usage: Usage) -> tuple[int | None, ...]:
+    return tuple(getattr(usage, name) for name in _ABOUT_THE_QUESTION)
+
+
+def _covers(holds: Holds, usage: Usage, now: int) -> bool:
+    counted = ((getattr(usage, name), limit) for name, limit in holds.usage.items())
     return holds.since <= now < holds.before and all(
         used is not None and used <= limit for used, limit in counted
     )

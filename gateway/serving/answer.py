@@ -18,11 +18,14 @@ from gateway.editions.running import Running
 from gateway.editions.stage import Stage
 from gateway.journal.charges import Claim
 from gateway.journal.counters import Hold
+from gateway.journal.entry import Entry
 from gateway.journal.idempotency import Remembered
+from gateway.journal.spending import Commitment
 from gateway.policy.port import Decision, Obligations, PolicyInput, PolicyUnavailable
 from gateway.policy.profiles import profile_key
 from gateway.quota.port import QuotaUnproven
 from gateway.serving import entries
+from gateway.serving.again import Kept, Known
 from gateway.serving.arrival import Doorkeeper, find_service, read_call
 from gateway.serving.asking import Size, asking, commitment_of, size_of
 from gateway.serving.charge import Delivery, deliver
@@ -31,7 +34,7 @@ from gateway.serving.fetching import fetch
 from gateway.serving.meta import describe
 from gateway.serving.model import Answer, Call, Case, Decided, Pinned, Refusal
 from gateway.serving.pages import Pages, Ready, ready
-from gateway.serving.pinning import Offers, pin
+from gateway.serving.pinning import Offers, find_manifest, pin
 from gateway.serving.ports import Books, Decider, Releases
 from gateway.serving.questions import Question, Questions, SdcParameter
 from gateway.serving.quotas import Quotas
@@ -72,6 +75,7 @@ class Desk:
     threads: Executor
     pages: Pages = field(default_factory=Pages)
     questions: Questions = field(default_factory=Questions)
+    known: Known = field(default_factory=Known)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -92,6 +96,8 @@ class Desk:
     async def _answer(self, case: Case, edition: Running) -> Answer | Refusal:
         """The rest of the path, under one edition of the policy from here to its end."""
         call = case.call
+        if (answer := await self._answer_again(case, edition)) is not None:
+            return answer
         service = find_service(edition.catalogue, call.service)
         if not case.caller.may_ask(service.id):
             return await self._refuse_attempt(case, service, NOT_COVERED, edition)
@@ -109,7 +115,8 @@ class Desk:
         service, repeat = question.service, is_repeat(key)
         pinned = as_before(self._pin(case, question, edition), key, self.releases)
         size = size_of(pinned)
-        with self._reserve(case, pinned, to_reserve(size, key)) as hold:
+        taken = to_reserve(size, key)
+        with self._reserve(case, pinned, taken, _commitment(case, service, taken)) as hold:
             usage = uses_nothing(hold) if repeat else self.quotas.seen(hold)
             asked = asking(case, pinned, cells=size.cells, usage=usage, media=media, env=self.env)
             decided = Decided(case, pinned, await self.decide(asked, edition), asked)
@@ -124,9 +131,48 @@ class Desk:
             except Exception:
                 await self.journal.record(entries.unanswered(decided, "failed"))
                 raise
-            return await self._hand_over(
+            answer, entry = await self._hand_over(
                 decided, decision.obligations, prepared, hold, media=media, key=key
             )
+            if key is None:
+                self.known.keep(decided, edition, media, size, entry, {**answer.meta})
+            return answer
+
+    async def _answer_again(self, case: Case, edition: Running) -> Answer | None:
+        """The answer to a question that was answered before, if everything it stood on stands."""
+        kept = self.known.find(case, edition)
+        if kept is None or self.editions.compares(edition):
+            return None
+        pinned, question = kept.decided.pinned, kept.decided.pinned.question
+        if find_manifest(self.releases, question.service, question.release) is not pinned.manifest:
+            return None
+        page = self.pages.find(kept.decided, kept.obligations, kept.media)
+        if page is None:
+            return None
+        with self._reserve(case, pinned, kept.size, kept.commitment) as hold:
+            decision = kept.policy.again(kept.recalled, self.quotas.seen(hold), case.stamp.time)
+            if decision is None or not await self.quotas.proves(hold, decision):
+                return None  # what was reserved is given back, and the question asked anew
+            return await self._hand_over_again(case, kept, decision, page, hold)
+
+    async def _hand_over_again(
+        self, case: Case, kept: Kept, decision: Decision, page: Ready, hold: Hold
+    ) -> Answer:
+        """As `_hand_over`: charge, mark and record the answer; only then may it leave."""
+        pinned, tenant, stamp = kept.decided.pinned, case.caller.tenant_id, case.stamp
+        mark = tag(self.mark, tenant, decision.decision_id, stamp.time)
+        cursor, release = self._next(case, pinned, page), pinned.manifest.release_id
+        await self.journal.foresee(tenant, release, page.chargeable.keys(), stamp.time)
+        usage = self.quotas.seen(hold)
+        claim = hold.charge(tenant, release, page.chargeable, stamp.event_id)
+        place = f"{pinned.offset}+{page.limit}"
+        delivery = deliver(page.counted, kept.obligations.tariff, place, claim)
+        meta = kept.describe(case, decision, usage, delivery, mark)
+        body = page.finish(meta, cursor)
+        sent = _sent(body, page.finish.sha256(body), mark)
+        entry = kept.entry(case, decision, usage, claim, delivery, sent)
+        await self.journal.record(entry, hold)
+        return Answer(body, kept.media, meta, cursor)
 
     async def identify(self, call: Call) -> Case:
         """Who asks, and when, as the journal counts time."""
@@ -176,16 +222,17 @@ class Desk:
             today=today,
         )
 
-    def _reserve(self, case: Case, pinned: Pinned, size: Size) -> Hold:
-        service, now = pinned.question.service, case.stamp.time
+    def _reserve(
+        self, case: Case, pinned: Pinned, size: Size, commitment: Commitment | None
+    ) -> Hold:
         return self.journal.counters.reserve(
             pinned.grant_id,
             pinned.digest,
             size.cells,
-            now,
+            case.stamp.time,
             tenant=case.caller.tenant_id,
             estimate_fen=size.fen,
-            commitment=commitment_of(service.id, service.tariff, now) if size.cells else None,
+            commitment=commitment,
         )
 
     async def _prepare(
@@ -222,7 +269,7 @@ class Desk:
         *,
         media: str,
         key: KeyUse | None,
-    ) -> Answer:
+    ) -> tuple[Answer, Entry]:
         """Charge, mark and record the answer; only then may it leave."""
         case, pinned = decided.case, decided.pinned
         before = None if key is None else key.before
@@ -249,10 +296,12 @@ class Desk:
         told = decided, obligations, delivery, _sent(body, page.finish.sha256(body), mark)
         if before is None:
             kept = None if key is None else key.kept(case, cells)
-            await self.journal.record(entries.answered(*told, claim, keyed=kept), hold)
+            entry = entries.answered(*told, claim, keyed=kept)
+            await self.journal.record(entry, hold)
         else:
-            await self.journal.record(entries.repeated(*told, before.event_id))
-        return Answer(body, media, meta, cursor, replayed=before is not None)
+            entry = entries.repeated(*told, before.event_id)
+            await self.journal.record(entry)
+        return Answer(body, media, meta, cursor, replayed=before is not None), entry
 
     def _marked(self, pinned: Pinned, obligations: Obligations) -> dict[str, object] | None:
         """What meta says of marked amounts; an institution's own are never marked."""
@@ -297,6 +346,11 @@ class Desk:
             return None
         place = Place(pinned.manifest.release_id, offset)
         return self.seal.seal(place, case.caller.tenant_id, pinned.digest)
+
+
+def _commitment(case: Case, service: Service, size: Size) -> Commitment | None:
+    """What this answer may bring on the month's bill beside its own price."""
+    return commitment_of(service.id, service.tariff, case.stamp.time) if size.cells else None
 
 
 def _sent(body: bytes, hashed: str, mark: str) -> dict[str, object]:

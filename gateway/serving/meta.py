@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
-from gateway.policy.port import Obligations, Usage
+from gateway.policy.port import Obligations, TariffRule, Usage
 from gateway.privacy.terms import Terms
 from gateway.releases.manifest import Manifest
 from gateway.serving.charge import Delivery
 from gateway.serving.model import Decided
+
+SYNTHETIC: Final = "合成数据 synthetic"
 
 
 def remaining(limits: Mapping[str, int], usage: Usage, cells: int) -> dict[str, dict[str, int]]:
@@ -20,6 +23,11 @@ def remaining(limits: Mapping[str, int], usage: Usage, cells: int) -> dict[str, 
             used = int(getattr(usage, name)) + spent.get(name, 1)
             left[name] = {"limit": limits[name], "remaining": max(0, limits[name] - used)}
     return left
+
+
+def made_up(env: str) -> dict[str, object]:
+    """In a sandbox every answer says that it is about nobody."""
+    return {"data": SYNTHETIC} if env == "sandbox" else {}
 
 
 def _waivers(manifest: Manifest, periods: Iterable[str]) -> list[dict[str, object]]:
@@ -52,6 +60,17 @@ def privacy(terms: Terms) -> dict[str, object]:
     }
 
 
+def charge_of(delivery: Delivery, tariff: TariffRule) -> dict[str, object]:
+    """What an answer was charged for."""
+    return {
+        "unit": delivery.unit,
+        "cells": delivery.cells,
+        "cells_charged": delivery.charged,
+        "repeat": delivery.repeat_of is not None,
+        "price_ref": tariff.price_ref,
+    }
+
+
 def describe(
     decided: Decided,
     obligations: Obligations,
@@ -67,29 +86,27 @@ def describe(
     service, decision = question.service, decided.decision
     terms = Terms.of(obligations.profile)
     noise = {} if terms is None else {"privacy": privacy(terms)}
-    return noise | {
-        "service": {"id": service.id, "code": service.code, "version": service.version},
-        "release": manifest.release_id,
-        "definitions": manifest.definitions,
-        "code_versions": manifest.code_versions,
-        "profile": str(obligations.profile.get("name", "")),
-        "quality": {p: manifest.quality[p] for p in question.periods if p in manifest.quality},
-        "waivers": _waivers(manifest, question.periods),
-        "rows": delivery.rows,
-        "total_rows": total_rows,
-        "charge": {
-            "unit": delivery.unit,
-            "cells": delivery.cells,
-            "cells_charged": delivery.charged,
-            "repeat": delivery.repeat_of is not None,
-            "price_ref": obligations.tariff.price_ref,
-        },
-        "quota": remaining(obligations.quota, usage, delivery.cells),
-        "watermark": watermark,
-        "watermark_amounts": marked,
-        "decision_id": decision.decision_id,
-        "policy_version": decision.policy_version,
-        "request_id": case.call.request_id,
-        "trace_id": case.call.trace_id,
-        "time": case.stamp.time,
-    }
+    return (
+        noise
+        | made_up(case.caller.env)
+        | {
+            "service": {"id": service.id, "code": service.code, "version": service.version},
+            "release": manifest.release_id,
+            "definitions": manifest.definitions,
+            "code_versions": manifest.code_versions,
+            "profile": str(obligations.profile.get("name", "")),
+            "quality": {p: manifest.quality[p] for p in question.periods if p in manifest.quality},
+            "waivers": _waivers(manifest, question.periods),
+            "rows": delivery.rows,
+            "total_rows": total_rows,
+            "charge": charge_of(delivery, obligations.tariff),
+            "quota": remaining(obligations.quota, usage, delivery.cells),
+            "watermark": watermark,
+            "watermark_amounts": marked,
+            "decision_id": decision.decision_id,
+            "policy_version": decision.policy_version,
+            "request_id": case.call.request_id,
+            "trace_id": case.call.trace_id,
+            "time": case.stamp.time,
+        }
+    )

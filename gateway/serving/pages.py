@@ -10,7 +10,7 @@ answer's own.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from gateway.catalogue.model import Service
@@ -56,7 +56,7 @@ class _Kept:
         """Whether it would be made the same again."""
         pinned = decided.pinned
         same = self.service is pinned.question.service and self.manifest is pinned.manifest
-        return same and self.obligations == obligations
+        return same and (self.obligations is obligations or self.obligations == obligations)
 
 
 class Pages:
@@ -72,6 +72,8 @@ class Pages:
         kept = self._kept.get(key)
         if kept is None or not kept.serves(decided, obligations):
             return None
+        if kept.obligations is not obligations:  # the next time they need not be compared
+            self._kept[key] = replace(kept, obligations=obligations)
         self._kept.move_to_end(key)
         return kept.page
 

@@ -33,7 +33,7 @@ from gateway.quota.port import QuotaUnproven
 from gateway.serving.answer import Desk
 from gateway.serving.asking import most_fen
 from gateway.serving.entries import actor_of, attempt, took
-from gateway.serving.meta import remaining
+from gateway.serving.meta import made_up, remaining
 from gateway.serving.model import Call, Case, Refusal
 from gateway.serving.persons import NOBODY
 from gateway.serving.pinning import NO_GRANT
@@ -276,7 +276,7 @@ class PlainDesk:
     def _meta(self, decided: Decided, obligations: Obligations, hold: Hold, mark: str) -> Json:
         """Everything a reader needs to trust, repeat and trace the answer."""
         service, case, asked = decided.service, decided.case, decided.asked
-        return {
+        return made_up(case.caller.env) | {
             "service": {"id": service.id, "code": service.code, "version": service.version},
             asked.source_name: asked.source,
             "charge": {

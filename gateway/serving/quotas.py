@@ -80,6 +80,15 @@ class Quotas:
             raise QuotaUnproven("limits")
         return asked, decision
 
+    async def proves(self, hold: Hold, decision: Decision) -> bool:
+        """Whether an allowance made before is proven for this call too; where that cannot be shown,
+        it is not, and `prove` says what becomes of the call."""
+        try:
+            self._complete()
+            return await self._covered(hold, decision)
+        except QuotaUnproven:
+            return False
+
     async def _covered(self, hold: Hold, decision: Decision) -> bool:
         if decision.holds is None:
             if self.leases.shared:

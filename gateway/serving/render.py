@@ -26,6 +26,9 @@ Value: TypeAlias = str | int | float | date | None
 Meta: TypeAlias = Mapping[str, object]
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_HELD, _SHORT = 2047, 16 * 1024
+"""Octets that are hashed without letting go of the interpreter, which takes longer to get back than
+hashing that often; and up to how many it is worth it."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -55,8 +58,10 @@ class Finish:
 
     def sha256(self, body: bytes) -> str:
         """The hash in hex of a body that this made."""
-        hashed = self._hashed.copy()
-        hashed.update(memoryview(body)[len(self._begins) :])
+        hashed, rest = self._hashed.copy(), memoryview(body)[len(self._begins) :]
+        step = _HELD if len(rest) <= _SHORT else len(rest)
+        for at in range(0, len(rest), step):
+            hashed.update(rest[at : at + step])
         return hashed.hexdigest()
 
 
