@@ -20,11 +20,15 @@ from sluice_client.proof import make_proof
 from tests.gateway_factory import utc_now
 
 LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+TOGETHER = 12
+"""Messages sent on one connection at once; one whose end is in doubt ends the connection."""
+ALIVE = b'{"status":"ok"}'
 ALLOWED = {b"too_busy", b"timed_out"}
 """503 that a flood may earn; every other 5xx is a finding."""
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 _CODE = re.compile(rb'"code":"([a-z_]+)"')
 _VALUE = re.compile(rb'(":\s*)("[^"]*"|\d+)')
+_LENGTH = re.compile(rb"(?im)^content-length: \d+\r\n")
 _WORDS = (
     b"", b"\0", b"\r\n", b"\n", b"\r\n ", b"%00", b"%0d%0a", b"..%2f", b"../../etc/passwd", b"'--",
     b"\xff\xfe", b"\xed\xa0\x80", "医保".encode(), b"9" * 400, b"-1", b"1e999",
@@ -40,6 +44,8 @@ _HEADERS = (
     b"X-Forwarded-For: 1.2.3.4", b"traceparent: 00-x", b"Cookie: a=b; a=c", b"Prefer: wait=9999",
     b"X-A: a\r\n b", b"X" * 300 + b": 1", b"X-A: " + b"b" * 9000,
 )  # fmt: skip
+_PLAIN = [each for each in _HEADERS if not re.match(rb"Con|Host|Tra|Exp|Upg|X-A: a", each)]
+"""Fields that leave it clear where a message ends."""
 
 
 @dataclass
@@ -107,6 +113,29 @@ def damage(octets: bytes, others: Sequence[bytes], chance: random.Random) -> byt
     return octets
 
 
+def bend(octets: bytes, chance: random.Random) -> bytes:
+    """Damage to what a message says, not to where it ends: the address, a field or the body."""
+    head, blank, body = octets.partition(b"\r\n\r\n")
+    lines = _LENGTH.sub(b"", head + b"\r\n").removesuffix(b"\r\n").split(b"\r\n")
+    word = re.sub(rb"[\r\n\0]", b"", chance.choice(_WORDS))
+    part = chance.randrange(4)
+    if part == 0:
+        method, address, version = lines[0].split(b" ")
+        spot = chance.randrange(1, len(address) + 1)
+        shown = b"".join(b"%%%02x" % one for one in word[:200])
+        lines[0] = b" ".join((method, address[:spot] + shown + address[spot:], version))
+    elif part == 1:
+        lines.insert(1, chance.choice(_PLAIN))
+    elif part == 2:
+        before, value, after = _split(body)
+        body = before + (word or b'""' if value else b"") + after
+    else:
+        spot = chance.randrange(len(body) + 1)
+        body = body[:spot] + word + body[spot + chance.randrange(3) :]
+    length = [b"Content-Length: %d" % len(body)] if body else []
+    return b"\r\n".join([*lines, *length]) + blank + body
+
+
 def _split(body: bytes) -> tuple[bytes, bytes, bytes]:
     """A JSON body around its first plain value."""
     found = _VALUE.search(body)
@@ -117,27 +146,27 @@ def _split(body: bytes) -> tuple[bytes, bytes, bytes]:
 
 @dataclass
 class Harvest:
-    """What came back."""
+    """What came back; `answered` counts the requests that got an answer, the last one not."""
 
-    sent: int = 0
+    answered: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     broken: list[tuple[bytes, bytes]] = field(default_factory=list)
 
-    def take(self, message: bytes, answer: bytes) -> None:
-        """Count the answers to one message; keep what shows a fault of ours."""
-        self.sent += 1
+    def take(self, sent: bytes, answer: bytes) -> None:
+        """Count the answers on one connection; keep what shows a fault of ours."""
         found = [int(status) for status in _STATUS.findall(answer)]
+        self.answered += len(found) - answer.rstrip().endswith(ALIVE)
         self.statuses.update(found or [0])
         codes = set(_CODE.findall(answer))
         if any(status >= 500 for status in found) and not codes & ALLOWED:
-            self.broken.append((message, answer[:2000]))
+            self.broken.append((sent, answer[-4000:]))
 
 
-async def _one(port: int, message: bytes) -> bytes:
+async def _one(port: int, sent: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answer = b""
     try:
-        writer.write(message + LAST)
+        writer.write(sent)
         async with asyncio.timeout(15):
             while piece := await reader.read(65_536):
                 answer += piece
@@ -149,18 +178,25 @@ async def _one(port: int, message: bytes) -> bytes:
 
 
 async def fuzz(
-    port: int, count: int, seed: int, valid: Callable[[random.Random], bytes], together: int = 24
+    port: int, count: int, seed: int, valid: Callable[[random.Random], bytes], together: int = 12
 ) -> Harvest:
-    """Send `count` damaged requests, so many at once; one in ten is left whole."""
+    """Get `count` requests answered, on so many connections at once.
+
+    One in ten is whole, six are bent (and so reach the program), three damaged anyhow.
+    """
     chance, harvest = random.Random(seed), Harvest()  # noqa: S311 - it has to repeat
     others = [valid(chance) for _ in range(200)]
 
+    def message() -> bytes:
+        octets, how = valid(chance), chance.random()
+        if how < 0.6:
+            return bend(octets, chance)
+        return octets if how < 0.7 else damage(octets, others, chance)
+
     async def worker() -> None:
-        while harvest.sent < count:
-            message = valid(chance)
-            if chance.random() < 0.9:
-                message = damage(message, others, chance)
-            harvest.take(message, await _one(port, message))
+        while harvest.answered < count:
+            sent = b"".join(message() for _ in range(TOGETHER)) + LAST
+            harvest.take(sent, await _one(port, sent))
 
     await asyncio.gather(*(worker() for _ in range(together)))
     return harvest

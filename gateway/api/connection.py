@@ -25,7 +25,8 @@ from typing import Any
 import uuid_utils
 import uvloop
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.api.headers import SAFE
 from gateway.api.problems import RETRY_SECONDS, problem
@@ -94,6 +95,8 @@ class GatewayProtocol(HttpToolsProtocol):
     _in_message = False
     _head = 0  # octets of the head that the parser has handed over
     _octets = 0  # of this request, but for its part of a piece that others share
+    _running: RequestResponseCycle | None = None  # the one being answered; others wait behind it
+    _last = b""  # a refusal that waits for the answers to the requests before it
     _since = 0.0  # when the client's turn to send began
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
@@ -111,12 +114,15 @@ class GatewayProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._arrived()
         self._read()
+        self._hang_up()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._last:
+            return
         message, within = self._messages, self._in_message
         super().data_received(data)
-        if not self._in_message or self.transport.is_closing():
+        if not self._in_message or self._last or self.transport.is_closing():
             return
         self._await_arrival()
         if message == self._messages:
@@ -152,8 +158,8 @@ class GatewayProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
         super().on_headers_complete()
+        self._in_head = False
 
     def on_message_complete(self) -> None:
         self._in_message = False
@@ -167,11 +173,41 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self._since = time.monotonic()
+        if self._last and not self.pipeline and not self.transport.is_closing():
+            self._close_with(self._last)
         super().on_response_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def _refuse(self, code: str, *, retry: bool = False) -> None:
-        self.transport.write(_last_word(code, retry=retry))
+        """End the connection with this answer, behind those to the requests before it: a client
+        takes the first answer for its first request's."""
+        word = _last_word(code, retry=retry)
+        broken = self.cycle if self._in_message and not self._in_head else None
+        if self.pipeline and self.pipeline[0][0] is broken:
+            self.pipeline.popleft()
+        running = self._running
+        if running is broken and running is not None:
+            begun = running.response_started
+            self._hang_up()
+            self._close_with(b"" if begun else word)
+        elif running is None or running.response_complete:
+            self._close_with(word)
+        else:
+            self._arrived()
+            self._last = word
+
+    def _close_with(self, word: bytes) -> None:
+        self.transport.write(word)
         self.transport.close()
+
+    def _hang_up(self) -> None:
+        """Tell the running request that nobody is there; uvicorn tells only the newest."""
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def pause_writing(self) -> None:
         """The client does not read as fast as we write: from now on that is watched."""
