@@ -22,6 +22,9 @@ from gateway.identity.desk import open_identity
 from tests.gateway_factory import Gateway, serving
 from tests.staff_factory import CHEAP, PASSWORD, Person, Place, open_place
 
+MOST_CLICKS = 6
+"""From the overview to a daily task done."""
+
 
 @dataclass
 class Bureau:
@@ -51,6 +54,41 @@ class Bureau:
         page.fill("#code", self.place.code(person.secret))
         page.click("main button[type=submit]")
         return page
+
+
+@dataclass
+class Hand:
+    """Somebody at the console: clicks are counted."""
+
+    office: Bureau
+    page: Page
+    clicks: int = 0
+
+    def begin(self) -> None:
+        self.page.goto(f"{self.office.address}/console/overview")
+        self.clicks = 0
+
+    def click(self, text: str, within: str = "main") -> None:
+        self.page.locator(f"{within} >> text={text}").first.click()
+        self.clicks += 1
+
+    def menu(self, text: str) -> None:
+        self.click(text, ".shell > nav")
+
+    def send(self) -> None:
+        self.page.locator("main form.stack button[type=submit]").click()
+        self.clicks += 1
+
+    @property
+    def says(self) -> str:
+        return self.page.inner_text("main")
+
+
+def at(office: Bureau, page: Page, role: str) -> Hand:
+    """An officer of this role at the overview, nothing clicked yet."""
+    office.enter(page, role)
+    assert "概况" in page.inner_text("h1"), page.inner_text("main")
+    return Hand(office, page)
 
 
 class Window:

@@ -29,7 +29,8 @@ AT_ONCE = 20_000
 _KEPT = timedelta(minutes=1)
 _HERE = timezone(timedelta(hours=8))
 _ADDED = """
-SELECT seq, time, kind, result, tenant, service, json_extract(body, '$.deny_codes[0]')
+SELECT seq, time, kind, result, tenant, service, json_extract(body, '$.deny_codes[0]'),
+  json_extract(body, '$.cells'), json_extract(body, '$.cells_suppressed')
 FROM audit_event WHERE seq > ? ORDER BY seq LIMIT ?
 """
 
@@ -44,6 +45,16 @@ class Event(NamedTuple):
     code: str
 
 
+class Cells(NamedTuple):
+    """Cells of answers: delivered, and withheld by disclosure control."""
+
+    delivered: int
+    suppressed: int
+
+
+_NONE = Cells(0, 0)
+
+
 @dataclass
 class Counts:
     """Calls (`read` events) of some days: how many were answered and refused, by what."""
@@ -54,9 +65,13 @@ class Counts:
     tenants: Counter[str] = field(default_factory=Counter)
     services: Counter[str] = field(default_factory=Counter)
     pairs: Counter[tuple[str, str, bool]] = field(default_factory=Counter)  # and whether refused
+    delivered: Counter[str] = field(default_factory=Counter)  # cells by day
+    suppressed: Counter[str] = field(default_factory=Counter)
 
-    def add(self, event: Event, number: int = 1) -> None:
-        """Count an event so many times; fewer than none takes it away."""
+    def add(self, event: Event, cells: Cells, number: int = 1) -> None:
+        """Count so many events alike and all their cells; fewer than none takes them away."""
+        self.delivered[event.day] += cells.delivered
+        self.suppressed[event.day] += cells.suppressed
         refused = event.result == "refused"
         (self.refused if refused else self.answered)[event.day] += number
         if refused:
@@ -89,19 +104,20 @@ class Activity:
                 self._read[path] = _before(db, now)
             rows = db.execute(_ADDED, (self._read[path], most)).fetchall()
         first = _first_day(now)
-        for seq, time, kind, *told in rows:
+        for seq, time, kind, *told, delivered, suppressed in rows:
             self._read[path] = seq
             event = Event(day_of(datetime.fromisoformat(time)), *(each or "" for each in told))
             if kind == "read" and event.day >= first:
                 self._days.setdefault(event.day, Counter())[event] += 1
-                self.counts.add(event)
+                self.counts.add(event, Cells(delivered or 0, suppressed or 0))
         return len(rows) < most
 
     def _forget(self, now: datetime) -> None:
         first = _first_day(now)
         for day in [each for each in self._days if each < first]:
             for event, number in self._days.pop(day).items():
-                self.counts.add(event, -number)
+                self.counts.add(event, _NONE, -number)
+            del self.counts.delivered[day], self.counts.suppressed[day]
 
 
 @dataclass
@@ -119,12 +135,12 @@ class StoredActivity:
         with self._lock:
             if self._at is None or now - self._at >= _KEPT:
                 fresh, first = Counts(), _first_day(now)
-                for day, kind, result, tenant, service, code, number in self.store.by_day(
+                for day, kind, *told, number, delivered, suppressed in self.store.by_day(
                     now - timedelta(days=DAYS)
                 ):
                     if kind == "read" and day >= first:
-                        told = (each or "" for each in (result, tenant, service, code))
-                        fresh.add(Event(day, *told), int(number))
+                        event = Event(day, *(each or "" for each in told))
+                        fresh.add(event, Cells(int(delivered), int(suppressed)), int(number))
                 self.counts, self._at = fresh, now
         return True
 

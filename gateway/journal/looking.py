@@ -64,7 +64,9 @@ GROUP BY 1, 2
 """
 _STORED_BY_DAY = """
 SELECT to_char(time AT TIME ZONE 'Asia/Shanghai', 'YYYY-MM-DD'), kind, result, tenant, service,
-  body::json->'deny_codes'->>0, count(*)
+  body::json->'deny_codes'->>0, count(*),
+  coalesce(sum((body::json->>'cells')::bigint), 0),
+  coalesce(sum((body::json->>'cells_suppressed')::bigint), 0)
 FROM audit_event WHERE time >= $1 GROUP BY 1, 2, 3, 4, 5, 6
 """
 _STORED_CALLED = """
@@ -207,7 +209,8 @@ class CentralStore:
         return (row[0] for row in reversed(found))
 
     def by_day(self, since: datetime) -> list[asyncpg.Record]:
-        """Audit events since then, counted by day, kind, result, tenant, service and first code."""
+        """Audit events since then by day, kind, result, tenant, service and first code: how many,
+        and how many cells they delivered and withheld."""
         (found,) = self._ask((_STORED_BY_DAY, (since,)))
         return found
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,14 +20,13 @@ from gateway.releases.publish import HELD, point
 from gateway.releases.store import current
 from gateway.settings import Settings
 from tests.console_browser import NARROW, WIDE, camera, chromium, violations, window
-from tests.console_world import Bureau, bureau
+from tests.console_world import MOST_CLICKS, Bureau, at, bureau
 from tests.factories_identity import grant_entry, project_bounds
 from tests.gateway_factory import copy_home
 from tests.staff_factory import OFFICER_ROLES
 
 pytestmark = pytest.mark.services
 CAMERA = camera()
-MOST_CLICKS = 6
 HUGE = 3840
 PICTURES = ("overview", "grants", "releases", "stops")
 """Pages whose pictures the documents show."""
@@ -45,40 +43,6 @@ def office(released_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def browser() -> Iterator[Browser]:
     with chromium() as opened:
         yield opened
-
-
-@dataclass
-class Hand:
-    """Somebody at the console: clicks are counted."""
-
-    office: Bureau
-    page: Page
-    clicks: int = 0
-
-    def begin(self) -> None:
-        self.page.goto(f"{self.office.address}/console/overview")
-        self.clicks = 0
-
-    def click(self, text: str, within: str = "main") -> None:
-        self.page.locator(f"{within} >> text={text}").first.click()
-        self.clicks += 1
-
-    def menu(self, text: str) -> None:
-        self.click(text, ".shell > nav")
-
-    def send(self) -> None:
-        self.page.locator("main form.stack button[type=submit]").click()
-        self.clicks += 1
-
-    @property
-    def says(self) -> str:
-        return self.page.inner_text("main")
-
-
-def at(office: Bureau, page: Page, role: str) -> Hand:
-    office.enter(page, role)
-    assert "概况" in page.inner_text("h1"), page.inner_text("main")
-    return Hand(office, page)
 
 
 def test_an_application_is_entered_by_one_and_approved_by_two_in_few_clicks(

@@ -35,6 +35,7 @@ def write(path: Path, first: int, days_ago: list[int], kind: str = "read") -> No
                 "time": (NOW - timedelta(days=days)).isoformat(),
                 "tenant": f"T-{number % 2}",
                 "service": f"S0{number % 4}",
+                **({} if refused else {"cells": 3, "cells_suppressed": 1}),
             }
             db.execute(_ROW, (number, f"r{number}", json.dumps(body)))
     db.close()
@@ -56,6 +57,7 @@ def test_each_call_counts_once_however_it_is_read(path: Path) -> None:
     assert told.tenants == Counter({"T-0": 30, "T-1": 30})
     assert told.pairs.total() == 60
     assert told.pairs["T-0", "S00", True] == 5
+    assert (told.delivered.total(), told.suppressed.total()) == (40 * 3, 40)
 
 
 def test_what_is_older_than_the_days_is_neither_read_nor_kept(path: Path) -> None:
@@ -66,6 +68,7 @@ def test_what_is_older_than_the_days_is_neither_read_nor_kept(path: Path) -> Non
     assert counts.catch_up(NOW + timedelta(days=1))
     assert counts.counts.pairs.total() == 9
     assert set(+counts.counts.answered) == {day_of(NOW)}
+    assert set(counts.counts.delivered) == {day_of(NOW)}
 
 
 def test_several_journals_are_counted_together_and_a_day_is_the_offices(

@@ -10,14 +10,18 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.api.admin.endpoint import Answer, Call, Endpoint
+from gateway.audit import subjects
+from gateway.billing.books import income_by_year
 from gateway.db.billing_tables import ClosingProposalRow, DisputeRow
 from gateway.db.consent_tables import ConsentRow
 from gateway.db.tables import ClientRow, GrantRow, StopRow, TenantRow
+from gateway.detection import book
 from gateway.editions.store import read_records
 from gateway.identity.listing import count_by_state
 from gateway.identity.model import Document
 from gateway.journal.activity import DAYS, IN_A_REQUEST, Counts, day_of
 from gateway.quality import waivers
+from gateway.quality.newest import newest_month
 from gateway.releases.publish import held
 from gateway.rules import submissions
 
@@ -28,6 +32,8 @@ def _overview(call: Call) -> Answer:
     office, session, now = call.office, call.session, call.act.at
     counted = office.activity.catch_up(now, IN_A_REQUEST)
     counts = office.activity.counts
+    found = (office.offer.releases.latest(each) for each in office.offer.catalogue().released)
+    in_force = [manifest for manifest in found if manifest is not None]
     return {
         "waiting": _waiting(call),
         "tenants": count_by_state(session, TenantRow),
@@ -35,10 +41,10 @@ def _overview(call: Call) -> Answer:
         "grants": count_by_state(session, GrantRow),
         "consents": consent_states(session),
         "stops": _number(session, sa.select(sa.func.count()).select_from(StopRow)),
-        "releases": sum(
-            office.offer.releases.latest(each) is not None
-            for each in office.offer.catalogue().released
-        ),
+        "alarms": len(book.read_alarms(session)),
+        "income": {"year": now.year, "fen": income_by_year(session).get(now.year, 0)},
+        "releases": len(in_force),
+        "quality": newest_month(manifest.quality for manifest in in_force),
         "counted": counted,
         "days": _days(counts, now),
         "refusals": _top(counts.codes),
@@ -61,26 +67,35 @@ def _waiting(call: Call) -> list[Document]:
     ]
     proposed = sa.select(sa.func.count()).select_from(ClosingProposalRow)
     disputed = sa.select(sa.func.count()).select_from(DisputeRow).where(DisputeRow.state == "held")
-    ready = len(held(office.offer.root))
-    found = {
-        "releases": ("release.publish", ready),
-        "grants": ("grant.approve", count_by_state(session, GrantRow).get("review", 0)),
-        "policies": ("edition.approve", drafts.count("tested")),
-        "rule_packages": (
-            "rule_package.check",
-            sum(s in {"submitted", "checked"} for s in packages),
-        ),
-        "waivers": ("waiver.sign", asked.count("proposed")),
-        "jobs": ("job.check", len(office.airlock.proposals(session.connection()))),
-        "outputs": ("output.pass", len(office.airlock.waiting(session.connection()))),
-        "months": ("billing.close", _number(session, proposed)),
-        "disputes": ("dispute.uphold", _number(session, disputed)),
-    }
-    return [
-        {"page": page, "number": number}
-        for page, (operation, number) in found.items()
-        if number and office.operations.allows(operation, call.visitor.roles)
-    ]
+    proposals = [each["state"] for each in office.airlock.proposals(session.connection())]
+    outputs = [each["state"] for each in office.airlock.waiting(session.connection())]
+    waits = (
+        ("releases", "release.publish", len(held(office.offer.root))),
+        ("grants", "grant.approve", count_by_state(session, GrantRow).get("review", 0)),
+        ("policies", "edition.approve", drafts.count("tested")),
+        ("rule_packages", "rule_package.check", packages.count("submitted")),
+        ("rule_packages", "rule_package.approve", packages.count("checked")),
+        ("waivers", "waiver.sign", asked.count("proposed")),
+        ("jobs", "job.check", proposals.count("proposed")),
+        ("jobs", "job.approve", proposals.count("checked")),
+        ("outputs", "output.pass", outputs.count("waiting")),
+        ("outputs", "output.release", outputs.count("passed")),
+        ("months", "billing.close", _number(session, proposed)),
+        ("alarms", "alarm.lift", len(book.read_alarms(session))),
+        ("subjects", "subject.agree", _asked(call)),
+        ("disputes", "dispute.uphold", _number(session, disputed)),
+    )
+    found: Counter[str] = Counter()
+    for page, operation, number in waits:
+        if office.operations.allows(operation, call.visitor.roles):
+            found[page] += number
+    return [{"page": page, "number": number} for page, number in found.items() if number]
+
+
+def _asked(call: Call) -> int:
+    """Questions of who stands behind a pseudonym that somebody has to agree to."""
+    questions = subjects.read_questions(call.session, subjects.question_key(call.office.keys))
+    return sum(one.shown(call.act.at)["state"] == "asked" for one in questions)
 
 
 def _usage(call: Call) -> Answer:
@@ -126,7 +141,13 @@ def _days(counts: Counts, now: datetime) -> list[Document]:
     """Answers and refusals of each of the last days, also of those on which nothing happened."""
     days = [day_of(now - timedelta(days=back)) for back in reversed(range(DAYS))]
     return [
-        {"day": day, "answered": counts.answered[day], "refused": counts.refused[day]}
+        {
+            "day": day,
+            "answered": counts.answered[day],
+            "refused": counts.refused[day],
+            "cells": counts.delivered[day],
+            "cells_suppressed": counts.suppressed[day],
+        }
         for day in days
     ]
 

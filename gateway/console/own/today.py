@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.console.cells import cell
@@ -32,7 +32,7 @@ def overview(visit: Visit) -> Overview:
             for each in told["waiting"]
         ],
         figures=_figures(told, words),
-        charts=_charts(told["days"], words),
+        charts=[*_charts(told["days"], words), _withheld(told["days"], words)],
         tables=[
             plain_table(words[f"top_{key}"], told[key], words, ("name:word", "number:number"))
             for key in ("refusals", "tenants_asking", "services_asked")
@@ -50,13 +50,49 @@ def _figures(told: Mapping[str, Any], words: Words) -> list[Fact]:
         found.append(Fact(words[f"figure_{key}"], cell(shown, words)))
     answered = sum(each["answered"] for each in told["days"])
     refused = sum(each["refused"] for each in told["days"])
-    share = f"{refused / (answered + refused):.1%}" if answered + refused else "—"
+    share = _percent(refused / (answered + refused) if answered + refused else None)
     return [
         Fact(words.figure_answered, cell(answered, words)),
         Fact(words.figure_refused, cell(share, words)),
+        Fact(words.figure_suppressed, cell(_percent(_suppressed(told["days"])), words)),
+        Fact(
+            words.figure_income.format(year=told["income"]["year"]),
+            cell(told["income"]["fen"], words, "money"),
+        ),
         *found,
         Fact(words.figure_releases, cell(told["releases"], words)),
+        *_quality(told["quality"], words),
+        Fact(words.figure_alarms, cell(told["alarms"], words)),
     ]
+
+
+def _suppressed(days: Sequence[Mapping[str, Any]]) -> float | None:
+    """The part of all cells asked for that disclosure control withheld; None of no cells."""
+    hidden = sum(each["cells_suppressed"] for each in days)
+    asked = hidden + sum(each["cells"] for each in days)
+    return hidden / asked if asked else None
+
+
+def _withheld(days: Sequence[Mapping[str, Any]], words: Words) -> Bars:
+    """The suppressed part of each day's cells, in percent."""
+    parts = [(each["day"][5:], _suppressed([each])) for each in days]
+    points = [Point(day, 100 * (part or 0), _percent(part)) for day, part in parts]
+    return bars(words.chart_suppressed, points)
+
+
+def _percent(part: float | None) -> str:
+    return "—" if part is None else f"{part:.1%}"
+
+
+def _quality(told: Mapping[str, Any] | None, words: Words) -> list[Fact]:
+    """How many of the figures measured of the newest month keep their limits, and which do not."""
+    if told is None:
+        return []
+    missed = words.comma.join(words[f"kpi_{name}"] for name in told["missed"])
+    number = len(told["measured"])
+    kept = words.of_all.format(live=number - len(told["missed"]), all=number)
+    shown = f"{kept}{words.colon}{missed}" if missed else kept
+    return [Fact(words.figure_quality.format(period=told["period"]), cell(shown, words))]
 
 
 def _charts(days: list[Mapping[str, Any]], words: Words) -> list[Bars]:
