@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
@@ -19,6 +19,7 @@ from gateway.api import (
     authzen,
     claims,
     codes,
+    conformance,
     consent_office,
     exports,
     fhir,
@@ -27,10 +28,13 @@ from gateway.api import (
     lineage,
     oauth,
     problems,
+    queries,
     reconciliations,
     records,
     rule_packages,
+    sandbox,
     services,
+    sign_up,
     statements,
     texts,
     traces,
@@ -45,7 +49,6 @@ from gateway.api.oauth_audit import OAuthAudit
 from gateway.api.oauth_office import open_office
 from gateway.api.openapi import VERSION, openapi_bytes
 from gateway.api.policy_bundle import Shelf, bundle_router
-from gateway.api.queries import cohort_questions, queries
 from gateway.api.traced import Traced
 from gateway.audit.office import Witness
 from gateway.audit.shelf import ShelfNotes
@@ -86,6 +89,8 @@ from gateway.serving.quotas import Quotas
 from gateway.settings import Settings
 from gateway.tracing import switch_off, switch_on, tracing
 from gateway.watermark.marking import Marks
+from gateway.worlds.clock import SandboxClock
+from gateway.worlds.guard import SANDBOX, check_world
 from metering.calendar import month_begins
 from metering.rating import LineKey
 from metering.tariff import Tariff
@@ -138,8 +143,9 @@ class Parts:
 
 def open_parts(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Parts:
     """Open every part in order; raises `OperatorError` with what to do where one is not there."""
+    lead = clock.lead if isinstance(clock, SandboxClock) else timedelta
     with ExitStack() as undo:
-        identity = open_identity(settings, clock=clock)
+        identity = open_identity(settings, clock=clock, lead=lead)
         undo.callback(identity.close)
         editions = Stage(settings, identity.engine, identity.directory, clock)
         undo.callback(editions.close)
@@ -286,10 +292,23 @@ def _document(editions: Stage, base_url: str) -> APIRouter:
     return router
 
 
+def _install_office(app: FastAPI, parts: Parts) -> None:
+    """The data office's operations, and its console over them."""
+    settings = parts.settings
+    admin = open_admin(settings, parts.identity, catalogue=lambda: parts.editions.live.catalogue)
+    app.state.activity = admin.activity
+    upstream = open_upstream(settings, admin)
+    app.include_router(admin_router(admin, upstream))
+    app.include_router(open_console(admin, settings.env, upstream))
+
+
 def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> FastAPI:
     """The whole gateway, ready to be served."""
     if settings.traces_url:
         switch_on(settings.traces_url, settings.node, settings.traces_share)
+    check_world(settings)
+    if settings.env == SANDBOX:
+        clock = SandboxClock(settings.home, clock)
     parts = open_parts(settings, clock)
     app = FastAPI(
         title="Sluice",
@@ -315,29 +334,25 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
     counting = Counting(settings.releases)
     engine = parts.identity.engine
     cohorts = CohortDesk(parts.desk, counting, QueryJournal(engine), Ledger(engine))
-    app.router.routes += queries(parts.desk, clock), cohort_questions(cohorts, clock)
+    queries.install(app, parts.desk, cohorts, clock)
     oauth.install(app)
-    codes.install(app, settings, parts.desk)
     texts.install(app, parts.desk)
-    traces.install(app, settings, parts.desk)
-    jobs.install(app, settings, parts.desk)
+    for install in (codes.install, traces.install, jobs.install):
+        install(app, settings, parts.desk)
     claims.install(app, settings, parts.desk, clock)
     rule_packages.install(app, settings)
-    reconciliations.install(app)
-    audit_views.install(app)
-    audit_proofs.install(app)
+    for alone in (reconciliations.install, audit_views.install, audit_proofs.install):
+        alone(app)
     for router in (
         services.router, lineage.router, usage.router, statements.router, exports.router,
         health.router, fhir.router,
     ):  # fmt: skip
         app.include_router(router)
-    admin = open_admin(settings, parts.identity, catalogue=lambda: parts.editions.live.catalogue)
-    app.state.activity = admin.activity
-    upstream = open_upstream(settings, admin)
-    app.include_router(admin_router(admin, upstream))
-    app.include_router(open_console(admin, settings.env, upstream))
+    _install_office(app, parts)
     consent_office.install(app, settings, clock, parts.editions.consent_rules)
     records.install(app)
+    conformance.install(app, settings)
+    sandbox.install(app, settings, clock)
     portal.install(app, settings, parts.desk)
     authzen.install(app)
     if settings.policy_bundle_token_file is not None:
@@ -347,7 +362,9 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> F
         app.include_router(metrics_router(meters, read_token(settings.metrics_token_file)))
     app.include_router(_document(parts.editions, settings.base_url))
     problems.install(app)
+    sign_up.install(app, settings)
     app.add_middleware(Edge)
+    sandbox.mark(app, settings)
     if tracing():
         app.add_middleware(Traced)
     return app

@@ -67,6 +67,16 @@ class Settings(BaseSettings):
         description="Folder of virtual environments that training jobs may name; without it, "
         "`python` alone, the interpreter's standard library.",
     )
+    sandbox_kubernetes: Path | None = Field(
+        default=None,
+        description="YAML file (namespace, images, claim, runtime_class) of the cluster on which "
+        "training jobs run; its claim is mounted as the home. Without it they run on this host.",
+    )
+    conformance_keys: Path | None = Field(
+        default=None,
+        description="JWK set: keys of the sandboxes whose conformance reports are accepted; "
+        "with it, grants are approved only of organisations that have such a report.",
+    )
     policies: Path = Field(
         default=_ROOT / "policies", description="Rego, policy data and the catalogue."
     )
@@ -91,6 +101,11 @@ class Settings(BaseSettings):
     issuer: str = Field(default="", description="Public base URL; empty: http(s)://{host}:{port}.")
     env: str = Field(
         default="prod", pattern="^(prod|sandbox)$", description="Which world this serves."
+    )
+    sandbox_owner: str = Field(
+        default="",
+        description="The organisation whose sandbox this is: it alone may put the clock forward "
+        "over HTTP; empty: nobody may, as in a sandbox that several share.",
     )
     detection: str = Field(
         default="act",

@@ -1,6 +1,6 @@
 """Taking a bulk export away, as a client's program would: start, follow, fetch, verify.
 
-No Sluice code: httpx and the checksums of the manifest. A download that breaks off goes on where it
+A download that breaks off goes on where it
 broke off; a file is kept under its name only when its SHA-256 is that of the manifest.
 """
 
@@ -15,12 +15,21 @@ from typing import Any
 
 import httpx
 
-_CHUNK = 1 << 20
+from sluice_client.errors import SluiceClientError
+
 _GIVE_UP = (403, 404, 410)
 
 
-class ExportError(Exception):
+class ExportError(SluiceClientError):
     """The export cannot be had; the message says why, in the server's words where it gave any."""
+
+
+class DamagedFile(ExportError):
+    """A file arrived otherwise than the manifest says; `url` is its address. It was dropped."""
+
+    def __init__(self, name: str, url: str) -> None:
+        super().__init__(f"{name} arrived otherwise than the manifest says.")
+        self.url = url
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,7 @@ class Exports:
                 draft.touch()
         if _sha256(draft) != file["sha256"]:
             draft.unlink()
-            raise ExportError(f"{path.name} arrived otherwise than the manifest says.")
+            raise DamagedFile(path.name, str(file["url"]))
         draft.replace(path)
 
     def _more(self, url: str, sha256: str, draft: Path) -> None:
@@ -120,7 +129,7 @@ class Exports:
                 raise ExportError(_reason(reply))
             goes_on = reply.status_code == httpx.codes.PARTIAL_CONTENT
             with draft.open("ab" if goes_on else "wb") as out:
-                for octets in reply.iter_bytes(_CHUNK):
+                for octets in reply.iter_bytes():  # as they come: what arrived is not lost
                     out.write(octets)
 
     def _count(self, broken: int, reason: str) -> int:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -100,6 +101,19 @@ class ProvenBy(httpx.Auth):
         if _asks_for_nonce(reply):
             reply = yield self._proven(request)
             self.nonce = reply.headers.get("dpop-nonce", self.nonce)
+
+    def sync_auth_flow(
+        self, request: httpx.Request
+    ) -> Generator[httpx.Request, httpx.Response, None]:
+        """The same; only an answer that may ask for a nonce is read, files arrive as streams."""
+        flow = self.auth_flow(request)
+        asked = next(flow)
+        with suppress(StopIteration):
+            while True:
+                reply = yield asked
+                if reply.status_code == httpx.codes.BAD_REQUEST:
+                    reply.read()
+                asked = flow.send(reply)
 
     def _proven(self, request: httpx.Request) -> httpx.Request:
         url = str(request.url.copy_with(query=None, fragment=None))

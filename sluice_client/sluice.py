@@ -26,6 +26,7 @@ _AGAIN: Final = frozenset({429, 503})
 _SPARE: Final = timedelta(seconds=20)
 """A token is not used in the last seconds of its life: it would end on its way."""
 _POLL: Final = 1.0
+_LOOK: Final = 5.0
 
 
 class Sluice:
@@ -33,8 +34,9 @@ class Sluice:
 
     `key` is the client's private JWK (a path, its JSON, or a joserfc key); without one, `cert`, a
     PEM file with certificate and key, is the proof. Every call is tried `attempts` times where that
-    is safe: on 429 and 503 after as long as the gateway says, on a broken connection after growing
-    pauses. Questions carry an Idempotency-Key, so that one answered twice is counted once.
+    is safe: on 429 and 503 after as long as the gateway says; where it does not, and on a broken
+    connection, after growing pauses. Questions carry an Idempotency-Key, so that one answered
+    twice is counted once.
     """
 
     def __init__(
@@ -113,6 +115,15 @@ class Sluice:
         path = f"/v1/services/{service}/verify"
         return _json(self.call("POST", path, json=dict(question), headers=headers))
 
+    def consent(self, consent_id: str) -> Json:
+        """Wait until a person has answered, as often as the gateway says; the consent."""
+        while True:
+            reply = self.call("GET", f"/v1/consents/{consent_id}")
+            told = _json(reply)
+            if told["state"] != "AWAITING_PERSON":
+                return told
+            self._pause(_wait(reply, _LOOK))
+
     def submit(self, code: Path, purpose: str, *, grant_id: str | None = None) -> Json:
         """Queue the job in a folder: its code, and its declaration `job.yaml`."""
         headers = {"Idempotency-Key": secrets.token_hex(16), "Content-Type": "application/zip"}
@@ -171,7 +182,7 @@ class Sluice:
                 continue
             if reply.is_success:
                 return reply
-            wait = _wait(reply)
+            wait = _wait(reply, 2.0**attempt)
             if last or reply.status_code not in _AGAIN or wait > self._longest:
                 raise Refused(reply)
             self._pause(wait)
@@ -233,9 +244,9 @@ def _json(reply: httpx.Response) -> Json:
     return told
 
 
-def _wait(reply: httpx.Response) -> float:
+def _wait(reply: httpx.Response, untold: float) -> float:
     text = reply.headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() else 1.0
+    return float(text) if text.isdecimal() else untold
 
 
 def _packed(code: Path) -> bytes:

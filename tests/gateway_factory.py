@@ -85,10 +85,13 @@ class RunningClock:
 
 
 def copy_policies(
-    folder: Path, quota: Mapping[str, int] = LARGE, lookback_months: int = 60
+    folder: Path,
+    quota: Mapping[str, int] = LARGE,
+    lookback_months: int = 60,
+    source: Path = POLICIES,
 ) -> Path:
     """The project's policies with other quotas in every scenario."""
-    shutil.copytree(POLICIES, folder)
+    shutil.copytree(source, folder)
     for path in (folder / "data" / "scenarios").glob("*.yaml"):
         document = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
         for scenario in document.values():
@@ -116,10 +119,15 @@ def build_home(home: Path) -> None:
 
 
 def copy_home(home: Path, copy: Path) -> Path:
-    """The same releases and keys under another home; files are linked, not copied."""
+    """The same releases and keys under another home; files are linked, not copied. Of the warehouse
+    only what it says of itself is there."""
     for name in ("releases", "keys", "codes"):
         if (home / name).is_dir():
             shutil.copytree(home / name, copy / name, copy_function=os.link)
+    for card in (home / "warehouse").glob("versions/*/manifest.json"):  # where it came from
+        told = copy / card.relative_to(home)
+        told.parent.mkdir(parents=True)
+        os.link(card, told)
     return copy
 
 

@@ -82,7 +82,7 @@ def portal_world(released: Path, folder: Path) -> Iterator[Portal]:
     _make_pack(home / "packs" / "outpatient")
     with serving(home, copy_policies(folder / "policies"), env="sandbox") as gateway:
         for tenant, client in (("T-DEV", CLIENT), ("T-DEV2", OTHER)):
-            _admit(gateway, tenant, client)
+            admit(gateway, tenant, client)
         for _ in range(31):
             assert gateway.ask("S02", QUESTION, CLIENT).status_code == 200
         gateway.ask("S02", {**QUESTION, "purpose": "marketing"}, CLIENT)
@@ -92,14 +92,15 @@ def portal_world(released: Path, folder: Path) -> Iterator[Portal]:
             yield world
 
 
-def _admit(gateway: Gateway, tenant: str, client: str) -> None:
+def admit(gateway: Gateway, tenant: str, client: str) -> None:
+    """One more developer's organisation of the sandbox, with a client."""
     identity, key = gateway.app.state.identity, new_key()
     bounds = load_boundaries(gateway.settings.policies)
     wanted = bounds.scenarios["SC12"]["qualification"]
     facts = {"kind": "insurer", "env": "sandbox", "uscc": USCC, "qualifications": shown(wanted)}
     add_tenant(identity, tenant, **facts)
     grant = {"grant_id": f"G-{tenant}", "tenant_id": tenant, "scenario": "SC12"}
-    add_grant(identity, bounds, **grant, services=["S02", "S28"], **VALID)
+    add_grant(identity, bounds, **grant, services=["S02", "S18", "S28"], **VALID)
     add_client(identity, client, tenant, public(key))
     identity.directory.refresh()
     machine = Machine(client, key, gateway.settings.base_url)

@@ -299,7 +299,8 @@ def build_warehouse(
     _write(folder, "drg_rslt_d", writer.drg)
     _write(folder, "drug_cat_b", _drugs())
     _write(folder, "admdvs_b", places)
-    store.publish(home / "warehouse", folder, {"kind": "test"}, datetime(2026, 1, 1, tzinfo=UTC))
+    source = {"kind": "simulate", "made_by": "tests"}
+    store.publish(home / "warehouse", folder, source, datetime(2026, 1, 1, tzinfo=UTC))
     return home / "warehouse"
 
 

@@ -83,15 +83,15 @@ class Pusher:
     def push(self, due: Due) -> str | None:
         """None when the receiver took it in, else a short reason for the operator."""
         try:
-            status = self._send(due.endpoint, self.signer.token(due.claims))
+            status = self.send(due.endpoint, self.signer.token(due.claims))
         except FetchRefused as error:
             return error.message[:200]
         except (OSError, HTTPException) as error:  # ssl's errors are OSErrors
             return f"no answer ({type(error).__name__})"
         return None if status == HTTPStatus.ACCEPTED else f"answered {status}"
 
-    def _send(self, endpoint: str, token: str) -> int:
-        """The status of the answer; its body is never read."""
+    def send(self, endpoint: str, token: str) -> int:
+        """The status of the answer; its body is never read. Raises what `push` gives as reasons."""
         parts = urlsplit(endpoint)
         connection = self._connection(endpoint)
         watch = threading.Timer(_SECONDS, connection.abort)

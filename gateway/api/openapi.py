@@ -12,9 +12,11 @@ import orjson
 
 from gateway.api import audit_document
 from gateway.api import authzen_document as authzen
+from gateway.api import conformance_document as conformance
 from gateway.api import exports_document as exports
 from gateway.api import jobs_document as jobs
 from gateway.api import portal_document as portal
+from gateway.api import sandbox_document as sandbox
 from gateway.api import statements_document as statements
 from gateway.api.authzen import EVALUATION, EVALUATIONS, METADATA
 from gateway.api.claims_document import claim_answer_schema, claim_path
@@ -79,7 +81,8 @@ _IDEMPOTENCY: Schema = {
     "schema": {"type": "string", "pattern": f'^("{PATTERN}"|{PATTERN})$'},
 }
 _TEXT: Schema = {"type": "string"}
-_TAGS = ("data services", exports.TAG, "catalogue and usage", authzen.TAG, "health")
+_OWN_TAGS = (exports.TAG, "catalogue and usage", authzen.TAG, conformance.TAG)
+_TAGS = ("data services", *_OWN_TAGS, "health")
 _RATES = ("RateLimit", "RateLimit-Policy")
 _MARKS = ("Sluice-Watermark", *_RATES)
 
@@ -245,6 +248,8 @@ def _paths(catalogue: Catalogue) -> dict[str, object]:
         | exports.paths(catalogue, _problems)
         | jobs.paths(catalogue, _headers("Sluice-Watermark", *_RATES), _problems)
         | _decision_point()
+        | conformance.paths(_headers(), _problems)
+        | sandbox.paths(_headers(), _problems)
         | portal.link_path(_headers(), _problems(portal.STATUSES))
         | audit_document.paths(_read)
         | {

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from gateway.catalogue.model import Dim, Measure, OwnMeasure, Service
 from gateway.catalogue.own import own_dims, own_measures
+from gateway.serving.meta import SYNTHETIC
 from gateway.serving.questions import DEFAULT_PAGE, LARGEST_PAGE
 
 Schema: TypeAlias = dict[str, object]
@@ -280,7 +281,11 @@ _PRIVACY: Schema = {
     ),
     "description": "The noise in the counts; left out where differential privacy is off.",
 }
-META: Schema = _object(_META_FIELDS | {"privacy": _PRIVACY}, _META_FIELDS)
+_DATA: Schema = {
+    "const": SYNTHETIC,
+    "description": "In a sandbox only: everything in the answer is made up.",
+}
+META: Schema = _object(_META_FIELDS | {"privacy": _PRIVACY, "data": _DATA}, _META_FIELDS)
 
 _PROBLEM_FIELDS: Schema = {
     "type": _text("urn:sluice:problem:<code>"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from authlib.oauth2.rfc6749 import ClientMixin
@@ -137,12 +137,13 @@ def _read_assertion(parts: Parts, form: Mapping[str, str], now: datetime) -> Ass
             "assertion_missing", f"Authenticate with client_assertion_type {ASSERTION_TYPE}."
         )
     try:
-        assertion = read_assertion(form["client_assertion"], parts.issuer, now)
+        assertion = read_assertion(form["client_assertion"], parts.issuer, parts.proofs.theirs(now))
     except AssertionRefused as error:
         raise ClientRefused(error.code, error.description) from error
     if form.get("client_id", assertion.client_id) != assertion.client_id:
         raise ClientRefused("assertion_subject", "client_id is not the assertion's sub.")
-    return assertion
+    lead = parts.proofs.lead()  # its end by our clock, as that is what sweeps what is remembered
+    return replace(assertion, expires=assertion.expires + lead) if lead else assertion
 
 
 def _signer(parts: Parts, assertion: Assertion) -> OAuthClient:

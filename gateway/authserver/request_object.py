@@ -44,7 +44,7 @@ def read_request_object(
     _check_signature(parts, compact, client)
     claims = compact.claims
     _check_names(claims, client.client_id, parts.issuer)
-    _check_times(claims, now.timestamp())
+    _check_times(claims, parts.proofs.theirs(now).timestamp())
     return {name: value for name, value in claims.items() if name not in _ENVELOPE}
 
 

@@ -20,9 +20,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 @dataclass(frozen=True)
 class Sealer:
-    """Signs statements."""
+    """Signs statements; signatures carry `kind`, so that none stands for one of another."""
 
     key: Ed25519PrivateKey = field(repr=False)
+    kind: str = "sluice-statement+jws"
 
     @cached_property
     def jwk(self) -> Mapping[str, str]:
@@ -54,7 +55,7 @@ class Sealer:
         return told
 
     def _signed(self, payload: bytes) -> str:
-        head = {"alg": "Ed25519", "kid": self.jwk["kid"], "typ": "sluice-statement+jws"}
+        head = {"alg": "Ed25519", "kid": self.jwk["kid"], "typ": self.kind}
         text = f"{_text(_canonical(head))}.{_text(payload)}"
         return f"{text}.{_text(self.key.sign(text.encode()))}"
 

@@ -6,7 +6,7 @@ from gateway.claims.entries import Judged
 from gateway.journal.counters import Hold
 from gateway.policy.port import Obligations
 from gateway.serving.answer import Desk
-from gateway.serving.meta import remaining
+from gateway.serving.meta import made_up, remaining
 from gateway.serving.watermark import tag
 
 
@@ -16,7 +16,7 @@ def meta_of(
     """The `meta` of an answer; `repeat`: it was given and charged before."""
     case, contract, decision = judged.case, judged.contract, judged.decision
     tenant, tariff = case.caller.tenant_id, told.tariff
-    return {
+    return made_up(case.caller.env) | {
         "service": {"id": contract.id, "code": contract.code, "version": contract.version},
         "release": load,
         "profile": str(told.profile.get("name", "")),

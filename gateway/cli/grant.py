@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.office import Actor, Json, Reason, act_now, bounds_now, contents, office, say, show
+from gateway.conformance.accepting import check_ready
 from gateway.db.engine import writing
 from gateway.identity.directory import take_snapshot
 from gateway.identity.entries import GrantEntry, read_entry
@@ -80,7 +81,10 @@ def approve(grant: _Id, actor: _Person, reason: Reason = "", as_json: Json = Fal
     settings = Settings()
     bounds = bounds_now(settings)
     with office(settings) as engine, writing(engine) as session:
-        after = approve_grant(session, act_now(actor, reason), grant, bounds)
+        act = act_now(actor, reason)
+        if settings.conformance_keys is not None:
+            check_ready(session, grant, act.at)
+        after = approve_grant(session, act, grant, bounds)
     by = ", ".join(after.approved_by)
     say(after.document(), as_json, f"Grant {grant} is approved by {by}; it is {after.status}.")
 

@@ -17,7 +17,7 @@ import typer
 import yaml
 from pydantic import ValidationError
 
-from gateway.cli import sandbox_views
+from gateway.cli import sandbox_up, sandbox_views
 from gateway.cli.office import Actor, Json, act_now, office, say, show
 from gateway.errors import OperatorError, wrong_places
 from gateway.jobs.airlock import egress_rules
@@ -30,12 +30,17 @@ from sandbox.jobs.bubble import Environment
 from sandbox.jobs.code import CodeStore, packed
 from sandbox.jobs.controller import Controller
 from sandbox.jobs.executor import CannotRun, Ended, Outcome, Task
+from sandbox.jobs.kubernetes import Kubectl, KubernetesExecutor
+from sandbox.jobs.manifests import Place
 from sandbox.jobs.namespaces import ExecutorUnavailable, Namespaces
 from sandbox.jobs.spec import JobSpec
 
 app = typer.Typer(
-    help="Training jobs, shut in: no network, declared outputs.", no_args_is_help=True
+    help="A sandbox of made-up data, its clock, and training jobs, shut in.", no_args_is_help=True
 )
+app.command("up")(sandbox_up.up)
+app.command("people")(sandbox_up.people)
+app.command("clock")(sandbox_up.clock)
 app.command("view")(sandbox_views.view)
 app.command("pack")(sandbox_views.pack)
 P = ParamSpec("P")
@@ -163,7 +168,7 @@ def log(job_id: JobId, tenant: Tenant) -> None:
             content = kept.read_bytes()
         else:
             attempts = book.attempts(job_id)
-            executor = _executor(settings)(_root(settings) / "runs")
+            executor = _runner(settings)
             content = executor.log(attempts[-1].attempt_id) if attempts else b""
     typer.echo(content.decode(errors="replace"), nl=False)
 
@@ -188,7 +193,7 @@ def work(
     signal.signal(signal.SIGTERM, lambda *_: told.set())
     with _book(Settings(), "controller") as (book, settings):
         root = _root(settings)
-        executor = _executor(settings)(root / "runs")
+        executor = _runner(settings)
         executor.check()
         swept = -_SWEEP_SECONDS
         controller = Controller(
@@ -215,6 +220,24 @@ def _awaited(executor: Namespaces, attempt_id: str) -> Ended:
         if isinstance(seen, Ended):
             return seen
         time.sleep(0.05)  # the supervisor looks as often
+
+
+def _runner(settings: Settings) -> Namespaces | KubernetesExecutor:
+    """Where queued jobs run: on a cluster, or on this host."""
+    runs = _root(settings) / "runs"
+    if settings.sandbox_kubernetes is None:
+        return _executor(settings)(runs)
+    place = _place(settings.sandbox_kubernetes)
+    return KubernetesExecutor(Kubectl(place.namespace), place, settings.home.resolve(), runs)
+
+
+def _place(path: Path) -> Place:
+    try:
+        return Place.model_validate(yaml.safe_load(path.read_bytes()))
+    except ValidationError as error:
+        raise OperatorError("sandbox.kubernetes", wrong_places(path.name, error)) from None
+    except (yaml.YAMLError, OSError, UnicodeDecodeError):
+        raise OperatorError("sandbox.kubernetes", f"{path} cannot be read as YAML.") from None
 
 
 def _executor(settings: Settings) -> Callable[[Path], Namespaces]:

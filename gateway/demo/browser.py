@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 
 import httpx
+
+from gateway.pages.hidden import HiddenFields
 
 _BREAKS = {"h1", "h2", "h3", "p", "li", "dt", "tr", "legend"}
 _SILENT = {"style", "details", "head", "nav", "footer", "header", "button", "a", "thead"}
 
 
-class _Reader(HTMLParser):
+class _Reader(HiddenFields):
     """Hidden fields of the forms, and the lines a reader of the page's cards sees."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.hidden: dict[str, str] = {}
         self.lines: list[str] = []
         self._silent = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        said = dict(attrs)
-        if tag == "input" and said.get("type") == "hidden":
-            self.hidden[str(said["name"])] = str(said["value"])
+        super().handle_starttag(tag, attrs)
         self._silent += tag in _SILENT
         if tag in _BREAKS:
             self.lines.append("")

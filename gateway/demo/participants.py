@@ -12,9 +12,10 @@ EVIDENCE = "0" * 64
 CITY = "990100"
 
 
-def _tenant(
+def tenant(
     key: str, kind: str, name: str, *, uscc: str, qualifications: list[str], until: date
 ) -> Document:
+    """An invented organisation and what it shows for itself."""
     return {
         "id": key,
         "type": kind,
@@ -29,7 +30,8 @@ def _tenant(
     }
 
 
-def _grant(key: str, tenant: str, scenario: str, services: list[str], day: date) -> Document:
+def grant(key: str, tenant: str, scenario: str, services: list[str], day: date) -> Document:
+    """A year's licence in the fictional city."""
     product = f"测试产品 {scenario}"
     return {
         "id": key,
@@ -66,7 +68,7 @@ def tenants(day: date) -> list[Document]:
         "compliance_commitment_no_tongfang",
     ]
     return [
-        _tenant(
+        tenant(
             INSURER,
             "insurer",
             "测试甲人寿保险（虚构）",
@@ -74,7 +76,7 @@ def tenants(day: date) -> list[Document]:
             qualifications=list(PRICING_NEEDS),
             until=until,
         ),
-        _tenant(
+        tenant(
             PHARMA,
             "pharma",
             "测试乙药业（虚构）",
@@ -87,7 +89,7 @@ def tenants(day: date) -> list[Document]:
 
 def claims_grant(day: date) -> Document:
     """What the insurer's claims desk may ask persons for."""
-    return _grant("G-DEMO-03", INSURER, "SC03", ["S18", "S19"], day)
+    return grant("G-DEMO-03", INSURER, "SC03", ["S18", "S19"], day)
 
 
 def claims_standing(day: date) -> Document:
@@ -111,6 +113,6 @@ def claims_terms() -> Document:
 def grants(day: date) -> list[Document]:
     """One each: pricing for the insurer, market analysis for the pharma firm."""
     return [
-        _grant("G-DEMO-01", INSURER, "SC01", ["S02", "S04", "S06", "S09"], day),
-        _grant("G-DEMO-05", PHARMA, "SC05", ["S06", "S09"], day),
+        grant("G-DEMO-01", INSURER, "SC01", ["S02", "S04", "S06", "S09"], day),
+        grant("G-DEMO-05", PHARMA, "SC05", ["S06", "S09"], day),
     ]

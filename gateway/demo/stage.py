@@ -71,9 +71,7 @@ class Stage:
         return done.stdout
 
     def prepare(self, size: str, seed: int, day: date) -> None:
-        """Warehouse, releases and participants; what an earlier run made is kept, and said so."""
-        made = self.home / "made"
-        made.mkdir(parents=True, exist_ok=True)
+        """Warehouse, releases and participants."""
         steps: dict[str, Callable[[], object]] = {
             "warehouse": lambda: self.run(
                 "warehouse", "simulate", "--size", size, "--seed", str(seed)
@@ -84,11 +82,17 @@ class Stage:
             "participants": lambda: self._register(day),
             "claims": lambda: self._register_claims(day),
         }
+        self.keep(steps, "sluice demo --fresh")
+
+    def keep(self, steps: Mapping[str, Callable[[], object]], anew: str) -> None:
+        """Take each step in order; what an earlier run made is kept, and said so."""
+        made = self.home / "made"
+        made.mkdir(parents=True, exist_ok=True)
         kept = [name for name in steps if (made / name).exists()]
         if kept:
             self.screen.line(
                 f"  沿用先前的准备 kept from an earlier run: {', '.join(kept)}"
-                "  [dim](sluice demo --fresh begins anew)[/]"
+                f"  [dim]({anew} begins anew)[/]"
             )
         for name, step in steps.items():
             if name not in kept:
@@ -103,32 +107,34 @@ class Stage:
         folder = self.home / "participants"
         folder.mkdir(exist_ok=True)
         for entry in tenants(day):
-            self.run("tenant", "add", self._write(folder / f"{entry['id']}.yaml", entry))
+            self.run("tenant", "add", self.write(folder / f"{entry['id']}.yaml", entry))
         for tenant in (INSURER, PHARMA):
             key = str(self.key_file(tenant))
             client = f"{tenant}-app"
             self.run("client", "add", client, "--tenant", tenant, "--generate", key)
         for entry in grants(day):
-            self._license(entry)
+            self.license_(entry)
 
-    def _license(self, entry: Mapping[str, object]) -> None:
+    def license_(self, entry: Mapping[str, object]) -> None:
+        """Enter a grant and have two officers approve it."""
         file = self.home / "participants" / f"{entry['id']}.yaml"
-        self.run("grant", "add", self._write(file, entry))
+        self.run("grant", "add", self.write(file, entry))
         for officer in OFFICERS:
             self.run("grant", "approve", str(entry["id"]), "--actor", officer)
 
     def _register_claims(self, day: date) -> None:
         folder = self.home / "participants"
-        standing = self._write(folder / f"{INSURER}.claims.yaml", claims_standing(day))
+        standing = self.write(folder / f"{INSURER}.claims.yaml", claims_standing(day))
         self.run("tenant", "update", INSURER, standing, "--reason", "opens a claims desk")
-        self._license(claims_grant(day))
-        terms = self._write(folder / f"{CLAIMS_APP}.yaml", claims_terms())
+        self.license_(claims_grant(day))
+        terms = self.write(folder / f"{CLAIMS_APP}.yaml", claims_terms())
         key = str(self.key_file(CLAIMS_APP))
         verb = ("client", "add", CLAIMS_APP, "--tenant", INSURER)
         self.run(*verb, "--generate", key, "--terms", terms)
 
     @staticmethod
-    def _write(path: Path, entry: Mapping[str, object]) -> str:
+    def write(path: Path, entry: Mapping[str, object]) -> str:
+        """An entry as a file that a verb takes; its name."""
         text = yaml.safe_dump(json.loads(json.dumps(entry)), allow_unicode=True, sort_keys=False)
         path.write_text(text, encoding="utf-8")
         return str(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -38,6 +38,7 @@ from gateway.identity.verifier import Verifier
 from gateway.settings import Settings
 
 Clock = Callable[[], datetime]
+Lead = Callable[[], timedelta]
 
 _log = logging.getLogger(__name__)
 
@@ -129,9 +130,15 @@ def prepare_database(settings: Settings, now: datetime) -> sa.Engine:
 
 
 def open_identity(
-    settings: Settings, *, clock: Clock = utc_now, bounds: Boundaries | None = None
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    bounds: Boundaries | None = None,
+    lead: Lead = timedelta,
 ) -> Identity:
-    """Identity for these settings; refuses an issuer that would send tokens in clear text."""
+    """Identity for these settings; refuses an issuer that would send tokens in clear text.
+
+    `lead`: how far the clock is ahead of the callers', as a sandbox's may be."""
     issuer = settings.base_url
     if not is_secure_transport(issuer):
         raise OperatorError(
@@ -145,7 +152,11 @@ def open_identity(
     gm_ring = _CurrentGmRing(engine, settings.keys, clock)
     directory.on_change(gm_ring.reload)
     rule = TokenRule(issuer, resource_of(issuer), settings.env, settings.token_ttl_seconds)
-    replay, proofs, revocations = ReplayGuard(engine), ProofChecker(), Revocations(engine, clock)
+    replay, proofs, revocations = (
+        ReplayGuard(engine),
+        ProofChecker(lead),
+        Revocations(engine, clock),
+    )
     return Identity(
         issuer=issuer,
         engine=engine,

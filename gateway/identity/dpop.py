@@ -13,8 +13,9 @@ import hashlib
 import json
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -136,12 +137,20 @@ class _Round:
 
 @dataclass
 class ProofChecker:
-    """Checks the proofs of one serving process; make one and keep it. Threads may share it."""
+    """Checks the proofs of one serving process; make one and keep it. Threads may share it.
 
+    `lead` is how far our clock is ahead of the callers' (a sandbox's may be).
+    """
+
+    lead: Callable[[], timedelta] = timedelta
     _now: _Round = field(default_factory=lambda: _Round(-1, ""), repr=False)
     _rounds: dict[str, _Round] = field(default_factory=dict, repr=False)
     _keys: dict[str, _ProofKey] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def theirs(self, now: datetime) -> datetime:
+        """What the callers' clocks show now: they go by the real time everywhere."""
+        return now - self.lead()
 
     def nonce(self, now: datetime) -> str:
         """The nonce to hand out now; good for at least four minutes, in this process alone."""
@@ -166,7 +175,7 @@ class ProofChecker:
             raise ProofRefused("dpop_malformed") from error
         header = text.partition(".")[0]
         proof_key = self._keys.get(header) or _read_key(compact.header)
-        _check_claims(compact.claims, presented, now, access_token)
+        _check_claims(compact.claims, presented, self.theirs(now), access_token)
         held = self._round_of(compact.claims.get("nonce"), now)
         if jkt is not None and proof_key.jkt != jkt:
             raise ProofRefused("dpop_other_key")

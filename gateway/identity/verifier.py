@@ -155,7 +155,8 @@ class Verifier:
             return
         keys = self._directory.snapshot.keys[proved.client_id]
         try:
-            good = check_request(asked, {each.kid: each.key for each in keys}, now)
+            held = {each.kid: each.key for each in keys}
+            good = check_request(asked, held, self._proofs.theirs(now))
             self._proofs.use_nonce(good.nonce, good.name, now)
         except (SignatureRefused, ProofRefused) as refused:
             scheme = "DPoP" if proved.jkt else "Bearer"

@@ -16,7 +16,7 @@ from gateway.portal.public import Public
 from gateway.portal.routes import public_router
 from gateway.portal.sessions import Sessions
 from gateway.portal.transparency import Archive
-from gateway.portal.trying import Trying
+from gateway.portal.trying import SANDBOX, Trying
 from gateway.portal.visits import Portal
 from gateway.serving.answer import Desk
 from gateway.settings import Settings
@@ -37,6 +37,7 @@ def install(app: FastAPI, settings: Settings, desk: Desk) -> None:
         base_url=identity.issuer,
         ready=app.state.ready,
         clock=identity.clock,
+        sandbox=settings.env == SANDBOX,
     )
     portal = Portal(
         public=public,
@@ -47,6 +48,7 @@ def install(app: FastAPI, settings: Settings, desk: Desk) -> None:
         jobs=app.state.jobs,
         cookies=Cookies(identity.issuer.startswith("https:")),
         changelog=read_changelog(),
+        conformance=app.state.conformance,
     )
     app.state.portal = portal
     for router in (link_api.router, public_router(portal), own_router(portal)):

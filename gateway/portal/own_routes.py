@@ -11,9 +11,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.conformance import about, begin
 from gateway.api.person.browser import check_form
 from gateway.api.presented import presented
 from gateway.api.statements import PDF, form_of, forms_of, headers_of, own_paper
+from gateway.conformance.book import Book
 from gateway.errors import NotFound, SluiceError, Unauthenticated
 from gateway.identity.caller import Caller
 from gateway.journal.entry import Entry, login_failed
@@ -21,6 +23,7 @@ from gateway.pages.browser import one, read_fields
 from gateway.pages.drawing import go
 from gateway.portal import own, trying
 from gateway.portal.beginning import PORTAL
+from gateway.portal.examining import examining
 from gateway.portal.frame import HOME, Page, show
 from gateway.portal.own_pages import EnterPage, SignInPage
 from gateway.portal.routes import page_route, stopped
@@ -47,11 +50,13 @@ def own_router(portal: Portal) -> APIRouter:
         "/jobs/{job}": partial(_job, validation=False),
         "/validations/{job}": partial(_job, validation=True),
         "/try": _try,
+        "/conformance": _examined,
     }
     for address, build in pages.items():
         route = page_route(portal, partial(_signed_in, build))
         router.add_route(f"{OWN}{address}", route, ["GET"])
     router.add_route(f"{OWN}/try", partial(_asked, portal), ["POST"])
+    router.add_route(f"{OWN}/conformance", partial(_examining, portal), ["POST"])
     router.add_route(f"{OWN}/statements/{{number}}", partial(_downloaded, portal), ["GET"])
     router.add_route(f"{HOME}/enter/{{link}}", page_route(portal, _invited), ["GET"])
     router.add_route(f"{HOME}/enter/{{link}}", partial(_entered, portal), ["POST"])
@@ -117,6 +122,39 @@ def _job(visit: Visit, member: Member, validation: bool) -> Page:
         base_url=visit.portal.identity.issuer,
         w=visit.words,
     )
+
+
+def _examined(visit: Visit, member: Member) -> Page:
+    book, seen = _suite(visit.portal), (visit.language, visit.words)
+    return examining(book, member.client_id, visit.form, visit.now, seen)
+
+
+def _suite(portal: Portal) -> Book:
+    if portal.conformance is None:
+        raise NotFound("sandbox_only", "Only the sandbox examines clients.", "仅沙箱提供该测试。")
+    return portal.conformance
+
+
+async def _examining(portal: Portal, request: Request) -> Response:
+    """Start a run, or end the one that goes on; then the page."""
+    fields = await read_fields(request)
+
+    def act() -> Response:
+        visit = open_visit(portal, request)
+        try:
+            member, book = _member(visit), _suite(portal)
+            check_form(request, one(fields, "form"), visit.form)
+            identity, client = portal.identity, member.client_id
+            if one(fields, "do") == "start":
+                begin(book, identity, client, visit.now)
+            elif (run := book.live(client, visit.now)) is not None:
+                facts = about(identity.issuer, portal.snapshot, client)
+                book.end(run, facts, visit.now)
+        except SluiceError as error:
+            return stopped(visit, error)
+        return go(f"{OWN}/conformance")
+
+    return await portal.in_thread(act)
 
 
 def _try(visit: Visit, member: Member) -> Page:

@@ -62,6 +62,7 @@ class Public:
     base_url: str
     ready: Callable[[], bool]
     clock: Callable[[], datetime]
+    sandbox: bool
     _kept: dict[str, Edition] = field(default_factory=dict)
 
     def edition(self) -> Edition:
@@ -85,7 +86,8 @@ class Public:
         catalogue = self.edition().catalogue
         offers = [offer(kind, one, self.today(), language, w) for kind, one in every(catalogue)]
         scenarios = self.edition().running.bounds.scenarios
-        return Landing(len(offers), len(scenarios), offers, steps(self.base_url, w))
+        told = steps(self.base_url, w, sandbox=self.sandbox)
+        return Landing(len(offers), len(scenarios), offers, told)
 
     def catalogue(self, query: str, language: Language, w: Words) -> CataloguePage:
         """Every service, or those a question finds, the best first."""

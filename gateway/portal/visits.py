@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from gateway.api.presented import presented
 from gateway.api.threads import in_thread
+from gateway.conformance.book import Book
 from gateway.errors import SluiceError
 from gateway.identity.binding import Presented
 from gateway.identity.desk import Identity
@@ -32,7 +33,15 @@ from gateway.serving.reasons import reason, reasons
 Made = TypeVar("Made")
 COOKIE: Final = "portal"
 _MENU: Final = ("", "catalogue", "api", "conformance", "changelog", "status")
-_OWN: Final = ("own", "own/try", "own/usage", "own/statements", "own/jobs", "own/packs")
+_OWN: Final = (
+    "own",
+    "own/try",
+    "own/usage",
+    "own/statements",
+    "own/jobs",
+    "own/packs",
+    "own/conformance",
+)
 _THREADS: Final = 8
 """Pages drawn at once."""
 
@@ -49,6 +58,7 @@ class Portal:
     jobs: JobDesk
     cookies: Cookies
     changelog: ChangelogPage
+    conformance: Book | None  # the suite's runs, in the sandbox
 
     @property
     def snapshot(self) -> Snapshot:

@@ -61,7 +61,8 @@ same_world if {
 
 _worlds := {"sandbox"} if data.facts.scenario.legal_basis == "synthetic_data_only"
 
-_worlds := {"prod"} if data.facts.scenario.legal_basis != "synthetic_data_only"
+# A sandbox rehearses every scenario, on its own organisations and made-up records.
+_worlds := {"prod", "sandbox"} if data.facts.scenario.legal_basis != "synthetic_data_only"
 
 _standing if data.facts.tenant.status == "active"
 

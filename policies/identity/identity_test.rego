@@ -125,6 +125,10 @@ test_the_developer_sandbox_is_of_the_sandbox_world if {
 	refused(example.asked({"env": "sandbox"}), world) == set()
 }
 
+test_a_sandbox_rehearses_other_scenarios_with_its_own_organisations if {
+	refused(example.asked({"env": "sandbox"}), example.with_tenant({"env": "sandbox"})) == set()
+}
+
 test_an_unknown_grant_is_left_to_the_next_group if {
 	refused(example.asked({"grant_id": "g-none"}), example.world) == set()
 }

@@ -19,8 +19,10 @@ from gateway.identity.changes import disable_client
 from gateway.identity.record import Act
 from gateway.journal.schema import connect_reading
 from gateway.pages.drawing import SHARED
-from gateway.portal import own_pages, pages
-from gateway.portal.frame import Frame, Page
+from gateway.pages.words import Words
+from gateway.portal import examining, own_pages, pages
+from gateway.portal.beginning import steps
+from gateway.portal.frame import Frame, Page, words
 from tests.portal_world import CLIENT, OTHER, QUESTION, form_of, portal_world
 
 TEMPLATES = Path(pages.__file__).parent / "templates"
@@ -31,6 +33,7 @@ PUBLIC = [
 OWN = [
     "/portal/own", "/portal/own/usage", "/portal/own/statements", "/portal/own/packs",
     "/portal/own/packs/outpatient", "/portal/own/jobs", "/portal/own/try",
+    "/portal/own/conformance",
 ]  # fmt: skip
 
 
@@ -114,7 +117,7 @@ def test_pages_leave_with_strict_headers_and_no_script(portal):
 def test_every_declared_field_is_used_and_templates_are_small():
     text = "".join(file.read_text("utf-8") for file in TEMPLATES.glob("*.html"))
     text += (SHARED / "charts.html").read_text("utf-8")
-    for module in (pages, own_pages):
+    for module in (pages, own_pages, examining):
         declared = [each for each in vars(module).values() if isinstance(each, type)]
         for each in declared:
             if each.__module__ == module.__name__:
@@ -126,12 +129,10 @@ def test_every_declared_field_is_used_and_templates_are_small():
 
 
 def test_the_commands_of_how_to_begin_run_as_written(portal, tmp_path, monkeypatch):
-    page = portal.visitor().get("/portal?lang=en").text
-    blocks = [
-        block.replace("&#34;", '"').replace("&lt;", "<").replace("&gt;", ">").replace("&#39;", "'")
-        for block in re.findall(r"<pre[^>]*><code>(.*?)</code></pre>", page, re.S)
-    ]
-    key, services, query, door = blocks
+    """Outside the sandbox, where the data office registers clients; the sandbox's own steps are
+    followed in `test_quick_start`."""
+    told = steps(portal.base, Words(words(), "en"), sandbox=False)
+    key, services, query, door = (each.command for each in told)
     monkeypatch.chdir(tmp_path)
     made = key.removeprefix("python - <<'END'\n").removesuffix("\nEND")
     subprocess.run([sys.executable, "-c", made], check=True)
@@ -200,6 +201,20 @@ def test_forged_cookies_and_foreign_forms_open_nothing(portal):
     assert browser.post("/portal/sign-out", data={"form": "0" * 64}).status_code == 403
     assert browser.post("/portal/sign-out", data={"form": form}).status_code == 303
     assert browser.get("/portal/own").status_code == 401
+
+
+def test_a_run_is_started_and_ended_on_the_page_by_its_own_client(portal):
+    browser, page = portal.visitor(CLIENT), "/portal/own/conformance"
+    form = form_of(browser.get(page).text)
+    assert browser.post(page, data={"do": "start", "form": "0"}).status_code == 403
+    assert portal.visitor().post(page, data={"do": "start", "form": form}).status_code == 401
+    assert browser.post(page, data={"do": "start", "form": form}).status_code == 303
+    shown = browser.get(page, params={"lang": "en"}).text
+    assert ("not shown yet" in shown, "Ask the paged question" in shown) == (True, True)
+    run = re.search(r"cr-[0-9a-f]{24}", shown)[0]
+    assert run not in portal.visitor(OTHER).get(page).text
+    assert browser.post(page, data={"do": "end", "form": form}).status_code == 303
+    assert "Signed report" in browser.get(page, params={"lang": "en"}).text
 
 
 def test_another_tenant_sees_nothing_of_this_one(portal):

@@ -19,6 +19,8 @@ portal's session, the bundle's token; their tests are in test_oauth_*, tests/con
 test_policy_*, test_console_*, test_portal_*."""
 FOR_ALL = ("/pages/", "/transparency")
 """Style sheets, and what the bureau publishes of itself."""
+SANDBOX = ("/v1/sandbox", "/v1/conformance")
+"""There in a sandbox alone; with a token or without: test_sandbox_world, test_conformance."""
 PUBLIC = {
     "/healthz",
     "/v1/fhir/metadata",  # what is spoken, of nobody
@@ -54,7 +56,7 @@ def test_every_route_but_the_public_ones_refuses_who_has_no_token(gateway: Gatew
     guarded = [
         (method, path)
         for method, path in walked
-        if path not in PUBLIC and not path.startswith((*OTHERWISE_PROVEN, *FOR_ALL))
+        if path not in PUBLIC and not path.startswith((*OTHERWISE_PROVEN, *FOR_ALL, *SANDBOX))
     ]
     assert len(guarded) >= 4
     for method, path in guarded:
@@ -66,6 +68,18 @@ def test_every_route_but_the_public_ones_refuses_who_has_no_token(gateway: Gatew
             assert reply.headers["www-authenticate"].startswith("DPoP ")
             assert reply.headers["dpop-nonce"]
             assert reply.headers["content-type"] == "application/problem+json"
+
+
+def test_what_only_a_sandbox_has_is_not_there_whoever_asks(gateway: Gateway) -> None:
+    walked = [(method, path) for method, path in routes(gateway) if path.startswith(SANDBOX)]
+    assert len(walked) >= 10
+    for method, path in walked:
+        for auth in (None, gateway.auth()):
+            reply = gateway.http.request(method, path, json=COST, auth=auth)
+            assert (reply.status_code, reply.json()["code"]) == (404, "sandbox_only"), (
+                method,
+                path,
+            )
 
 
 def test_the_public_addresses_answer_without_a_token(gateway: Gateway) -> None:

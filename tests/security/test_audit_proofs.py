@@ -10,6 +10,7 @@ import pytest
 
 from gateway.journal.checkpoint import PUBLIC_KEY, public_key
 from gateway.tlog import merkle, notes
+from sluice_client import receipts
 from tests.gateway_factory import COST, Gateway
 
 
@@ -52,6 +53,20 @@ def test_an_organisation_proves_its_call_and_that_the_log_only_grew(gateway: Gat
     listed = gateway.get("/v1/audit/checkpoints", "ins-app").json()
     assert grown["second_note"] in listed["notes"]
     assert "PUBLIC KEY" in listed["key"]
+
+
+def test_the_clients_own_check_holds_on_what_a_gateway_answers(gateway: Gateway) -> None:
+    request = request_of(gateway, "ins-app")
+    proven(gateway, request, "ins-app")
+    key = receipts.log_key(gateway.get("/v1/audit/checkpoints", "ins-app").json()["key"])
+    answer = gateway.get(f"/v1/audit/inclusion?request={request}", "ins-app").content
+    kept = receipts.check_inclusion(answer, key, request)
+    proven(gateway, request_of(gateway, "ins-app"), "ins-app")
+    asked = f"origin={kept.origin}&first={kept.size}"
+    grown = gateway.get(f"/v1/audit/consistency?{asked}", "ins-app").content
+    assert receipts.check_growth(grown, key, kept).size >= kept.size
+    with pytest.raises(receipts.NotProven):
+        receipts.check_inclusion(answer, key, "another")
 
 
 def test_another_organisations_call_is_as_unknown_as_none(gateway: Gateway) -> None:

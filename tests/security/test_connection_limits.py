@@ -22,6 +22,7 @@ from gateway.api.connection import (
 from tests.gateway_factory import Gateway
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+WHOLE = GET + b"\r\n"
 FORM = b"application/x-www-form-urlencoded"
 POST = b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: " + FORM + b"\r\n"
 
@@ -167,3 +168,24 @@ def test_a_flood_of_slow_connections_keeps_nobody_out(
             raw = flood.enter_context(connected(gateway))
             raw.sendall(GET + b"X: ")  # and never the rest
             assert status(gateway, GET, b"Connection: close\r\n\r\n") == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers"),
+    [
+        (WHOLE + b"\0\r\n\r\n", [200, 400]),
+        (WHOLE + WHOLE + b"GET /healthz HTTP/1.1\r\nHost: x\r\nHost\r\n\r\n", [200, 200, 400]),
+        (WHOLE + POST + b"Transfer-Encoding: chunked\r\n\r\nz\r\n", [200, 400]),
+        (b"GET \xff HTTP/1.1\r\nHost: x\r\n\r\n", [400]),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\nz\r\n", [400]),
+    ],
+    ids=["noise behind one", "behind two", "a bad body behind one", "alone", "a bad body alone"],
+)
+def test_a_refusal_overtakes_no_answer_to_a_request_before_it(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture, asked: bytes, answers: list[int]
+) -> None:
+    with connected(gateway) as raw:
+        raw.sendall(asked)
+        told = heard(raw)
+    assert [int(one[:3]) for one in told.split(b"HTTP/1.1 ")[1:]] == answers
+    assert not [each for each in caplog.records if each.name == "sluice.failures"]

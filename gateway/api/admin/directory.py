@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gateway.api.admin.endpoint import Answer, Call, Endpoint, Run
+from gateway.conformance.accepting import check_ready
 from gateway.consent.stopping import stop_target
 from gateway.errors import OperatorError
 from gateway.identity import changes, grants, keyring, listing, organisations, products
@@ -191,6 +192,8 @@ def _submit_grant(call: Call) -> Answer:
 
 def _approve_grant(call: Call) -> Answer:
     grant = call.at["grant"]
+    if call.office.conformance_keys is not None:
+        check_ready(call.session, grant, call.act.at)
     return grants.approve_grant(call.session, call.act, grant, call.office.bounds).document()
 
 

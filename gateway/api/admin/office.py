@@ -88,6 +88,7 @@ class Office:
     activity: Activity | StoredActivity  # what was asked lately, counted
     leaks: Leaks
     trials: Trials = field(default_factory=Trials)
+    conformance_keys: Path | None = None  # a JWK set of the sandboxes whose reports are believed
     # Threads of its own: whoever knocks at this door holds up nothing else, and no officer inside.
     threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
     heavy_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
@@ -126,6 +127,7 @@ def open_office(
         passwords=passwords,
         door=Door(identity.engine, sealer, passwords, identity.clock),
         clock=identity.clock,
+        conformance_keys=settings.conformance_keys,
         editions=PolicyOffice(settings.keys, settings.policies, released(settings.releases)),
         journal=looking(settings),
         billing=partial(open_billing, settings, identity.engine),

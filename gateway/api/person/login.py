@@ -8,13 +8,9 @@ signs nobody in: nobody can then consent, and nothing person-level is served.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
-from pathlib import Path
+from datetime import datetime
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
-
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gateway.api.person.upstream import Upstream
 from gateway.consent.people import Person, Ward, age_on, masked
@@ -24,34 +20,11 @@ from gateway.db.chains import digest
 from gateway.errors import BadRequest, OperatorError
 from gateway.identity.addresses import is_loopback
 from gateway.settings import Settings
+from gateway.worlds.people import Care, Invented, people_file, read_people
 
 Method: TypeAlias = Literal["ehic_face", "ehic_pin"]
 METHODS: tuple[Method, ...] = ("ehic_face", "ehic_pin")
 PROVIDER = "simulated"
-
-
-class _Care(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    person: str
-    relation: str
-
-
-class Invented(BaseModel):
-    """One invented person of the simulated sign-in."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    id: str
-    name: str
-    certno: str
-    birthday: date
-    note_zh: str
-    note_en: str
-    wards: tuple[_Care, ...] = ()
-
-
-class _People(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    people: tuple[Invented, ...]
 
 
 @dataclass(frozen=True)
@@ -85,7 +58,7 @@ class Simulated:
             simulated=True,
         )
 
-    def _ward(self, child: Invented, care: _Care, now: datetime) -> Ward:
+    def _ward(self, child: Invented, care: Care, now: datetime) -> Ward:
         reference = self.subjects.reference(child.certno)
         return Ward(
             reference, masked(child.name), age_on(child.birthday, now.date()), care.relation
@@ -100,7 +73,7 @@ def open_login(settings: Settings, subjects: Subjects) -> Login:
     match settings.person_login:
         case "simulated":
             _refuse_in_public(settings)
-            return Simulated(_read_people(settings.policies / "person"), subjects)
+            return Simulated(read_people(people_file(settings)), subjects)
         case "oidc":
             return Upstream.open(settings, subjects)
         case _:
@@ -115,15 +88,3 @@ def _refuse_in_public(settings: Settings) -> None:
             "person.simulated_in_production",
             "person_login=simulated is for the sandbox (SLUICE_ENV=sandbox) and this machine only.",
         )
-
-
-def _read_people(folder: Path) -> tuple[Invented, ...]:
-    path = folder / "simulated.yaml"
-    try:
-        return _People.model_validate(
-            yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-        ).people
-    except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise OperatorError(
-            "person.simulated", f"{path.name} cannot be read as a list of invented people."
-        ) from error

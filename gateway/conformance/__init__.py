@@ -1,0 +1,1 @@
+"""The conformance suite of the sandbox: what a client does is observed, challenged and judged."""
