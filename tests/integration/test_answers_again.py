@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from gateway.db.engine import writing
+from gateway.identity.changes import lift_stop, raise_stop
 from gateway.identity.entries import TenantUpdate
 from gateway.identity.organisations import update_tenant
 from gateway.releases.shelf import withdraw
@@ -180,6 +181,19 @@ def test_the_next_request_sees_what_was_changed(own_gateway: Gateway, ways: list
     answered(gateway.ask())
     answered(gateway.ask())
     assert ways[4:] == ["whole", "kept"]
+
+    # Whom the office stops is stopped with the next question, however often it was answered.
+    with writing(identity.engine) as session:
+        raise_stop(session, act(reason="a test"), "tenant", "T-INS")
+    identity.directory.refresh()
+    caught_up(gateway.app)
+    assert gateway.ask().status_code == 403
+    with writing(identity.engine) as session:
+        lift_stop(session, act(), "tenant", "T-INS")
+    identity.directory.refresh()
+    caught_up(gateway.app)
+    answered(gateway.ask())
+    assert ways.pop() in {"whole", "kept"}
 
     # The release is taken out of service; nothing is left to be answered from.
     withdraw(gateway.settings.releases, first["meta"]["release"], "a test", gateway.clock())

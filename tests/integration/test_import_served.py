@@ -21,6 +21,7 @@ from tests.foreign_bureau import FEEDS, export
 from tests.gateway_factory import DAY, Gateway, copy_policies, serving, utc_now
 from tests.served_recount import MEASURES, Recount, Span
 
+pytestmark = pytest.mark.slow  # a build and an import of its own: a minute
 QUARTER = ("2024-01-01", "2024-04-01")
 # All that befell the inpatients of one quarter in it: small, yet with many stays.
 SLICE = f"""

@@ -43,6 +43,7 @@ def sluice(desk: Path, *words: str, status: int = 0) -> Any:
     return json.loads(text) if text.startswith(("{", "[")) else text
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_a_job_is_queued_worked_and_told_of(desk: Path) -> None:
     require_bubblewrap()
