@@ -25,7 +25,7 @@ TOGETHER = 12
 ALIVE = b'{"status":"ok"}'
 ALLOWED = {b"too_busy", b"timed_out"}
 """503 that a flood may earn; every other 5xx is a finding."""
-_STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
+_STATUS = re.compile(rb"HTTP/1\.1 ([2-5]\d\d) ")  # 100 is no answer yet
 _CODE = re.compile(rb'"code":"([a-z_]+)"')
 _VALUE = re.compile(rb'(":\s*)("[^"]*"|\d+)')
 _LENGTH = re.compile(rb"(?im)^content-length: \d+\r\n")

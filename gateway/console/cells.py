@@ -14,9 +14,9 @@ from gateway.pages.words import Words
 _HERE = ZoneInfo("Asia/Shanghai")
 _TONES = {
     "good": "active authorised live approved released open signed closed ok current in_force "
-    "succeeded",
+    "succeeded agreed",
     "warn": "draft review proposed submitted checked suspended limited canary shadow invited "
-    "passed waiting ready held tested queued running kept next awaiting lifting",
+    "passed waiting ready held tested queued running kept next awaiting lifting asked",
     "stop": "revoked disabled refused rejected withdrawn failed expired declined cancelled",
 }
 _TONE_OF = {state: tone for tone, states in _TONES.items() for state in states.split()}
