@@ -32,5 +32,16 @@ async def signed_in(request: Request) -> Caller:
     return caller
 
 
+def machine(caller: Caller) -> Caller:
+    """The caller itself, where it acts for itself and not with a person's authorisation."""
+    if caller.gid is not None:
+        raise Forbidden(
+            "machine_token_needed",
+            "Use a token of the client_credentials grant here.",
+            "此处请使用 client_credentials 授权取得的令牌。",
+        )
+    return caller
+
+
 SignedIn: TypeAlias = Annotated[Caller, Depends(signed_in)]
 ServiceDesk: TypeAlias = Annotated[Desk, Depends(desk)]

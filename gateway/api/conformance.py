@@ -20,7 +20,7 @@ from joserfc.jwk import JWKRegistry
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from gateway.api.access import SignedIn
+from gateway.api.access import SignedIn, machine
 from gateway.api.event_push import SET_TYPE, Pusher
 from gateway.api.examined import Examined
 from gateway.billing.opening import statement_sealer
@@ -30,7 +30,7 @@ from gateway.conformance.pushing import Sending, try_receiver
 from gateway.conformance.report import MEDIA, TYPE
 from gateway.conformance.tasks import tasks
 from gateway.conformance.verdicts import passed
-from gateway.errors import Forbidden, NotFound
+from gateway.errors import NotFound
 from gateway.identity.caller import Caller
 from gateway.identity.desk import Identity
 from gateway.identity.directory import Snapshot
@@ -72,13 +72,7 @@ def _book(request: Request) -> Book:
 
 def _client(caller: SignedIn) -> Caller:
     """The client itself; a person's authorisation examines nobody."""
-    if caller.gid is not None:
-        raise Forbidden(
-            "machine_token_needed",
-            "Use a token of the client_credentials grant here.",
-            "此处请使用 client_credentials 授权取得的令牌。",
-        )
-    return caller
+    return machine(caller)
 
 
 Books: TypeAlias = Annotated[Book, Depends(_book)]

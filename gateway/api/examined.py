@@ -18,12 +18,12 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.examined_answers import answer_to
+from gateway.api.shown_token import our_claims
 from gateway.api.threads import in_thread
 from gateway.conformance.book import Book, Run
 from gateway.conformance.seen import Kind, Seen, Trial, item_of, kind_of, mark
 from gateway.identity.desk import Identity
-from gateway.identity.jose import MalformedToken, parse_compact, signature_is_valid
-from gateway.identity.keyring import ALGORITHM
+from gateway.identity.jose import MalformedToken, parse_compact
 
 _MOST_READ: Final = 1024 * 1024
 _ALTERED: Final = frozenset({Trial.LOST, Trial.BROKEN, Trial.DAMAGED})
@@ -207,16 +207,9 @@ def _jti(proof: str, salt: str) -> str:
 
 
 def _token_client(headers: Headers, identity: Identity) -> str:
-    """Whose token is shown, if this gateway signed it, over or not; none for a person's."""
-    try:
-        token = parse_compact(headers.get("authorization", "").partition(" ")[2])
-    except MalformedToken:
-        return ""
-    key = identity.ring().verifying.get(str(token.header.get("kid")))
-    ours = key is not None and signature_is_valid(
-        ALGORITHM, key, token.signing_input, token.signature
-    )
-    return str(token.claims.get("client_id", "")) if ours and "gid" not in token.claims else ""
+    """Whose token is shown; none for a person's."""
+    claims = our_claims(headers, identity)
+    return "" if "gid" in claims else str(claims.get("client_id", ""))
 
 
 def _form_client(body: bytes) -> str:

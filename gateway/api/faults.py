@@ -20,10 +20,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.problems import problem
+from gateway.api.shown_token import our_claims
 from gateway.errors import BadRequest
 from gateway.identity.desk import Identity
-from gateway.identity.jose import MalformedToken, parse_compact, signature_is_valid
-from gateway.identity.keyring import ALGORITHM
 
 HEADER: Final = "sluice-sandbox-fault"
 MARK: Final = (b"sluice-data", b"synthetic")
@@ -187,14 +186,7 @@ def _other_row(row: dict[str, object]) -> dict[str, object]:
 
 def _client(headers: Headers, identity: Identity) -> str:
     """Whose good token of ours is shown; the application itself asks for its proof."""
-    try:
-        token = parse_compact(headers.get("authorization", "").partition(" ")[2])
-    except MalformedToken:
-        return ""
-    key = identity.ring().verifying.get(str(token.header.get("kid")))
-    good = key is not None and signature_is_valid(
-        ALGORITHM, key, token.signing_input, token.signature
-    )
-    ends, client = token.claims.get("exp"), str(token.claims.get("client_id", ""))
+    claims = our_claims(headers, identity)
+    ends, client = claims.get("exp"), str(claims.get("client_id", ""))
     live = isinstance(ends, int) and identity.clock().timestamp() < ends
-    return client if good and live and client in identity.directory.snapshot.live_clients else ""
+    return client if live and client in identity.directory.snapshot.live_clients else ""

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from gateway.api.access import signed_in
+from gateway.api.access import machine, signed_in
 from gateway.api.faults import Fault, FaultPlans, Faults, Marked
 from gateway.api.person.login import Simulated
 from gateway.api.person.office import Office
@@ -71,14 +71,7 @@ async def developer(request: Request) -> Caller:
     """The client itself, in a sandbox; outside, the address is not there for anybody."""
     if request.app.state.sandbox_clock is None:
         raise NotFound("sandbox_only", "Only a sandbox has this.", "仅沙箱提供该功能。")
-    caller = await signed_in(request)
-    if caller.gid is not None:
-        raise Forbidden(
-            "machine_token_needed",
-            "Use a token of the client_credentials grant here.",
-            "此处请使用 client_credentials 授权取得的令牌。",
-        )
-    return caller
+    return machine(await signed_in(request))
 
 
 Developer: TypeAlias = Annotated[Caller, Depends(developer)]
