@@ -22,7 +22,8 @@ _HEAD = """# What was broken under load, and what came of it
 Written by `make faults` from the rows that its runs left; nothing here is typed by hand.
 Two replicas behind one issuer, each with an OPA, one PostgreSQL, one Valkey; two clients that
 repeat a question under its Idempotency-Key until it is answered, and beside them
-three who may not ask. A pause lasts ten seconds, any other fault six. Nobody does anything but start again what ended.
+three who may not ask. A pause lasts ten seconds, any other fault six.
+Nobody does anything but start again what ended.
 
 - *clients saw*: answers and codes of those who may ask; *refused*: of those who may not (a 2xx
   fails the run).
