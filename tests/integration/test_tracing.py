@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +48,18 @@ def spans(kept: InMemorySpanExporter, trace: str = TRACE) -> list[ReadableSpan]:
     return [one for one in found if one.context and f"{one.context.trace_id:032x}" == trace]
 
 
+def ended(kept: InMemorySpanExporter, name: str, request_id: str) -> list[ReadableSpan]:
+    """The trace's spans once the request's own is over: that ends after its answer has left."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        found = spans(kept)
+        ids = [(one.attributes or {}).get("sluice.request_id") for one in found if one.name == name]
+        if request_id in ids:
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"{name} did not end")
+
+
 def test_a_request_is_one_trace_from_the_caller_to_the_journal(
     traced: Gateway, kept: InMemorySpanExporter
 ) -> None:
@@ -55,9 +68,9 @@ def test_a_request_is_one_trace_from_the_caller_to_the_journal(
     caller = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-00"}  # its word on sampling is not ours
     reply = traced.ask("S02", COST, headers=caller)
     assert reply.status_code == 200
-    found = spans(kept)
-    last = {one.name: one for one in found}
     path = "POST /v1/services/{service}/queries"
+    found = ended(kept, path, reply.headers["sluice-request-id"])
+    last = {one.name: one for one in found}
     assert {path, "policy.decide", "release.page", "journal.record"} <= set(last)
     root = last[path]
     assert root.attributes is not None
