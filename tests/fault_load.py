@@ -108,14 +108,14 @@ def keep_asking(places: Sequence[Replica], told: Told, over: threading.Event) ->
         while not one(places[place], told, key) and not over.is_set():
             place = (place + 1) % len(places)
             tries += 1
-            time.sleep(PAUSE)
+            time.sleep(PAUSE)  # as a client waits before it asks again
         told.tries = max(told.tries, tries)
         if not over.is_set():
             told.longest, last = max(told.longest, time.monotonic() - last), time.monotonic()
         if turn % 20 == 0:
             _forbidden(places[place], told)
         turn += 1
-        time.sleep(PAUSE)
+        time.sleep(PAUSE)  # a load that leaves the machine room
 
 
 @contextmanager

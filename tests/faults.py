@@ -104,7 +104,7 @@ def full(world: World, part: str, disk: SmallDisk) -> Iterator[None]:
     disk.free()
     if part != "replica":
         server = server_of(world, part)
-        time.sleep(1)
+        time.sleep(1)  # it may be about to end over what it could not write
         if server._process is not None and server._process.poll() is not None:
             server.stop()
             server.start()

@@ -32,7 +32,10 @@ async def signed_in(request: Request) -> Caller:
     return caller
 
 
-def machine(caller: Caller) -> Caller:
+SignedIn: TypeAlias = Annotated[Caller, Depends(signed_in)]
+
+
+def machine(caller: SignedIn) -> Caller:
     """The caller itself, where it acts for itself and not with a person's authorisation."""
     if caller.gid is not None:
         raise Forbidden(
@@ -43,5 +46,5 @@ def machine(caller: Caller) -> Caller:
     return caller
 
 
-SignedIn: TypeAlias = Annotated[Caller, Depends(signed_in)]
+Machine: TypeAlias = Annotated[Caller, Depends(machine)]
 ServiceDesk: TypeAlias = Annotated[Desk, Depends(desk)]

@@ -20,7 +20,7 @@ from joserfc.jwk import JWKRegistry
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from gateway.api.access import SignedIn, machine
+from gateway.api.access import Machine
 from gateway.api.event_push import SET_TYPE, Pusher
 from gateway.api.examined import Examined
 from gateway.billing.opening import statement_sealer
@@ -31,7 +31,6 @@ from gateway.conformance.report import MEDIA, TYPE
 from gateway.conformance.tasks import tasks
 from gateway.conformance.verdicts import passed
 from gateway.errors import NotFound
-from gateway.identity.caller import Caller
 from gateway.identity.desk import Identity
 from gateway.identity.directory import Snapshot
 from gateway.identity.jose import sign_es256
@@ -70,13 +69,7 @@ def _book(request: Request) -> Book:
     return found
 
 
-def _client(caller: SignedIn) -> Caller:
-    """The client itself; a person's authorisation examines nobody."""
-    return machine(caller)
-
-
 Books: TypeAlias = Annotated[Book, Depends(_book)]
-Client: TypeAlias = Annotated[Caller, Depends(_client)]
 
 
 @router.get("/keys")
@@ -86,7 +79,7 @@ async def keys(book: Books) -> Response:
 
 
 @router.post("/runs")
-async def start(request: Request, book: Books, caller: Client) -> Response:
+async def start(request: Request, book: Books, caller: Machine) -> Response:
     """Begin a run; one that goes on for this client is over."""
     identity: Identity = request.app.state.identity
     run = await run_in_threadpool(begin, book, identity, caller.client_id, identity.clock())
@@ -94,7 +87,7 @@ async def start(request: Request, book: Books, caller: Client) -> Response:
 
 
 @router.get("/runs")
-async def listing(request: Request, book: Books, caller: Client) -> Response:
+async def listing(request: Request, book: Books, caller: Machine) -> Response:
     """Own runs, newest first."""
     now = request.app.state.clock()
     runs = await run_in_threadpool(book.listed, caller.client_id)
@@ -102,7 +95,7 @@ async def listing(request: Request, book: Books, caller: Client) -> Response:
 
 
 @router.get("/runs/{run_id}")
-async def one(request: Request, book: Books, caller: Client, run_id: str) -> Response:
+async def one(request: Request, book: Books, caller: Machine, run_id: str) -> Response:
     """A run: its tasks, and what came of every check so far."""
     run = await run_in_threadpool(book.find, caller.client_id, run_id)
     return await _told(request, book, run)
@@ -110,7 +103,7 @@ async def one(request: Request, book: Books, caller: Client, run_id: str) -> Res
 
 @router.post("/runs/{run_id}/acknowledgements")
 async def acknowledge(
-    request: Request, book: Books, caller: Client, run_id: str, said: Acknowledgement
+    request: Request, book: Books, caller: Machine, run_id: str, said: Acknowledgement
 ) -> Response:
     """Say what became of a file or an event."""
     run = await run_in_threadpool(book.find, caller.client_id, run_id)
@@ -120,7 +113,7 @@ async def acknowledge(
 
 
 @router.post("/runs/{run_id}/events")
-async def push(request: Request, book: Books, caller: Client, run_id: str) -> Response:
+async def push(request: Request, book: Books, caller: Machine, run_id: str) -> Response:
     """Have three events pushed to the registered receiver, now."""
     run, now = (
         await run_in_threadpool(book.find, caller.client_id, run_id),
@@ -132,7 +125,7 @@ async def push(request: Request, book: Books, caller: Client, run_id: str) -> Re
 
 
 @router.post("/runs/{run_id}/end")
-async def end(request: Request, book: Books, caller: Client, run_id: str) -> Response:
+async def end(request: Request, book: Books, caller: Machine, run_id: str) -> Response:
     """End a run; the report is signed."""
     run = await run_in_threadpool(book.find, caller.client_id, run_id)
     identity: Identity = request.app.state.identity
@@ -143,7 +136,7 @@ async def end(request: Request, book: Books, caller: Client, run_id: str) -> Res
 
 
 @router.get("/runs/{run_id}/report")
-async def report(book: Books, caller: Client, run_id: str) -> Response:
+async def report(book: Books, caller: Machine, run_id: str) -> Response:
     """The signed report, as the data office takes it."""
     run = await run_in_threadpool(book.find, caller.client_id, run_id)
     if run.report is None:

@@ -12,12 +12,12 @@ import orjson
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from gateway.api.access import SignedIn
+from gateway.api.access import SignedIn, machine
 from gateway.api.consent_forms import ConsentList, ConsentShown, answers
 from gateway.consent.asking import Receiver, Wanted
 from gateway.consent.desk import Consents
 from gateway.consent.record import Document
-from gateway.errors import BadRequest, Forbidden
+from gateway.errors import BadRequest
 from gateway.fhir.capability import MEDIA as FHIR
 from gateway.fhir.standing import consent as as_consent
 from gateway.identity.caller import Caller
@@ -43,12 +43,7 @@ ConsentDesk: TypeAlias = Annotated[Consents, Depends(_consents)]
 
 def receiver(caller: Caller) -> Receiver:
     """The receiver behind a machine token; a person's token may not act for it."""
-    if caller.subject is not None:
-        raise Forbidden(
-            "machine_token_needed",
-            "Use a token of the client_credentials grant here.",
-            "此处请使用 client_credentials 授权取得的令牌。",
-        )
+    machine(caller)
     return Receiver(caller.tenant_id, caller.client_id)
 
 

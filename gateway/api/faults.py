@@ -142,7 +142,8 @@ class _Drifting:
     """Holds a JSON answer back until it is whole, and sends it as a later contract would be."""
 
     def __init__(self, send: Send) -> None:
-        self._send, self._start = send, dict[str, object]()
+        self._send = send
+        self._start: Message = {}
         self._pieces: list[bytes] = []
 
     async def __call__(self, message: Message) -> None:
@@ -157,7 +158,7 @@ class _Drifting:
         self._pieces.append(message.get("body", b""))
         if not message.get("more_body", False):
             body = drifted(b"".join(self._pieces))
-            MutableHeaders(raw=self._start["headers"])["content-length"] = str(len(body))  # type: ignore[arg-type]  # the list the message came with
+            MutableHeaders(raw=self._start["headers"])["content-length"] = str(len(body))
             await self._send(self._start)
             await self._send({"type": "http.response.body", "body": body})
 

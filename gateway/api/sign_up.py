@@ -22,7 +22,7 @@ from gateway.db.engine import writing
 from gateway.errors import BadRequest, NotFound, OperatorError, TooMany
 from gateway.identity.changes import current_boundaries
 from gateway.identity.desk import Identity
-from gateway.identity.entries import Line
+from gateway.identity.entries import Line, Uscc
 from gateway.identity.joining import Joined, Newcomer, join
 from gateway.identity.record import Act
 from gateway.serving.accept import JSON
@@ -37,12 +37,14 @@ _MOST_ADDRESSES: Final = 10_000
 
 
 class Developer(BaseModel):
-    """Who signs up, and the public keys of the first client (a JWK set)."""
+    """Who signs up, and the public keys of the first client (a JWK set). A data office accepts
+    conformance reports only of the organisation whose credit number (`uscc`) they name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     organisation: Line
     jwks: Annotated[dict[str, object], Field(max_length=4)]
+    uscc: Uscc = ""
 
 
 @dataclass
@@ -104,7 +106,7 @@ async def sign_up(
 def _joined(request: Request, wanted: Developer) -> Joined:
     identity: Identity = request.app.state.identity
     act = Act("sandbox", identity.clock(), "self-service")
-    newcomer = Newcomer(wanted.organisation, wanted.jwks, presented(request).ip)
+    newcomer = Newcomer(wanted.organisation, wanted.jwks, presented(request).ip, wanted.uscc)
     try:
         with writing(identity.engine) as session:
             bounds = current_boundaries(session, identity.directory.bounds)

@@ -57,9 +57,11 @@ def accept(session: Session, act: Act, tenant_id: str, report: str, keys: Keys) 
 def _check(told: Mapping[str, Any], tenant: TenantRow, now: datetime) -> None:
     if missing := shortcomings(told):
         raise OperatorError("conformance.failed", f"Not passed: {', '.join(missing)}.")
-    if told["organisation"]["uscc"] != tenant.uscc:
+    if not tenant.uscc or told["organisation"]["uscc"] != tenant.uscc:
         raise OperatorError(
-            "conformance.organisation", "The report is of an organisation with another credit code."
+            "conformance.organisation",
+            "The report is of no organisation with this one's credit code: it is given at sign-up "
+            "in the sandbox (uscc).",
         )
     if datetime.fromisoformat(told["ended_at"]) + VALID <= now:
         raise OperatorError("conformance.old", "The report is older than a year: run it again.")

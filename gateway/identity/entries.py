@@ -81,6 +81,8 @@ def _uscc(text: str) -> str:
     return text
 
 
+Uscc: TypeAlias = Annotated[str, AfterValidator(_uscc)]
+"""A unified social credit number, or nothing."""
 RedirectUri: TypeAlias = Annotated[str, AfterValidator(_redirect)]
 HttpsUri: TypeAlias = Annotated[str, AfterValidator(_https)]
 Region: TypeAlias = Annotated[str, BeforeValidator(_digits), Field(pattern=r"^(\*|\d{6})$")]
@@ -106,7 +108,7 @@ class TenantEntry(Entry):
     id: Id
     type: Annotated[str, Field(pattern=r"^[a-z_]{2,32}$")]
     name: Line
-    uscc: Annotated[str, AfterValidator(_uscc)] = ""
+    uscc: Uscc = ""
     env: Literal["prod", "sandbox"] = "prod"
     crypto: Literal["intl", "gm"] = "intl"
     data_security_officer: MaybeLine = ""

@@ -35,11 +35,13 @@ MOST: Final = 5000
 
 @dataclass(frozen=True)
 class Newcomer:
-    """Who signs up: a name, public keys, and the address that may ask from now on."""
+    """Who signs up: a name, public keys, the address that may ask from now on, and the credit
+    number that a conformance report is to name."""
 
     name: str
     jwks: object
     address: str
+    uscc: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def _organisation(tenant_id: str, newcomer: Newcomer, act: Act, bounds: Boundari
             "id": tenant_id,
             "type": "developer",
             "name": newcomer.name,
+            "uscc": newcomer.uscc,
             "source_ips": [newcomer.address],
             "env": "sandbox",
             "qualifications": [{"code": each, **shown} for each in wanted],

@@ -23,11 +23,6 @@ MOST: Final = timedelta(days=1100)
 _NONE: Final = timedelta()
 
 
-def in_step() -> timedelta:
-    """The lead of a clock that shows the real time."""
-    return _NONE
-
-
 @dataclass
 class SandboxClock:
     """Call it for the sandbox's time."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from gateway.settings import Settings
 from tests.console_browser import WIDE, camera, chromium, window
@@ -86,8 +86,22 @@ def test_a_month_is_proposed_by_one_and_closed_by_another_in_few_clicks(
         hand.send()
         assert hand.clicks <= MOST_CLICKS
         assert "已关账" in page.inner_text(".facts")
+        charged = page.inner_text(".facts")
+        asked.gateway.everything("S02", {**COST, "dims": ["benefit5", "gend"]})
         hand.begin()
         assert "个月份待确认关账" not in hand.says
+        told = figures(page)
+        income = told["2025 年已入账收入"]
+        assert income in charged
+        assert income != "¥0.00"
+        assert 0 < float(told["抑制占比（单元格）"].rstrip("%")) < 100
+        assert told["未解除的告警"] == "0"
+
+
+def figures(page: Page) -> dict[str, str]:
+    """What the first page tells in figures, by their titles."""
+    labels, values = (page.locator(f".figure {each}").all_inner_texts() for each in ("dt", "dd"))
+    return {label: value.strip() for label, value in zip(labels, values, strict=True)}
 
 
 @pytest.fixture(scope="module")

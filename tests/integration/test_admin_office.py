@@ -96,6 +96,17 @@ def test_the_author_of_a_grant_submits_it_and_does_not_approve_it(
     assert (refused.status_code, refused.json()["code"]) == (409, "grant.own_entry")
 
 
+def test_where_reports_are_wanted_a_grant_is_approved_of_nobody_without_one(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text('{"keys": []}')
+    with open_place(tmp_path / "home", conformance_keys=keys) as place:
+        browser, other = (place.signed_in("policy_officer") for _ in range(2))
+        browser.post("/tenants", **tenant_entry("T-INS").model_dump(mode="json"), reason="new")
+        enter(browser, "G-1")
+        refused = other.post("/grants/G-1/approve")
+        assert (refused.status_code, refused.json()["code"]) == (422, "grant.conformance")
+
+
 def test_a_widening_grant_is_refused_with_its_reasons(officer: Browser) -> None:
     entry = grant_entry("G-WIDE", services=["S02", "S01"]).model_dump(mode="json")
     answer = officer.post("/grants", **entry)

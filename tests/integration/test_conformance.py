@@ -10,17 +10,20 @@ import httpx
 import pytest
 
 from gateway.billing.opening import statement_sealer
+from gateway.billing.seal import Sealer
 from gateway.conformance import accepting
 from gateway.conformance.judging import RULES
-from gateway.conformance.report import opened
+from gateway.conformance.report import TYPE, opened
 from gateway.conformance.verdicts import texts
 from gateway.db.engine import writing
+from gateway.db.tables import TenantRow
 from gateway.errors import OperatorError
 from gateway.identity.record import Act
 from gateway.settings import Settings
 from tests import conformance_marks
 from tests.conformance_faults import BROKEN
 from tests.conformance_world import Program, sandbox
+from tests.gateway_factory import USCC
 from tests.portal_world import CLIENT, OTHER, admit
 
 RUNS = "/v1/conformance/runs"
@@ -114,6 +117,11 @@ def test_a_statement_of_the_same_key_stands_for_no_report(world, passed, keys):
         opened(sealer.seal(told), keys)
 
 
+def sealed(gateway, told):
+    """A report the sandbox would sign."""
+    return Sealer(statement_sealer(gateway.settings).key, TYPE).seal(told)
+
+
 def test_the_office_accepts_a_report_once_and_then_approves(world, passed, keys):
     gateway, _ = world
     act = Act("测试己一", gateway.clock(), "test")
@@ -122,6 +130,14 @@ def test_the_office_accepts_a_report_once_and_then_approves(world, passed, keys)
         with pytest.raises(OperatorError) as refused:
             accepting.check_ready(session, "G-T-DEV2", act.at)
         assert refused.value.code == "grant.conformance"
+        tenant = session.get_one(TenantRow, "T-DEV")
+        nobodys = sealed(gateway, {**opened(passed[1], keys), "organisation": {"uscc": ""}})
+        for number, report in (("91990100MA0000002K", passed[1]), ("", passed[1]), ("", nobodys)):
+            tenant.uscc = number
+            with pytest.raises(OperatorError) as whose:
+                accepting.accept(session, act, "T-DEV", report, keys)
+            assert whose.value.code == "conformance.organisation"
+        tenant.uscc = USCC
         assert accepting.accept(session, act, "T-DEV", passed[1], keys)["tenant"] == "T-DEV"
         accepting.check_ready(session, "G-T-DEV", act.at)
         with pytest.raises(OperatorError, match="accepted already"):

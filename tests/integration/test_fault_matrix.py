@@ -64,10 +64,10 @@ def world(released_home: Path, ground: Path, disks: Disks) -> Iterator[World]:
 def under_load(world: World, part: str, fault: str, trouble: Callable[[], None]) -> None:
     """One cell: load, the fault, its end, and everything compared."""
     with load(world) as told:
-        time.sleep(CALM)
+        time.sleep(CALM)  # answers before the fault, to be compared with those after it
         trouble()
         recovered = answers_again(world)
-        time.sleep(CALM)
+        time.sleep(CALM)  # and after it
     judged(world, Row(part, fault, recovered), told)
 
 
@@ -80,7 +80,7 @@ def held(
         with ExitStack() as stack:
             for one in broken:
                 stack.enter_context(one)
-            time.sleep(seconds)
+            time.sleep(seconds)  # the fault lasts
 
     return trouble
 

@@ -55,6 +55,17 @@ def listed(result: Result) -> list[dict[str, object]]:
     return rows
 
 
+def test_where_reports_are_wanted_a_grant_is_approved_of_nobody_without_one(
+    sluice: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant_file, grant_file = entry_files(tmp_path)
+    monkeypatch.setenv("SLUICE_CONFORMANCE_KEYS", str(tmp_path / "keys.json"))
+    assert sluice("tenant", "add", tenant_file).exit_code == 0
+    assert sluice("grant", "add", grant_file).exit_code == 0
+    refused = sluice("grant", "approve", "G-1", "--actor", "测试己一")
+    assert getattr(refused.exception, "code", "") == "grant.conformance"
+
+
 def test_an_operator_registers_a_partner_step_by_step(sluice: Run, tmp_path: Path) -> None:
     tenant_file, grant_file = entry_files(tmp_path)
     key_file = tmp_path / "app.jwk.json"

@@ -22,7 +22,7 @@ from gateway.identity.record import Act
 from gateway.identity.store import grant_of
 from gateway.settings import Settings
 from tests.factories_identity import new_key, public
-from tests.gateway_factory import POLICIES, copy_home, free_port, running
+from tests.gateway_factory import POLICIES, USCC, copy_home, free_port, running
 
 FIVE_MINUTES = 300
 DEVELOPERS = "/v1/sandbox/developers"
@@ -84,6 +84,13 @@ def test_a_sign_up_is_on_record_as_the_rules_doing(sandbox):
     assert (grant.scenario, grant.entered_by, grant.approved_by) == ("SC12", RULES[0], RULES[1:])
     assert all(region.startswith(("98", "99")) for region in grant.regions)
     assert snapshot.tenants[made["organisation_id"]].env == "sandbox"
+
+
+def test_a_credit_number_is_taken_as_it_is_or_refused(sandbox):
+    http, app = sandbox
+    made = sign_up(http, uscc=USCC).json()
+    assert app.state.identity.directory.snapshot.tenants[made["organisation_id"]].uscc == USCC
+    assert sign_up(http, uscc=f"{USCC[:-1]}0").status_code == 400
 
 
 def test_no_real_region_is_granted_to_who_signs_up(sandbox):

@@ -75,7 +75,7 @@ def test_nobody_waits_for_an_upgrade_and_the_way_back_keeps_all_records(
     assert world.run("stop", "raise", "tenant", STOPPED, "--reason", "drill").returncode == 0
     time.sleep(5)  # until every replica follows the stop
     with load(world, balanced=True) as told:
-        time.sleep(CALM)
+        time.sleep(CALM)  # the program before on its own schema
         database("database", "upgrade")
         database("journal", "init")
         time.sleep(CALM)  # the program before on the newer schema
