@@ -70,7 +70,7 @@ def restore(source: Path, settings: Settings) -> Manifest:
     there.mkdir(mode=0o700, parents=True, exist_ok=True)
     _copy_all(source / FILES, there)
     for name, said in manifest.files.items():
-        if held(there / name) != said:
+        if not (there / name).is_file() or held(there / name) != said:
             raise OperatorError("restore_failed", f"{name} could not be written as it was.")
     return manifest
 
@@ -129,9 +129,13 @@ def _copy_all(source: Path, target: Path, but: list[Path] | None = None) -> None
 
 
 def _copy(path: Path, target: Path) -> None:
+    """Copy a file as it is; one that a server has removed since it was listed is in no backup."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    shutil.copyfile(path, target)
-    shutil.copystat(path, target)
+    try:
+        shutil.copy2(path, target)
+    except FileNotFoundError:
+        target.unlink(missing_ok=True)
+        return
     _sync(target)
 
 

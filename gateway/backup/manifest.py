@@ -49,8 +49,12 @@ class Manifest(BaseModel):
 
 
 def is_sqlite(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(_MAGIC)) == _MAGIC
+    """Whether a file is a database; one that is gone is none."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except FileNotFoundError:
+        return False
 
 
 def held(path: Path) -> Held:

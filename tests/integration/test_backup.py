@@ -166,3 +166,21 @@ def test_a_copy_names_no_act_that_it_does_not_hold(tmp_path: Path) -> None:
 def _last(path: Path) -> int:
     with closing(sqlite3.connect(path)) as db:
         return int(db.execute("SELECT coalesce(max(n), 0) FROM acts").fetchone()[0])
+
+
+def test_what_a_server_removes_meanwhile_is_left_out_and_the_rest_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, target = tmp_path / "home", tmp_path / "copy"
+    for name in ("exports/a.csv", "exports/b.csv", "runs/c.log"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(name)
+    real = shutil.copy2
+
+    def meanwhile(path: Path, to: Path) -> None:
+        (home / "exports/b.csv").unlink(missing_ok=True)  # as an export that is over
+        real(path, to)
+
+    monkeypatch.setattr(shutil, "copy2", meanwhile)
+    create(Settings(home=home), target, NOW, "data")
+    assert set(check(target).files) == {"exports/a.csv", "runs/c.log"}
