@@ -10,7 +10,7 @@ import numpy as np
 from gateway.releases.sdc.lattice import Bools, Ints, ragged
 from gateway.releases.sdc.problem import Problem
 from gateway.releases.sdc.remembered import Remembered
-from gateway.releases.sdc.settle import edges_of, first_published, groups_under
+from gateway.releases.sdc.settle import first_published
 from gateway.releases.sdc.shuttle import Intervals
 
 _Walk: TypeAlias = Callable[[Problem, Ints, Ints, Ints], Ints]
@@ -31,9 +31,11 @@ class Tight:
 
 
 def relief(problem: Problem, hidden: Bools, cells: Ints, found: Intervals) -> Ints:
-    """For each cell the smallest published child of its tightest group, else a published parent.
+    """For cells beside each other the narrowest first: the smallest published child of its tightest
+    group, else a published parent.
 
-    Where all around a cell is hidden already, its narrowest hidden neighbour is relieved instead;
+    What one hides may relieve those beside it, so they wait for the next attack. Only where all
+    around every cell is hidden already are their narrowest hidden neighbours relieved instead;
     should such a walk end nowhere, every neighbour is.
     """
     chosen = _relief(problem, hidden, cells, found, _narrowest)
@@ -41,17 +43,31 @@ def relief(problem: Problem, hidden: Bools, cells: Ints, found: Intervals) -> In
 
 
 def _relief(problem: Problem, hidden: Bools, cells: Ints, found: Intervals, walk: _Walk) -> Ints:
-    chosen, seen = [np.zeros(0, np.int64)], np.zeros(hidden.size, np.bool_)
+    seen = np.zeros(hidden.size, np.bool_)
     while cells.size:
         seen[cells] = True
         owner, group = _groups_of(problem, cells)
         nodes, served = _pick(problem, hidden, owner, group, found)
-        chosen.append(nodes)
-        stuck = ~np.isin(owner, served)
-        near, of = _members(problem, group[stuck])
+        if nodes.size:
+            return np.unique(nodes[_apart(problem, cells[served], nodes, found.width)])
+        near, of = _members(problem, group)
         fresh = ~seen[near]
-        cells = walk(problem, near[fresh], owner[stuck][of][fresh], found.width)
-    return np.unique(np.concatenate(chosen))
+        cells = walk(problem, near[fresh], owner[of][fresh], found.width)
+    return cells
+
+
+def _apart(problem: Problem, cells: Ints, nodes: Ints, width: Ints) -> Bools:
+    """Cells that share no group, by themselves or by their nodes, with a narrower one."""
+    rank = np.empty(cells.size, np.int64)
+    rank[np.lexsort((problem.place[cells], width[cells]))] = np.arange(cells.size)
+    whose = np.concatenate([rank, rank])
+    at, group = _groups_of(problem, np.concatenate([cells, nodes]))
+    first = np.full(problem.parent.size, cells.size, np.int64)
+    np.minimum.at(first, group, whose[at])
+    waits = np.zeros(cells.size, np.bool_)
+    waits[whose[at][first[group] < whose[at]]] = True
+    alone: Bools = ~waits[rank]
+    return alone
 
 
 def _narrowest(problem: Problem, near: Ints, owner: Ints, width: Ints) -> Ints:
@@ -97,11 +113,11 @@ def _slack(problem: Problem, hidden: Bools, found: Intervals, groups: Ints) -> I
 
 def _groups_of(problem: Problem, cells: Ints) -> tuple[Ints, Ints]:
     """(position in cells, group) for every group a cell is a member of."""
-    edges = edges_of(problem, cells)
-    as_child = np.searchsorted(cells, problem.edge_child[edges])
-    under = groups_under(problem, cells)
-    as_parent = np.searchsorted(cells, problem.parent[under])
+    order, starts = problem.by_child
+    edges, as_child = ragged(starts, cells)
+    above, parents = problem.by_parent
+    under, as_parent = ragged(parents, cells)
     return (
         np.concatenate([as_child, as_parent]),
-        np.concatenate([problem.edge_group[edges], under]),
+        np.concatenate([problem.edge_group[order[edges]], above[under]]),
     )
