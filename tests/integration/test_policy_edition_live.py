@@ -88,7 +88,7 @@ def test_prices_and_consent_terms_are_those_of_the_edition_that_decides(site: Si
     assert first in service.read_text("utf-8")
     later = first[2:-1].replace("2026, valid_from: 2024-01-01", "2027, valid_from: 2025-06-01")
     ended = first.replace("price_fen", "valid_to: 2025-05-31, price_fen")
-    both = f"{ended}\n  - {later}, minimum_fen: 7}}"
+    both = f"{ended}\n  - {later}, minimum_fen: 4007}}"
     service.write_text(service.read_text("utf-8").replace(first, both), "utf-8")
     terms = folder / "data" / "scenarios" / "SC03.yaml"
     terms.write_text(terms.read_text("utf-8").replace("max_days: 90", "max_days: 60"), "utf-8")
@@ -104,8 +104,8 @@ def test_prices_and_consent_terms_are_those_of_the_edition_that_decides(site: Si
         assert gateway.ask(client=client).status_code == 200
         (row,) = gateway.get("/v1/usage", client).json()["usage"]
         owed[tenant] = (row["price_ref"], row["amount_fen"])
-    assert owed["T-INS2"] == ("act.cost-structure/2027", 7)
-    assert owed["T-INS"] == ("act.cost-structure/2026", 0)
+    assert owed["T-INS2"] == ("act.cost-structure/2027", 4007)  # the minimum
+    assert owed["T-INS"] == ("act.cost-structure/2026", 4000)  # one unit, begun
 
 
 TENANTS = {"T-INS": "ins-app", "T-INS2": "ins2-app"}
