@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class Catalogue:
             return self.services[key]
         return next((s for s in self.services.values() if s.code == key), None)
 
-    @property
+    @cached_property  # asked for every line of a bill that is priced, so for every answer
     def tariffs(self) -> Mapping[str, Tariff]:
         """Unit and published prices of every service."""
         told = {name: service.tariff for name, service in self.services.items()}

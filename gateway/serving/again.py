@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
@@ -33,7 +33,7 @@ from gateway.serving.entries import took
 from gateway.serving.meta import charge_of, remaining
 from gateway.serving.model import Call, Case, Decided
 from metering.calendar import day_begins
-from metering.usage import UsageEvent
+from metering.usage import FIELDS, UsageEvent
 
 MOST: Final = 1024
 LONGEST: Final = 2048
@@ -42,6 +42,9 @@ _DAY: Final = timedelta(days=1)
 _EACH_AUDIT: Final = frozenset({"kind", "result", "tenant", "grant", "service", "actor"})
 """What the journal reads of an event when it checks it, and what is not the same each time."""
 _EACH_DECISION: Final = frozenset({"decision_id", "allow", "deny", "input"})
+_EACH_USAGE: Final = frozenset(
+    {"event_id", "request_id", "decision_id", "billable_qty", "repeat_of", "time"}
+)
 
 _Json: TypeAlias = dict[str, Any]  # a JSON object, parts of which may be written already
 _Key: TypeAlias = tuple[str | bytes | None, ...]
@@ -65,7 +68,7 @@ class Kept:
     audit: _Json
     decision: _Json
     asked: _Json
-    usage: UsageEvent
+    usage: _Json
     meta: _Json
 
     def serves(self, case: Case, edition: Running) -> bool:
@@ -104,14 +107,14 @@ class Kept:
             stamp.time,
             {**self.decision, "decision_id": mark, "timestamp": moment, "input": asked},
             {**self.audit, "actor": actor, **took(case), **sent},
-            replace(
-                self.usage,
+            UsageEvent(
                 event_id=stamp.event_id,
                 request_id=request,
                 decision_id=mark,
                 billable_qty=delivery.charged,
                 repeat_of=delivery.repeat_of,
                 time=stamp.time,
+                **self.usage,
             ),
             charged=claim.cells,
             rests_on=claim.rests_on,
@@ -188,7 +191,7 @@ class Known:
             _written(entry.audit, _EACH_AUDIT),
             _written(told, _EACH_DECISION),
             _written(asked, ()),
-            usage,
+            {name: getattr(usage, name) for name in FIELDS if name not in _EACH_USAGE},
             _worded(meta),
         )
         while len(self._kept) > self._most:

@@ -13,8 +13,8 @@ from math import prod
 from typing import Literal
 
 from gateway.catalogue.tariff import Tariff
-from gateway.journal.counters import Hold
-from gateway.journal.spending import Commitment
+from gateway.journal.counters import Hold, UsageCounters
+from gateway.journal.spending import Commitment, Spent
 from gateway.policy.port import AskedPeriod, AskingTenant, AskingUser, PolicyInput
 from gateway.policy.port import Usage as AskedUsage
 from gateway.serving.accept import NAMES
@@ -78,15 +78,21 @@ def commitment_of(service: str, tariff: Tariff, now: datetime) -> Commitment | N
 def used(hold: Hold) -> AskedUsage:
     """What others have used or reserved of the grant, and what this question can cost."""
     usage, cost = hold.usage, hold.cost
+    return _usage(usage, cost.spent, cost.estimate_fen)
+
+
+# A question is put by the same figures as it is described by, a moment later.
+@lru_cache(maxsize=256)
+def _usage(usage: UsageCounters, spent: Spent, estimate_fen: int) -> AskedUsage:
     return AskedUsage(
         rps=usage.rps,
         calls_day=usage.calls_day,
         cells_day=usage.cells_day,
         cells_month=usage.cells_month,
         distinct_queries_day=usage.distinct_queries_day,
-        spent_month_fen=cost.spent.grant_fen,
-        tenant_spent_month_fen=cost.spent.tenant_fen,
-        estimate_fen=cost.estimate_fen,
+        spent_month_fen=spent.grant_fen,
+        tenant_spent_month_fen=spent.tenant_fen,
+        estimate_fen=estimate_fen,
     )
 
 

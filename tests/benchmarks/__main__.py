@@ -9,6 +9,7 @@ BENCHMARKS = (
     "console",
     "detection",
     "freetext",
+    "growth",
     "journal",
     "masking",
     "persons",

@@ -4,7 +4,7 @@ Both verify an ES256 client assertion that is used once and sign an ES256 JWT ac
 keeps the assertion's jti and the audit event on disk before it answers (every token given is looked
 for in the audit afterwards); the peer keeps everything in memory. Server and load have a core each;
 what is compared is CPU time of the server process, which a noisy machine disturbs least.
-Run: `python -m tests.benchmarks tokens`.
+Run: `python -m tests.benchmarks tokens`; figures go to `benchmarks/tokens/tokens.json`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
 from sluice_client.proof import make_assertion, make_proof
+from tests.benchmarks.path.report import machine_facts
 from tests.certificates import new_authority
 from tests.factories_identity import Machine, add_client, first_machine, new_key, open_at, public
 from tests.gateway_factory import free_port
 
 PEERS = Path(__file__).parents[1] / "peers"
+INTO = Path("benchmarks/tokens/tokens.json")
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 CLIENTS = {True: "c1", False: "c0"}
 ROUNDS, REQUESTS, CONNECTIONS, WARMING = 5, 1500, 32, 300
@@ -211,13 +213,22 @@ def main() -> None:
         for server in (us, them):
             for _, dpop in CASES:
                 cost(server, dpop, WARMING)  # warm: compiled code, caches, connections
+        told: dict[str, object] = {"machine": machine_facts()}
         _say(f"{'case':60}{'sluice ms':>11}{'peer ms':>10}{'tokens/core ratio':>20}")
         for name, dpop in CASES:
             pairs = [(cost(us, dpop, REQUESTS), cost(them, dpop, REQUESTS)) for _ in range(ROUNDS)]
             mine, other = (median(column) for column in zip(*pairs, strict=True))
             _say(f"{name:60}{mine:11.3f}{other:10.3f}{other / mine:20.2f}")
+            told[name] = {
+                "sluice_ms": mine,
+                "peer_ms": other,
+                "ratio": other / mine,
+                "rounds": pairs,
+            }
         given = len(CASES) * (WARMING + ROUNDS * REQUESTS)
         _say(f"tokens given by sluice: {given}, found in its audit: {recorded(Path(folder))}")
+    INTO.parent.mkdir(parents=True, exist_ok=True)
+    INTO.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -53,6 +53,11 @@ def print_table(ways: Sequence[Way], skipped: dict[str, str]) -> None:
 
 def facts(plan: Plan) -> dict[str, object]:
     """The machine, the commit, and how much was asked."""
+    return machine_facts() | asdict(plan)
+
+
+def machine_facts() -> dict[str, object]:
+    """The machine, its load, and the commit."""
     cpu = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
@@ -70,7 +75,6 @@ def facts(plan: Plan) -> dict[str, object]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "load_before": os.getloadavg(),
-        **asdict(plan),
     }
 
 

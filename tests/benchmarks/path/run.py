@@ -120,7 +120,7 @@ def _ours(folder: Path, plan: Plan, stack: ExitStack) -> tuple[list[Way], Partie
     parties = Parties(settings, RunningClock(real=began), plan.tenants)
     parties.enter(folder)
     words = ["tests.benchmarks.path.ours", str(home), str(policies), str(port), began.isoformat()]
-    server = stack.enter_context(_running(words, port, "/readyz"))
+    server = stack.enter_context(running(words, port, "/readyz"))
     parties.sign_in(_http(port))
     release = ReleaseStore(settings.releases).latest("S02")
     assert release is not None
@@ -154,7 +154,7 @@ def _peers(
         file, port = folder / f"{size.replace(' ', '')}.json", free_port()
         file.write_bytes(told[f"full path, mTLS, {size}"])
         words = ["tests.benchmarks.path.bare", str(port), str(file)]
-        pid = stack.enter_context(_running(words, port, "/"))
+        pid = stack.enter_context(running(words, port, "/"))
         each = _each(plan, size)
         ways.append(
             _plain(f"bare FastAPI, {size}", port, [pid], connections=plan.connections, each=each)
@@ -191,7 +191,7 @@ def _naive(folder: Path, plan: Plan, stack: ExitStack, skipped: dict[str, str]) 
         port = free_port()
         url, database = f"http://127.0.0.1:{at}/v1/data/naive/allow", folder / f"{manner}.db"
         given = [manner, str(port), url, str(database), str(folder / "jwk.json")]
-        pid = stack.enter_context(_running(["tests.benchmarks.path.naive", *given], port, "/"))
+        pid = stack.enter_context(running(["tests.benchmarks.path.naive", *given], port, "/"))
         each, told = max(2, plan.requests // 12), f"Authorization: Bearer {token}"
         pids = [pid, decider]
         ways.append(
@@ -232,7 +232,7 @@ def _nginx(folder: Path, plan: Plan, stack: ExitStack, skipped: dict[str, str]) 
 
 
 @contextmanager
-def _running(words: Sequence[str], port: int, ready: str) -> Iterator[int]:
+def running(words: Sequence[str], port: int, ready: str) -> Iterator[int]:
     with _process([sys.executable, "-m", *words]) as pid:
         _wait(port, ready)
         yield pid
